@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table formats that the library knows.
+ */
+#ifndef UIOMMU_FORMAT_H
+#define UIOMMU_FORMAT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/**
+ * struct iommu_format - One hardware layout of I/O page tables.
+ * @name: as in iommu_domain_params.format
+ * @title: what it is, for people
+ * @pgsizes: every leaf size, bit n for 2^n bytes
+ * @width_min: fewest bits of input address
+ * @width_max: most bits of input address
+ * @width_default: the bits that address_width 0 stands for
+ */
+struct iommu_format {
+	const char *name;
+	const char *title;
+	uint64_t pgsizes;
+	unsigned int width_min;
+	unsigned int width_max;
+	unsigned int width_default;
+};
+
+/**
+ * iommu_format_find() - Look a format up by name.
+ * @name: the name
+ *
+ * Context: Any. Return values live as long as the library.
+ * Return: the format, or NULL when there is none of that name.
+ */
+const struct iommu_format *iommu_format_find(const char *name);
+
+/**
+ * iommu_format_next() - List the formats.
+ * @format: the one before, or NULL for the first
+ *
+ * Context: Any.
+ * Return: the next format, or NULL after the last.
+ */
+const struct iommu_format *iommu_format_next(const struct iommu_format *format);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif

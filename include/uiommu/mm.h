@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The library's memory: its size, its failures on demand, its statistics.
+ */
+#ifndef UIOMMU_MM_H
+#define UIOMMU_MM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uiommu/gfp.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/**
+ * struct uiommu_config - How the library's memory is laid out.
+ * @arena_bytes: most that all tables and objects together may take, a multiple
+ *               of 2 MiB; 0 for as much address space as can be reserved, up
+ *               to 256 GiB. Only what is used takes real memory.
+ * @atomic_reserve: pages of 4096 bytes that are set aside at start and that
+ *                  only GFP_ATOMIC may use, 0 to 4096
+ * @phys_base: physical address that tables take the arena's first byte to be
+ *             at, a multiple of 2 MiB; UIOMMU_PHYS_IS_VIRT to let tables hold
+ *             virtual addresses
+ */
+struct uiommu_config {
+	uint64_t arena_bytes;
+	unsigned int atomic_reserve;
+	uint64_t phys_base;
+};
+
+#define UIOMMU_PHYS_IS_VIRT (~(uint64_t)0)
+
+/**
+ * uiommu_init() - Set the library's memory up.
+ * @config: the layout, or NULL for the default: an arena as large as can be
+ *          reserved, 64 pages for atomic allocations, physical addresses equal
+ *          to virtual ones
+ *
+ * Calling it is optional: the first use of the library does so with NULL.
+ *
+ * Context: May block. Must come before any other call.
+ * Return: 0; -EBUSY when the library is set up already; -EINVAL for a size or
+ * an address out of range; -ENOMEM when the address space cannot be had.
+ */
+int uiommu_init(const struct uiommu_config *config);
+
+/**
+ * uiommu_fail_nth() - Let one of the calling thread's coming allocations fail.
+ * @nth: which: 1 is the next one; 0 switches injection off
+ * @sticky: true to let each allocation after it fail too
+ *
+ * As /proc/self/fail-nth in the kernel. Counted is every page, object and
+ * charge that the library allocates for the calling thread, whatever its gfp.
+ *
+ * Context: Any; acts on the calling thread only.
+ * Return: true when an allocation had failed by the previous setting.
+ */
+bool uiommu_fail_nth(unsigned int nth, bool sticky);
+
+/**
+ * struct uiommu_mm_stat - What the library's memory is used for, in bytes.
+ * @arena: taken from the system so far
+ * @tables: I/O page tables
+ * @slab: slabs of small objects, free space in them included
+ * @other: pages handed out for anything else
+ * @reserve: free pages kept for GFP_ATOMIC
+ * @free: every other free page; arena is the sum of the rest
+ */
+struct uiommu_mm_stat {
+	uint64_t arena;
+	uint64_t tables;
+	uint64_t slab;
+	uint64_t other;
+	uint64_t reserve;
+	uint64_t free;
+};
+
+/**
+ * uiommu_mm_stat() - Read the statistics of the library's memory.
+ * @stat: where they go
+ *
+ * Context: Any; takes short spinlocks only. Exact when no call is under way.
+ */
+void uiommu_mm_stat(struct uiommu_mm_stat *stat);
+
+/**
+ * struct shrinker - Somebody who can give memory back when it is short.
+ * @count_objects: how many objects could be freed now, 0 for none
+ * @scan_objects: free up to @nr objects; returns how many were freed. May be
+ *                called from any thread that makes a blocking allocation, also
+ *                from one that is inside a call into uiommu: it must not wait
+ *                for that thread.
+ * @next: used by the library
+ */
+struct shrinker {
+	unsigned long (*count_objects)(struct shrinker *shrinker);
+	unsigned long (*scan_objects)(struct shrinker *shrinker, unsigned long nr);
+	struct shrinker *next;
+};
+
+/**
+ * register_shrinker() - Let a shrinker be called when memory is short.
+ * @shrinker: the shrinker; stays registered until unregister_shrinker()
+ *
+ * Shrinkers run when a blocking allocation meets memory.max, memory.high or
+ * the end of the arena, unless it has __GFP_NORETRY.
+ *
+ * Context: May block.
+ */
+void register_shrinker(struct shrinker *shrinker);
+
+/**
+ * unregister_shrinker() - Take a shrinker off the list again.
+ * @shrinker: a registered shrinker
+ *
+ * Context: May block: waits for a run of it that is under way.
+ */
+void unregister_shrinker(struct shrinker *shrinker);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages: blocks of 2^order times 4096 bytes from one arena, each with a struct
+ * page. Allocating charges, freeing uncharges.
+ */
+#ifndef MM_PAGE_H
+#define MM_PAGE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uiommu/gfp.h>
+
+#include "plat/compiler.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE  ((size_t)1 << PAGE_SHIFT)
+#define MAX_ORDER  4
+
+struct mem_cgroup;
+struct slab;
+
+/* What pages are used for; uiommu_mm_stat() counts each. */
+enum page_use {
+	PAGE_FREE,
+	PAGE_TABLE, /* an I/O page table: charged as sec_pagetables */
+	PAGE_SLAB,  /* its objects are charged, not the page */
+	PAGE_OTHER, /* anything else */
+	PAGE_NR_USES,
+};
+
+/*
+ * One per page of the arena. For a block of several pages the first one's
+ * counts. While the page is free: next only.
+ */
+struct page {
+	union {
+		atomic_int live;   /* PAGE_TABLE: items in use, or PT_DEAD */
+		unsigned int inuse; /* PAGE_SLAB: objects handed out */
+	};
+	uint8_t use;    /* enum page_use */
+	uint8_t order;
+	uint8_t level;  /* PAGE_TABLE: of the table */
+	uint8_t zeroed; /* free, and every byte is known to be 0 */
+	struct page *next; /* in a free list, a gather or a slab list */
+	struct mem_cgroup *memcg; /* charged to, with a reference; or NULL */
+	struct slab *slab;        /* PAGE_SLAB */
+};
+
+/* Per-thread cache of single pages; see page_alloc.c. */
+struct page_cache {
+	struct page *first;
+	unsigned int count;
+	long delta[PAGE_NR_USES]; /* not yet added to the shared statistics */
+};
+
+/* Where the arena is; set once by page_init(). */
+extern struct page_arena {
+	char *base;
+	struct page *pages;
+	uint64_t phys_offset; /* paddr = address + phys_offset */
+	size_t size;
+} arena;
+
+static inline void *page_address(const struct page *page)
+{
+	return arena.base + ((size_t)(page - arena.pages) << PAGE_SHIFT);
+}
+
+static inline struct page *virt_to_page(const void *address)
+{
+	return arena.pages + ((size_t)((const char *)address - arena.base) >> PAGE_SHIFT);
+}
+
+static inline uint64_t virt_to_phys(const void *address)
+{
+	return (uint64_t)(uintptr_t)address + arena.phys_offset;
+}
+
+static inline void *phys_to_virt(uint64_t paddr)
+{
+	return (void *)(uintptr_t)(paddr - arena.phys_offset);
+}
+
+/*
+ * Allocate 2^order pages, aligned to their size, and charge them to @memcg (or
+ * to nobody for NULL). Contents are 0 with __GFP_ZERO, else anything. Returns
+ * NULL when memory or the budget is short. GFP_ATOMIC and GFP_NOWAIT never wait
+ * and never enter the kernel.
+ */
+struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg,
+			 enum page_use use);
+
+/* Free and uncharge one block; @zeroed when every byte of it is 0. */
+void free_pages(struct page *page);
+
+/* Free and uncharge blocks that are linked by ->next. */
+void free_page_list(struct page *first);
+
+int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_base);
+struct mm_thread;
+void page_thread_exit(struct mm_thread *self);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MM_SHRINKER_H
+#define MM_SHRINKER_H
+
+#include <stdbool.h>
+
+#include <uiommu/gfp.h>
+
+/*
+ * Run every shrinker once for an allocation that fell short. Returns true when
+ * one of them freed something; false without running any when @gfp may not
+ * block, has __GFP_NORETRY, or a shrinker is running on this thread already.
+ */
+bool shrink_all(gfp_t gfp);
+
+#endif

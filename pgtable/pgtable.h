@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One set of I/O page tables, whatever its format. The core embeds a struct
+ * pgtable in its domains and calls through ops.
+ */
+#ifndef PGTABLE_PGTABLE_H
+#define PGTABLE_PGTABLE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <uiommu/format.h>
+#include <uiommu/iommu.h>
+
+#include "plat/compiler.h"
+
+struct pgtable;
+
+/*
+ * The functions of one format. Arguments are checked by the core for alignment,
+ * wrapping and emptiness; the format checks what only it knows. All may run at
+ * the same time on disjoint ranges.
+ */
+struct pgtable_ops {
+	struct iommu_format format;
+
+	/*
+	 * Allocate the top table. pt->owner and pt->pgsizes are set. Sets the
+	 * aperture. 0, -EINVAL for an address width that the format lacks, or
+	 * -ENOMEM.
+	 */
+	int (*init)(struct pgtable *pt, unsigned int address_width, gfp_t gfp);
+
+	/* Free every table. Nothing else may be using them. */
+	void (*fini)(struct pgtable *pt);
+
+	/*
+	 * Map [iova, iova + size) as far as it goes: *mapped is the length from
+	 * iova on that is mapped and visible when it returns. Tables that its own
+	 * failure or a race made useless are in @gather, and so is a range that
+	 * must be flushed before a device may use the new mappings.
+	 * 0, -ERANGE, -EADDRINUSE, -ENOMEM.
+	 */
+	int (*map)(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
+		   gfp_t gfp, struct iommu_iotlb_gather *gather, uint64_t *mapped);
+
+	/* As iommu_unmap_fast(). */
+	uint64_t (*unmap)(struct pgtable *pt, uint64_t iova, uint64_t size,
+			  struct iommu_iotlb_gather *gather);
+
+	/* As iommu_iova_to_phys(). */
+	uint64_t (*iova_to_phys)(struct pgtable *pt, uint64_t iova);
+
+	/* Split an entry that begins before @iova and reaches over it. 0, -ENOMEM. */
+	int (*split)(struct pgtable *pt, uint64_t iova, gfp_t gfp,
+		     struct iommu_iotlb_gather *gather);
+};
+
+/* Tables per level, spread over cache lines by thread: only sums mean anything. */
+#define PGTABLE_STAT_SHARDS 8
+
+struct pgtable_stat {
+	atomic_long tables[IOMMU_MAX_LEVELS];
+} __aligned_cache;
+
+struct pgtable {
+	const struct pgtable_ops *ops;
+	_Atomic uint64_t top;       /* address of the top table | number of levels */
+	uint64_t pgsizes;           /* leaf sizes in use */
+	uint64_t aperture_last;     /* the last input address */
+	unsigned int address_width;
+	struct mem_cgroup *owner;   /* charged for every table, or NULL */
+	atomic_uint unsynced;       /* gathers that hold unlinked tables of this one */
+	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
+};
+
+/* The formats, in the order in which they are listed; NULL at the end. */
+extern const struct pgtable_ops *const pgtable_formats[];
+const struct pgtable_ops *pgtable_find(const char *name);
+
+/* Tables at each level now. */
+void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS]);
+
+/*
+ * After the flush: free the tables in a gather. The core calls it from
+ * iommu_iotlb_sync().
+ */
+void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather);
+
+#endif
