@@ -32,27 +32,37 @@ enum page_use {
 
 /*
  * One per page of the arena. For a block of several pages the first one's
- * counts. While the page is free: next only.
+ * counts, but for ->slab, which all pages of a slab have.
  */
 struct page {
 	union {
-		atomic_int live;   /* PAGE_TABLE: items in use, or PT_DEAD */
+		atomic_int live;    /* PAGE_TABLE: items in use, or PT_DEAD */
 		unsigned int inuse; /* PAGE_SLAB: objects handed out */
+		unsigned int count; /* free, first of a batch: pages in it */
 	};
 	uint8_t use;    /* enum page_use */
-	uint8_t order;
+	uint8_t order;  /* free and not in the buddy lists: ORDER_CACHED */
 	uint8_t level;  /* PAGE_TABLE: of the table */
-	uint8_t zeroed; /* free, and every byte is known to be 0 */
+	uint8_t zeroed; /* free, or about to be: every byte is 0 */
 	struct page *next; /* in a free list, a gather or a slab list */
-	struct mem_cgroup *memcg; /* charged to, with a reference; or NULL */
-	struct slab *slab;        /* PAGE_SLAB */
+	union {
+		struct mem_cgroup *memcg; /* in use: charged to, or NULL */
+		struct page *prev;        /* in a buddy list */
+		struct page *next_batch;  /* first of a batch in the depot */
+	};
+	struct slab *slab; /* PAGE_SLAB */
 };
 
-/* Per-thread cache of single pages; see page_alloc.c. */
+/*
+ * Per-thread cache of single pages: two batches, so that a thread which goes to
+ * and fro over the edge of one does not go to the depot each time.
+ */
 struct page_cache {
-	struct page *first;
+	struct page *first; /* what is given out and taken back */
 	unsigned int count;
-	long delta[PAGE_NR_USES]; /* not yet added to the shared statistics */
+	struct page *spare;    /* a whole batch, or NULL */
+	struct page *deferred; /* blocks whose lock was busy when they were freed */
+	atomic_long used[PAGE_NR_USES]; /* pages taken less pages given back */
 };
 
 /* Where the arena is; set once by page_init(). */
@@ -92,11 +102,8 @@ static inline void *phys_to_virt(uint64_t paddr)
 struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg,
 			 enum page_use use);
 
-/* Free and uncharge one block; @zeroed when every byte of it is 0. */
+/* Free and uncharge one block. Set ->zeroed if every byte of it is 0. */
 void free_pages(struct page *page);
-
-/* Free and uncharge blocks that are linked by ->next. */
-void free_page_list(struct page *first);
 
 int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_base);
 struct mm_thread;

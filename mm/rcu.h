@@ -41,6 +41,5 @@ void rcu_free_page_list(struct mm_thread *self, struct page *first);
 
 /* Free what the calling thread can of its limbo; may enter the kernel. */
 void rcu_poll(struct mm_thread *self);
-void rcu_thread_exit(struct mm_thread *self);
 
 #endif

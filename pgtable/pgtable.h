@@ -12,6 +12,7 @@
 #include <uiommu/format.h>
 #include <uiommu/iommu.h>
 
+#include "mm/thread.h"
 #include "plat/compiler.h"
 
 struct pgtable;
@@ -80,6 +81,18 @@ const struct pgtable_ops *pgtable_find(const char *name);
 
 /* Tables at each level now. */
 void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS]);
+
+/* Add (sign 1) or take off (-1) tables that the calling thread made or freed. */
+static inline void pgtable_count_add(struct pgtable *pt, const struct mm_thread *self,
+				     const long tables[IOMMU_MAX_LEVELS], long sign)
+{
+	struct pgtable_stat *stat = &pt->stat[self->index % PGTABLE_STAT_SHARDS];
+
+	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
+		if (tables[level])
+			atomic_fetch_add_explicit(&stat->tables[level], sign * tables[level],
+						  memory_order_relaxed);
+}
 
 /*
  * After the flush: free the tables in a gather. The core calls it from

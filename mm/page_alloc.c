@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page allocator.
+ *
+ * Single pages come from the calling thread's cache, which trades batches of
+ * BATCH pages with the depot; blocks come from the buddy lists. Depot and buddy
+ * lists are under one spinlock, zone.lock. The arena grows by a chunk of 2 MiB,
+ * and only for an allocation that may block, under zone.grow, a mutex; what it
+ * adds is backed by memory there and then, so that no later use of it enters
+ * the kernel. GFP_ATOMIC and GFP_NOWAIT only ever try zone.lock; GFP_ATOMIC may
+ * fall back on the reserve, which has no lock.
+ */
+#include "mm/page_alloc.h"
+
+#include <string.h>
+
+#include <uiommu/mm.h>
+
+#include "mm/buddy.h"
+#include "mm/fail.h"
+#include "mm/memcg.h"
+#include "mm/rcu.h"
+#include "mm/shrinker.h"
+#include "mm/thread.h"
+#include "plat/spinlock.h"
+
+#define BATCH       256u
+#define CHUNK       ((size_t)2 << 20)
+#define CHUNK_PAGES (CHUNK >> PAGE_SHIFT)
+#define ARENA_MOST  ((size_t)256 << 30)
+#define ARENA_LEAST ((size_t)64 << 20)
+#define RESERVE_MOST 4096
+#define SHRINK_ROUNDS 5
+
+struct page_arena arena;
+
+static struct {
+	struct spinlock lock;
+	struct page *depot;      /* lock: batches, by ->next_batch */
+	struct plat_mutex grow;  /* before lock */
+	atomic_size_t committed; /* grow; bytes of the arena that are backed */
+	size_t pages_committed;  /* grow; bytes of arena.pages that are backed */
+} zone;
+
+/* Pages for GFP_ATOMIC alone. A slot is emptied and filled by one exchange. */
+static struct {
+	_Atomic(struct page *) slot[RESERVE_MOST];
+	unsigned int size;
+	atomic_uint missing;
+} reserve;
+
+static struct page *reserve_take(void)
+{
+	for (unsigned int i = 0; i < reserve.size; i++) {
+		struct page *page;
+
+		if (!atomic_load_explicit(&reserve.slot[i], memory_order_relaxed))
+			continue;
+		page = atomic_exchange(&reserve.slot[i], NULL);
+		if (page) {
+			atomic_fetch_add(&reserve.missing, 1);
+			return page;
+		}
+	}
+	return NULL;
+}
+
+/* Returns false when the reserve has all its pages. */
+static bool reserve_put(struct page *page)
+{
+	for (unsigned int i = 0; i < reserve.size; i++) {
+		struct page *empty = NULL;
+
+		if (atomic_compare_exchange_strong(&reserve.slot[i], &empty, page)) {
+			atomic_fetch_sub(&reserve.missing, 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+static inline bool reserve_is_short(void)
+{
+	return unlikely(atomic_load_explicit(&reserve.missing, memory_order_relaxed) != 0);
+}
+
+static size_t pages_bytes(size_t arena_bytes)
+{
+	size_t bytes = (arena_bytes >> PAGE_SHIFT) * sizeof(struct page);
+
+	return (bytes + CHUNK - 1) & ~(CHUNK - 1);
+}
+
+/* Back the next chunk of the arena and its struct pages. Called under grow. */
+static int commit_chunk(size_t at)
+{
+	size_t pages_end = ((at + CHUNK) >> PAGE_SHIFT) * sizeof(struct page);
+
+	while (zone.pages_committed < pages_end) {
+		if (plat_commit((char *)arena.pages + zone.pages_committed, CHUNK))
+			return -ENOMEM;
+		zone.pages_committed += CHUNK;
+	}
+	return plat_commit(arena.base + at, CHUNK);
+}
+
+static int grow(void)
+{
+	struct page *first;
+	size_t at;
+	int ret = -ENOMEM;
+
+	plat_mutex_lock(&zone.grow);
+	at = atomic_load_explicit(&zone.committed, memory_order_relaxed);
+	if (at + CHUNK <= arena.size)
+		ret = commit_chunk(at);
+	if (!ret) {
+		first = arena.pages + (at >> PAGE_SHIFT);
+		atomic_store(&zone.committed, at + CHUNK);
+		spin_lock(&zone.lock);
+		for (size_t i = 0; i < CHUNK_PAGES; i += (size_t)1 << MAX_ORDER) {
+			for (size_t k = 0; k < (size_t)1 << MAX_ORDER; k++)
+				first[i + k].order = ORDER_CACHED;
+			first[i].zeroed = true;
+			buddy_put(&first[i], MAX_ORDER);
+		}
+		spin_unlock(&zone.lock);
+	}
+	plat_mutex_unlock(&zone.grow);
+	return ret;
+}
+
+int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_base)
+{
+	size_t size = arena_bytes ? (size_t)arena_bytes : ARENA_MOST;
+
+	for (;;) {
+		arena.base = plat_reserve(size);
+		arena.pages = arena.base ? plat_reserve(pages_bytes(size)) : NULL;
+		if (arena.pages)
+			break;
+		if (arena.base)
+			plat_unreserve(arena.base, size);
+		if (arena_bytes || size <= ARENA_LEAST)
+			return -ENOMEM;
+		size /= 2;
+	}
+	arena.size = size;
+	arena.phys_offset = phys_base == UIOMMU_PHYS_IS_VIRT ? 0 : phys_base - (uintptr_t)arena.base;
+	plat_mutex_init(&zone.grow);
+	reserve.size = atomic_reserve;
+	atomic_store(&reserve.missing, atomic_reserve);
+	for (unsigned int i = 0; i < atomic_reserve; i++) {
+		struct page *page = buddy_take(0);
+
+		if (!page && !grow())
+			page = buddy_take(0);
+		if (!page)
+			return -ENOMEM;
+		reserve_put(page);
+	}
+	return 0;
+}
+
+/* Lock the zone; who may not block only tries. */
+static bool zone_lock(gfp_t gfp)
+{
+	if (!gfpflags_allow_blocking(gfp))
+		return spin_trylock(&zone.lock);
+	spin_lock(&zone.lock);
+	return true;
+}
+
+/* Fill an empty cache from the depot or, with fewer pages, the buddy lists. */
+static bool cache_refill(struct page_cache *cache, gfp_t gfp)
+{
+	struct page *batch;
+
+	if (!zone_lock(gfp))
+		return false;
+	batch = zone.depot;
+	if (batch) {
+		zone.depot = batch->next_batch;
+		cache->first = batch;
+		cache->count = batch->count;
+	}
+	for (unsigned int i = 0; !batch && i < BATCH / 4; i++) {
+		struct page *page = buddy_take(0);
+
+		if (!page)
+			break;
+		page->next = cache->first;
+		cache->first = page;
+		cache->count++;
+	}
+	spin_unlock(&zone.lock);
+	return cache->count != 0;
+}
+
+/* Pass a whole batch on; if the lock is busy it stays, and grows. */
+static void cache_flush(struct page_cache *cache)
+{
+	if (!cache->spare) {
+		cache->first->count = cache->count;
+		cache->spare = cache->first;
+	} else {
+		if (!spin_trylock(&zone.lock))
+			return;
+		cache->first->count = cache->count;
+		cache->first->next_batch = zone.depot;
+		zone.depot = cache->first;
+		spin_unlock(&zone.lock);
+	}
+	cache->first = NULL;
+	cache->count = 0;
+}
+
+static __noinline struct page *cache_take_slow(struct mm_thread *self, gfp_t gfp)
+{
+	struct page_cache *cache = &self->pages;
+	unsigned int rounds = SHRINK_ROUNDS;
+	struct page *page;
+
+	if (cache->spare) {
+		cache->first = cache->spare;
+		cache->count = cache->spare->count;
+		cache->spare = NULL;
+	} else if (gfpflags_allow_blocking(gfp)) {
+		rcu_poll(self);
+		while (!cache->count && !cache_refill(cache, gfp)) {
+			if (grow() && (!rounds-- || !shrink_all(gfp)))
+				return NULL;
+		}
+	} else if (!cache_refill(cache, gfp)) {
+		return gfp & __GFP_HIGH ? reserve_take() : NULL;
+	}
+	page = cache->first;
+	cache->first = page->next;
+	cache->count--;
+	return page;
+}
+
+static inline struct page *cache_take(struct mm_thread *self, gfp_t gfp)
+{
+	struct page *page = self->pages.first;
+
+	if (unlikely(!page))
+		return cache_take_slow(self, gfp);
+	self->pages.first = page->next;
+	self->pages.count--;
+	return page;
+}
+
+static inline void cache_put(struct mm_thread *self, struct page *page)
+{
+	struct page_cache *cache = &self->pages;
+
+	page->order = ORDER_CACHED;
+	page->next = cache->first;
+	cache->first = page;
+	if (unlikely(++cache->count >= BATCH))
+		cache_flush(cache);
+}
+
+static __noinline struct page *block_take(unsigned int order, gfp_t gfp)
+{
+	unsigned int rounds = SHRINK_ROUNDS;
+	struct page *page = NULL;
+
+	for (;;) {
+		if (zone_lock(gfp)) {
+			page = buddy_take(order);
+			spin_unlock(&zone.lock);
+		}
+		if (page || !gfpflags_allow_blocking(gfp))
+			return page;
+		if (grow() && (!rounds-- || !shrink_all(gfp)))
+			return NULL;
+	}
+}
+
+/* Blocks go back under the lock; while it is busy they wait in the cache. */
+static __noinline void block_put(struct mm_thread *self, struct page *page)
+{
+	struct page_cache *cache = &self->pages;
+
+	page->next = cache->deferred;
+	cache->deferred = page;
+	if (!spin_trylock(&zone.lock))
+		return;
+	while (cache->deferred) {
+		page = cache->deferred;
+		cache->deferred = page->next;
+		page->use = PAGE_FREE;
+		buddy_put(page, page->order);
+	}
+	spin_unlock(&zone.lock);
+}
+
+static inline void count_use(struct mm_thread *self, enum page_use use, long pages)
+{
+	atomic_long *used = &self->pages.used[use];
+
+	/* Only this thread writes it. */
+	atomic_store_explicit(used, atomic_load_explicit(used, memory_order_relaxed) + pages,
+			      memory_order_relaxed);
+}
+
+static const enum memcg_stat stat_of[PAGE_NR_USES] = {
+	[PAGE_TABLE] = MEMCG_SEC_PAGETABLES,
+	[PAGE_SLAB] = MEMCG_SLAB,
+	[PAGE_OTHER] = MEMCG_OTHER,
+};
+
+struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg, enum page_use use)
+{
+	struct mm_thread *self = mm_thread_self();
+	size_t bytes = PAGE_SIZE << order;
+	struct page *page;
+
+	if (mm_should_fail(self))
+		return NULL;
+	if (!memcg && (gfp & __GFP_ACCOUNT))
+		memcg = self->active;
+	if (memcg && unlikely(mem_cgroup_charge(memcg, bytes, stat_of[use], gfp)))
+		return NULL;
+	page = likely(!order) ? cache_take(self, gfp) : block_take(order, gfp);
+	if (unlikely(!page)) {
+		if (memcg)
+			mem_cgroup_uncharge(memcg, bytes, stat_of[use]);
+		return NULL;
+	}
+	page->use = (uint8_t)use;
+	page->order = (uint8_t)order;
+	page->next = NULL;
+	page->memcg = memcg;
+	if ((gfp & __GFP_ZERO) && !page->zeroed)
+		memset(page_address(page), 0, bytes);
+	page->zeroed = false;
+	count_use(self, use, 1L << order);
+	return page;
+}
+
+void page_uncharge_list(struct page *first)
+{
+	struct mem_cgroup *memcg = NULL;
+	enum memcg_stat stat = MEMCG_OTHER;
+	size_t bytes = 0;
+
+	/* Lists are nearly always of one kind and one owner. */
+	for (struct page *page = first; page; page = page->next) {
+		if (bytes && (page->memcg != memcg || stat_of[page->use] != stat)) {
+			mem_cgroup_uncharge(memcg, bytes, stat);
+			bytes = 0;
+		}
+		memcg = page->memcg;
+		stat = stat_of[page->use];
+		if (memcg)
+			bytes += PAGE_SIZE << page->order;
+	}
+	if (bytes)
+		mem_cgroup_uncharge(memcg, bytes, stat);
+}
+
+void page_release_list(struct page *first)
+{
+	struct mm_thread *self = mm_thread_self();
+	struct page *next;
+
+	for (struct page *page = first; page; page = next) {
+		next = page->next;
+		count_use(self, page->use, -(1L << page->order));
+		if (unlikely(page->order)) {
+			block_put(self, page);
+			continue;
+		}
+		page->use = PAGE_FREE;
+		if (reserve_is_short() && reserve_put(page))
+			continue;
+		cache_put(self, page);
+	}
+}
+
+void free_pages(struct page *page)
+{
+	page->next = NULL;
+	page_uncharge_list(page);
+	page_release_list(page);
+}
+
+/* Return a list of single pages to the buddy lists. Called under zone.lock. */
+static void buddy_put_list(struct page *page)
+{
+	struct page *next;
+
+	for (; page; page = next) {
+		next = page->next;
+		buddy_put(page, 0);
+	}
+}
+
+void page_thread_exit(struct mm_thread *self)
+{
+	struct page_cache *cache = &self->pages;
+	struct page *next;
+
+	spin_lock(&zone.lock);
+	buddy_put_list(cache->first);
+	buddy_put_list(cache->spare);
+	for (struct page *page = cache->deferred; page; page = next) {
+		next = page->next;
+		page->use = PAGE_FREE;
+		buddy_put(page, page->order);
+	}
+	spin_unlock(&zone.lock);
+	cache->first = cache->spare = cache->deferred = NULL;
+	cache->count = 0;
+}
+
+void uiommu_mm_stat(struct uiommu_mm_stat *stat)
+{
+	long used[PAGE_NR_USES] = { 0 };
+	long reserved;
+
+	mm_thread_self();
+	for (struct mm_thread *t = mm_thread_list(); t; t = t->next)
+		for (unsigned int use = PAGE_TABLE; use < PAGE_NR_USES; use++)
+			used[use] += atomic_load_explicit(&t->pages.used[use], memory_order_relaxed);
+	reserved = (long)(reserve.size - atomic_load(&reserve.missing));
+	stat->arena = atomic_load(&zone.committed);
+	stat->tables = (uint64_t)used[PAGE_TABLE] << PAGE_SHIFT;
+	stat->slab = (uint64_t)used[PAGE_SLAB] << PAGE_SHIFT;
+	stat->other = (uint64_t)used[PAGE_OTHER] << PAGE_SHIFT;
+	stat->reserve = (uint64_t)reserved << PAGE_SHIFT;
+	stat->free = stat->arena - stat->tables - stat->slab - stat->other - stat->reserve;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grace periods.
+ *
+ * A page that was unlinked waits in its thread's limbo[0]. When enough wait,
+ * they move to limbo[1], the number of the grace period goes up, and a barrier
+ * on every thread makes sure that each of them either shows its read section or
+ * sees the unlinking. From then on the pages are free as soon as every thread is
+ * outside a section or in one that began later.
+ */
+#include "mm/rcu.h"
+
+#include "mm/page_alloc.h"
+
+#define LIMBO_BATCH 64
+
+atomic_ulong rcu_now = 1;
+bool rcu_reader_barriers;
+
+static bool grace_period_over(unsigned long after)
+{
+	for (struct mm_thread *t = mm_thread_list(); t; t = t->next) {
+		unsigned long seen = atomic_load_explicit(&t->rcu_seen, memory_order_acquire);
+
+		if (seen && seen < after)
+			return false;
+	}
+	return true;
+}
+
+static void release_limbo(struct rcu_limbo *limbo)
+{
+	struct page *first = limbo->first;
+
+	if (!first || !grace_period_over(limbo->after))
+		return;
+	limbo->first = NULL;
+	limbo->count = 0;
+	page_release_list(first);
+}
+
+void rcu_poll(struct mm_thread *self)
+{
+	struct rcu_limbo *young = &self->limbo[0], *old = &self->limbo[1];
+
+	release_limbo(old);
+	if (old->first || !young->first)
+		return;
+	*old = *young;
+	*young = (struct rcu_limbo){ 0 };
+	old->after = atomic_fetch_add(&rcu_now, 1) + 1;
+	if (rcu_reader_barriers)
+		atomic_thread_fence(memory_order_seq_cst);
+	else
+		plat_barrier_all();
+	release_limbo(old);
+}
+
+void rcu_free_page_list(struct mm_thread *self, struct page *first)
+{
+	struct rcu_limbo *young = &self->limbo[0];
+	struct page *last = first;
+	unsigned int count = 1;
+
+	page_uncharge_list(first);
+	/* A thread that starts now registers first, and then sees the unlinking. */
+	if (likely(atomic_load(&mm_nr_threads) == 1)) {
+		page_release_list(first);
+		return;
+	}
+	for (; last->next; last = last->next)
+		count++;
+	last->next = young->first;
+	young->first = first;
+	young->count += count;
+	if (young->count >= LIMBO_BATCH && !self->atomic_depth)
+		rcu_poll(self);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Thread states, and setting the library up on first use.
+ */
+#include "mm/thread.h"
+
+#include <uiommu/mm.h>
+
+#include "mm/rcu.h"
+
+#define DEFAULT_ARENA   ((uint64_t)256 << 30)
+#define DEFAULT_RESERVE 64
+#define MAX_RESERVE     4096
+#define CHUNK           ((uint64_t)2 << 20)
+
+#define STATE_BYTES ((sizeof(struct mm_thread) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1))
+
+enum { MM_DOWN, MM_COMING_UP, MM_UP };
+
+static atomic_int mm_state;
+static _Atomic(struct mm_thread *) threads;
+static atomic_uint nr_states;
+atomic_uint mm_nr_threads;
+
+static int mm_init(uint64_t arena_bytes, unsigned int reserve, uint64_t phys_base)
+{
+	int down = MM_DOWN, ret;
+
+	if (!atomic_compare_exchange_strong(&mm_state, &down, MM_COMING_UP)) {
+		while (atomic_load(&mm_state) == MM_COMING_UP)
+			plat_yield();
+		return -EBUSY;
+	}
+	rcu_reader_barriers = !plat_barrier_init();
+	ret = page_init(arena_bytes, reserve, phys_base);
+	atomic_store(&mm_state, ret ? MM_DOWN : MM_UP);
+	return ret;
+}
+
+int uiommu_init(const struct uiommu_config *config)
+{
+	if (!config)
+		return mm_init(0, DEFAULT_RESERVE, UIOMMU_PHYS_IS_VIRT);
+	if (config->arena_bytes % CHUNK || config->arena_bytes > DEFAULT_ARENA ||
+	    config->atomic_reserve > MAX_RESERVE)
+		return -EINVAL;
+	if (config->phys_base != UIOMMU_PHYS_IS_VIRT && config->phys_base % CHUNK)
+		return -EINVAL;
+	return mm_init(config->arena_bytes, config->atomic_reserve, config->phys_base);
+}
+
+/* A state whose thread has ended, with whatever still waits in its limbo. */
+static struct mm_thread *reuse_state(void)
+{
+	for (struct mm_thread *t = mm_thread_list(); t; t = t->next) {
+		bool free = false;
+
+		if (atomic_compare_exchange_strong(&t->in_use, &free, true))
+			return t;
+	}
+	return NULL;
+}
+
+static struct mm_thread *new_state(void)
+{
+	struct mm_thread *t = plat_reserve(STATE_BYTES);
+
+	if (!t || plat_commit(t, STATE_BYTES))
+		plat_panic("out of memory for the state of a thread");
+	t->index = atomic_fetch_add(&nr_states, 1);
+	atomic_store(&t->in_use, true);
+	t->next = atomic_load(&threads);
+	while (!atomic_compare_exchange_weak(&threads, &t->next, t))
+		;
+	return t;
+}
+
+struct mm_thread *mm_thread_register(void)
+{
+	struct mm_thread *self;
+
+	if (atomic_load(&mm_state) != MM_UP) {
+		int ret = mm_init(0, DEFAULT_RESERVE, UIOMMU_PHYS_IS_VIRT);
+
+		if (ret && ret != -EBUSY)
+			plat_panic("no address space for the arena");
+	}
+	/* Before the first walk: from now on, what others free waits for us. */
+	atomic_fetch_add(&mm_nr_threads, 1);
+	self = reuse_state();
+	if (!self)
+		self = new_state();
+	plat_self = self;
+	plat_thread_started(self);
+	return self;
+}
+
+void mm_thread_exit(struct mm_thread *self)
+{
+	mem_cgroup_thread_exit(self);
+	rcu_poll(self);
+	page_thread_exit(self);
+	self->atomic_depth = 0;
+	self->fail_nth = 0;
+	self->fail_hit = false;
+	atomic_store(&self->in_use, false);
+	atomic_fetch_sub(&mm_nr_threads, 1);
+}
+
+struct mm_thread *mm_thread_list(void)
+{
+	return atomic_load_explicit(&threads, memory_order_acquire);
+}

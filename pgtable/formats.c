@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list of formats, and what they share without being compiled per format.
+ */
+#include <string.h>
+
+#include "mm/rcu.h"
+#include "pgtable/pgtable.h"
+
+extern const struct pgtable_ops pgtable_vtd, pgtable_x86_64, pgtable_amdv1;
+
+const struct pgtable_ops *const pgtable_formats[] = {
+	&pgtable_vtd,
+	&pgtable_x86_64,
+	&pgtable_amdv1,
+	NULL,
+};
+
+static bool same_name(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
+const struct pgtable_ops *pgtable_find(const char *name)
+{
+	for (const struct pgtable_ops *const *ops = pgtable_formats; name && *ops; ops++)
+		if (same_name((*ops)->format.name, name))
+			return *ops;
+	return NULL;
+}
+
+const struct iommu_format *iommu_format_find(const char *name)
+{
+	const struct pgtable_ops *ops = pgtable_find(name);
+
+	return ops ? &ops->format : NULL;
+}
+
+const struct iommu_format *iommu_format_next(const struct iommu_format *format)
+{
+	const struct pgtable_ops *const *ops = pgtable_formats;
+
+	if (!format)
+		return &(*ops)->format;
+	while (*ops && &(*ops)->format != format)
+		ops++;
+	return *ops && ops[1] ? &ops[1]->format : NULL;
+}
+
+void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS])
+{
+	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++) {
+		long sum = 0;
+
+		for (unsigned int i = 0; i < PGTABLE_STAT_SHARDS; i++)
+			sum += atomic_load_explicit(&pt->stat[i].tables[level],
+						    memory_order_relaxed);
+		tables[level] = (uint64_t)sum;
+	}
+}
+
+void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather)
+{
+	struct mm_thread *self = mm_thread_self();
+	struct page *first = gather->freelist;
+	long gone[IOMMU_MAX_LEVELS] = { 0 };
+
+	gather->freelist = NULL;
+	if (!first)
+		return;
+	for (struct page *page = first; page; page = page->next)
+		gone[page->level]++;
+	pgtable_count_add(pt, self, gone, -1);
+	atomic_fetch_sub(&pt->unsynced, 1);
+	rcu_free_page_list(self, first);
+}

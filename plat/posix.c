@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The platform on a POSIX system: address space from mmap(), threads, and the
+ * asymmetric barrier of membarrier(2).
+ */
+#include "plat/plat.h"
+
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "mm/thread.h"
+#include "plat/compiler.h"
+
+#define HUGE_SIZE ((size_t)2 << 20)
+
+_Static_assert(sizeof(struct plat_mutex) >= sizeof(pthread_mutex_t), "struct plat_mutex");
+
+__thread struct mm_thread *plat_self __attribute__((tls_model("initial-exec")));
+
+static pthread_key_t thread_key;
+static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
+
+static void thread_ended(void *self)
+{
+	mm_thread_exit(self);
+	plat_self = NULL;
+}
+
+static void make_thread_key(void)
+{
+	if (pthread_key_create(&thread_key, thread_ended))
+		plat_panic("no thread-specific key is left");
+}
+
+void plat_thread_started(struct mm_thread *self)
+{
+	pthread_once(&thread_key_once, make_thread_key);
+	pthread_setspecific(thread_key, self);
+}
+
+void *plat_reserve(size_t size)
+{
+	char *raw, *base;
+	size_t head;
+
+	raw = mmap(NULL, size + HUGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
+	if (raw == MAP_FAILED)
+		return NULL;
+	head = -(uintptr_t)raw & (HUGE_SIZE - 1);
+	base = raw + head;
+	if (head)
+		munmap(raw, head);
+	munmap(base + size, HUGE_SIZE - head);
+	return base;
+}
+
+void plat_unreserve(void *base, size_t size)
+{
+	munmap(base, size);
+}
+
+int plat_commit(void *base, size_t size)
+{
+	long page = sysconf(_SC_PAGESIZE);
+
+	if (mprotect(base, size, PROT_READ | PROT_WRITE))
+		return -ENOMEM;
+	if (size >= HUGE_SIZE)
+		madvise(base, size, MADV_HUGEPAGE);
+#ifdef MADV_POPULATE_WRITE
+	if (!madvise(base, size, MADV_POPULATE_WRITE))
+		return 0;
+#endif
+	for (size_t at = 0; at < size; at += (size_t)page)
+		((volatile char *)base)[at] = 0;
+	return 0;
+}
+
+static int membarrier(int command)
+{
+	return (int)syscall(SYS_membarrier, command, 0, 0);
+}
+
+bool plat_barrier_init(void)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+}
+
+void plat_barrier_all(void)
+{
+	membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+void plat_yield(void)
+{
+	sched_yield();
+}
+
+void plat_warn(const char *line)
+{
+	fprintf(stderr, "uiommu: %s\n", line);
+}
+
+void plat_panic(const char *line)
+{
+	plat_warn(line);
+	abort();
+}
+
+void plat_mutex_init(struct plat_mutex *mutex)
+{
+	pthread_mutex_init((pthread_mutex_t *)mutex, NULL);
+}
+
+void plat_mutex_lock(struct plat_mutex *mutex)
+{
+	pthread_mutex_lock((pthread_mutex_t *)mutex);
+}
+
+void plat_mutex_unlock(struct plat_mutex *mutex)
+{
+	pthread_mutex_unlock((pthread_mutex_t *)mutex);
+}
