@@ -43,16 +43,37 @@ struct iommu_domain;
 /* Pointers that carry a negative errno, as in include/linux/err.h. */
 #define IOMMU_MAX_ERRNO 4095
 
+/**
+ * IS_ERR() - Tell whether a pointer carries an error.
+ * @ptr: what a call returned
+ *
+ * Context: Any. Pure function.
+ * Return: true when @ptr is a negative errno, false for a real pointer or NULL.
+ */
 static inline bool IS_ERR(const void *ptr)
 {
 	return (uintptr_t)ptr >= (uintptr_t)-IOMMU_MAX_ERRNO;
 }
 
+/**
+ * PTR_ERR() - Take the error out of a pointer.
+ * @ptr: a pointer for which IS_ERR() is true
+ *
+ * Context: Any. Pure function.
+ * Return: the negative errno.
+ */
 static inline long PTR_ERR(const void *ptr)
 {
 	return (long)(intptr_t)ptr;
 }
 
+/**
+ * ERR_PTR() - Put an error into a pointer.
+ * @error: negative errno
+ *
+ * Context: Any. Pure function.
+ * Return: a pointer for which IS_ERR() is true.
+ */
 static inline void *ERR_PTR(long error)
 {
 	return (void *)(intptr_t)error;
@@ -338,6 +359,55 @@ struct iommu_iotlb_ops {
  */
 void iommu_domain_set_iotlb_ops(struct iommu_domain *domain, const struct iommu_iotlb_ops *ops,
 				void *context);
+
+/* What the access was that report_iommu_fault() reports. */
+#define IOMMU_FAULT_READ  0x0
+#define IOMMU_FAULT_WRITE 0x1
+
+struct iommu_device;
+
+/**
+ * typedef iommu_fault_handler_t - Told of an access that a domain refused.
+ * @domain: the domain
+ * @dev: the device that made the access, or NULL when that is not known
+ * @iova: the address that it used
+ * @flags: IOMMU_FAULT_READ or IOMMU_FAULT_WRITE
+ * @token: as given to iommu_set_fault_handler()
+ *
+ * Context: That of report_iommu_fault(), which may be an atomic section.
+ * Return: 0 when the fault was dealt with and the access may be tried again;
+ * -ENOSYS for the default behaviour of whoever reports; another negative errno
+ * when it could not be dealt with.
+ */
+typedef int (*iommu_fault_handler_t)(struct iommu_domain *domain, struct iommu_device *dev,
+				     dma_addr_t iova, int flags, void *token);
+
+/**
+ * iommu_set_fault_handler() - Say who is told of a domain's faults.
+ * @domain: the domain
+ * @handler: the handler, or NULL for nobody
+ * @token: handed to it
+ *
+ * Context: Any; no other call on @domain may be under way.
+ */
+void iommu_set_fault_handler(struct iommu_domain *domain, iommu_fault_handler_t handler,
+			     void *token);
+
+/**
+ * report_iommu_fault() - Report an access that a domain refused.
+ * @domain: the domain
+ * @dev: the device that made the access, or NULL
+ * @iova: the address that it used
+ * @flags: IOMMU_FAULT_READ or IOMMU_FAULT_WRITE
+ *
+ * For hardware models and drivers, which find the faults.
+ *
+ * Context: Any; the handler runs on the calling thread. May run at the same
+ * time as anything but iommu_set_fault_handler().
+ * Return: what the handler returned; -ENOSYS when there is none.
+ */
+int report_iommu_fault(struct iommu_domain *domain, struct iommu_device *dev, dma_addr_t iova,
+		       int flags);
 
 /**
  * struct iommu_domain_info - What there is to know about a domain.

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Devices and groups, inside the core.
+ *
+ * A device has a place (struct iommu_attach) in each domain that it may be
+ * switched to without notice: one in the default domain of its group, kept as
+ * long as that is the default, and one in the domain that somebody attached the
+ * group to. So a switch back never allocates. A place is charged to the owner
+ * of its domain.
+ */
+#ifndef CORE_DEVICE_H
+#define CORE_DEVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <uiommu/device.h>
+
+#include "core/domain.h"
+#include "plat/plat.h"
+
+struct iommu_attach {
+	struct iommu_device *dev;
+	struct iommu_domain *domain;
+};
+
+/*
+ * Who may touch a field:
+ * (c) constant from registration on
+ * (g) under group->lock
+ * (w) written under group->lock, read by anybody
+ * (a) atomic
+ */
+struct iommu_device {
+	const struct iommu_device_ops *ops;  /* (c) */
+	void *priv;                          /* (c) */
+	struct iommu_group *group;           /* (c) with a reference */
+	struct iommu_device *next;           /* (g) in the group */
+	struct iommu_attach *attach;         /* (g) in group->domain, or NULL */
+	struct iommu_attach *default_attach; /* (g) in group->default_domain, or NULL */
+	struct iommu_attach *coming;         /* (g) set only while a switch is prepared */
+	bool require_direct;                 /* (g) firmware wants direct regions: never block it */
+	char name[];                         /* (c) */
+};
+
+struct iommu_group {
+	struct plat_mutex lock;
+	int id;                                        /* (c) */
+	atomic_uint refs;                              /* (a) */
+	struct iommu_device *devices;                  /* (g) in the order of registration */
+	_Atomic(struct iommu_domain *) domain;         /* (w) that the devices are attached to */
+	_Atomic(struct iommu_domain *) default_domain; /* (w) */
+};
+
+/* The regions of one device as its driver gives them. group->lock is held. */
+int iommu_device_resv_regions(struct iommu_device *dev, struct iommu_resv_region **list);
+
+/*
+ * Map the direct regions of a device where the domain does not map them yet,
+ * and note whether it has any. What was mapped is added to @done. For domains
+ * that do not belong to the DMA API nothing is mapped. group->lock is held.
+ */
+int iommu_create_direct_mappings(struct iommu_domain *domain, struct iommu_device *dev,
+				 struct iommu_resv_region **done);
+void iommu_undo_direct_mappings(struct iommu_domain *domain, struct iommu_resv_region *done);
+
+/* A place in a domain, or NULL when the owner's budget is short. */
+struct iommu_attach *iommu_attach_new(struct iommu_device *dev, struct iommu_domain *domain);
+
+/*
+ * Let a group's hardware and fields follow a device that comes or goes.
+ * group->lock is held.
+ */
+int iommu_group_add_device(struct iommu_group *group, struct iommu_device *dev);
+void iommu_group_remove_device(struct iommu_group *group, struct iommu_device *dev);
+
+/* Switch the hardware. Only attaching can fail. group->lock is held. */
+int iommu_device_switch(struct iommu_device *dev, struct iommu_domain *domain,
+			struct iommu_domain *old);
+void iommu_device_switch_back(struct iommu_device *dev, struct iommu_domain *domain,
+			      struct iommu_domain *from);
+
+#endif

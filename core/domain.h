@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domain, inside the core.
+ */
+#ifndef CORE_DOMAIN_H
+#define CORE_DOMAIN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uiommu/iommu.h>
+
+#include "pgtable/pgtable.h"
+#include "plat/compiler.h"
+
+/*
+ * Who may touch a field:
+ * (c) constant from iommu_domain_alloc() on
+ * (e) the engine, by its own rules
+ * (x) changed only while no other call on the domain is under way
+ * (a) atomic
+ */
+struct iommu_domain {
+	/*
+	 * (c) Bits that no argument of iommu_map() may have: those below the
+	 * smallest page; all of them for a domain that does not translate, so
+	 * that one test refuses both.
+	 */
+	uint64_t misaligned;
+	const struct iommu_iotlb_ops *iotlb_ops; /* (x) or NULL */
+	void *iotlb_context;                     /* (x) */
+	struct pgtable pt;                   /* (e) owner, ops: (c); ops NULL: does not translate */
+	iommu_fault_handler_t fault_handler; /* (x) or NULL */
+	void *fault_token;                   /* (x) */
+	atomic_uint users;                   /* (a) groups that it is current or default of */
+	enum iommu_domain_type type;         /* (c) */
+};
+
+static inline bool iommu_gather_is_empty(const struct iommu_iotlb_gather *gather)
+{
+	return gather->start > gather->last && !gather->freelist && !gather->tables;
+}
+
+/* At the end of a call that gathered: most have nothing to flush. */
+static inline void iommu_iotlb_sync_if_needed(struct iommu_domain *domain,
+					      struct iommu_iotlb_gather *gather)
+{
+	if (unlikely(!iommu_gather_is_empty(gather)))
+		iommu_iotlb_sync(domain, gather);
+}
+
+/* For a group that begins and ends to use a domain as its current or default one. */
+void iommu_domain_use(struct iommu_domain *domain);
+void iommu_domain_unuse(struct iommu_domain *domain);
+
+#endif

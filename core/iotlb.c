@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What was unmapped is flushed here, then its tables are freed: never in the
+ * other order, since hardware may walk a table until it has forgotten it.
+ */
+#include <uiommu/iommu.h>
+
+#include "core/domain.h"
+
+static void flush(struct iommu_domain *domain, const struct iommu_iotlb_gather *gather)
+{
+	bool has_range = gather->start <= gather->last;
+	dma_addr_t start = gather->start, last = gather->last;
+
+	if (!has_range && !gather->tables)
+		return;
+	if (!has_range) { /* tables of which nobody said what they covered */
+		start = 0;
+		last = domain->pt.aperture_last;
+	}
+	domain->iotlb_ops->flush(domain->iotlb_context, domain, start, last, gather->tables);
+}
+
+void iommu_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *gather)
+{
+	if (domain->iotlb_ops)
+		flush(domain, gather);
+	if (gather->freelist)
+		pgtable_free_gathered(&domain->pt, gather);
+	iommu_iotlb_gather_init(gather);
+}
+
+void iommu_domain_set_iotlb_ops(struct iommu_domain *domain, const struct iommu_iotlb_ops *ops,
+				void *context)
+{
+	domain->iotlb_ops = ops;
+	domain->iotlb_context = context;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mapping and unmapping: the arguments are checked here, once for every format,
+ * and what failed half-way is undone here. One page is mapped and unmapped far
+ * more often than anything else, so each check is a test of words at hand.
+ */
+#include <uiommu/iommu.h>
+
+#include "core/domain.h"
+#include "mm/gfp.h"
+
+/* Aligned, not empty, not wrapping, in a domain that translates. */
+static inline bool range_is_good(const struct iommu_domain *domain, uint64_t iova, uint64_t paddr,
+				 uint64_t size)
+{
+	return !((iova | paddr | size) & domain->misaligned) && size && iova + (size - 1) >= iova &&
+	       paddr + (size - 1) >= paddr;
+}
+
+/* Inlined, so that a report of might_sleep_if() names the caller of the public function. */
+static inline __attribute__((always_inline)) bool context_is_good(int prot, gfp_t gfp)
+{
+	might_sleep_if(mm_thread_self(), gfpflags_allow_blocking(gfp));
+	return !gfp_refused(gfp) && (prot & (IOMMU_READ | IOMMU_WRITE));
+}
+
+static void __cold unmap_failed(struct iommu_domain *domain, uint64_t iova, uint64_t mapped,
+				struct iommu_iotlb_gather *gather)
+{
+	if (mapped)
+		domain->pt.ops->unmap(&domain->pt, iova, mapped, gather);
+}
+
+__hot int iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
+		    int prot, gfp_t gfp)
+{
+	struct iommu_iotlb_gather gather;
+	uint64_t mapped;
+	int ret;
+
+	if (unlikely(!context_is_good(prot, gfp) || !range_is_good(domain, iova, paddr, size)))
+		return -EINVAL;
+	iommu_iotlb_gather_init(&gather);
+	ret = domain->pt.ops->map(&domain->pt, iova, paddr, size, prot, gfp, &gather, &mapped);
+	if (unlikely(ret))
+		unmap_failed(domain, iova, mapped, &gather);
+	iommu_iotlb_sync_if_needed(domain, &gather);
+	return ret;
+}
+
+/* The sum of the lengths; 0 when a piece or the sum is no good. */
+static uint64_t sg_length(const struct iommu_domain *domain, const struct iommu_sg *sg,
+			  unsigned int nents)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < nents; i++) {
+		if (!sg[i].length)
+			continue;
+		if (!range_is_good(domain, 0, sg[i].paddr, sg[i].length) ||
+		    sg[i].length > (uint64_t)PTRDIFF_MAX - sum)
+			return 0;
+		sum += sg[i].length;
+	}
+	return sum;
+}
+
+/* The run of physically adjoining pieces from sg[*i] on; moves *i behind it. */
+static struct iommu_sg sg_next_run(const struct iommu_sg *sg, unsigned int nents, unsigned int *i)
+{
+	struct iommu_sg run = sg[(*i)++];
+
+	for (; *i < nents; (*i)++) {
+		uint64_t end = run.paddr + run.length;
+
+		if (!sg[*i].length)
+			continue;
+		/* A run that ends at 2^64 has no neighbour. */
+		if (run.length && (!end || sg[*i].paddr != end))
+			break;
+		if (!run.length)
+			run.paddr = sg[*i].paddr;
+		run.length += sg[*i].length;
+	}
+	return run;
+}
+
+ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
+		     unsigned int nents, int prot, gfp_t gfp)
+{
+	uint64_t total, done = 0, mapped;
+	struct iommu_iotlb_gather gather;
+	unsigned int i = 0;
+	int ret = 0;
+
+	if (!context_is_good(prot, gfp))
+		return -EINVAL;
+	total = sg_length(domain, sg, nents);
+	if (!range_is_good(domain, iova, 0, total))
+		return -EINVAL;
+	iommu_iotlb_gather_init(&gather);
+	while (!ret && done < total) {
+		struct iommu_sg run = sg_next_run(sg, nents, &i);
+
+		ret = domain->pt.ops->map(&domain->pt, iova + done, run.paddr, run.length, prot,
+					  gfp, &gather, &mapped);
+		done += mapped;
+	}
+	if (ret)
+		unmap_failed(domain, iova, done, &gather);
+	iommu_iotlb_sync_if_needed(domain, &gather);
+	return ret ? ret : (ssize_t)total;
+}
+
+__hot size_t iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
+			      struct iommu_iotlb_gather *gather)
+{
+	if (unlikely(!range_is_good(domain, iova, 0, size) ||
+		     iova + (size - 1) > domain->pt.aperture_last))
+		return 0;
+	return domain->pt.ops->unmap(&domain->pt, iova, size, gather);
+}
+
+__hot size_t iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t size)
+{
+	struct iommu_iotlb_gather gather;
+	size_t unmapped;
+
+	iommu_iotlb_gather_init(&gather);
+	unmapped = iommu_unmap_fast(domain, iova, size, &gather);
+	iommu_iotlb_sync_if_needed(domain, &gather);
+	return unmapped;
+}
+
+int iommu_split_mapping(struct iommu_domain *domain, dma_addr_t iova, size_t size, gfp_t gfp)
+{
+	struct iommu_iotlb_gather gather;
+	uint64_t ends[] = {iova, iova + size};
+	int ret = 0;
+
+	if (!context_is_good(IOMMU_READ, gfp) || !range_is_good(domain, iova, 0, size))
+		return -EINVAL;
+	iommu_iotlb_gather_init(&gather);
+	for (unsigned int i = 0; i < ARRAY_SIZE(ends) && !ret; i++) {
+		/* Nothing begins before 0 (or 2^64) or reaches over the aperture. */
+		if (ends[i] && ends[i] <= domain->pt.aperture_last)
+			ret = domain->pt.ops->split(&domain->pt, ends[i], gfp, &gather);
+	}
+	iommu_iotlb_sync_if_needed(domain, &gather);
+	return ret;
+}
+
+__hot phys_addr_t iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+{
+	if (unlikely(!domain->pt.ops))
+		return domain->type == IOMMU_DOMAIN_IDENTITY ? iova : 0;
+	if (unlikely(iova > domain->pt.aperture_last))
+		return 0;
+	return domain->pt.ops->iova_to_phys(&domain->pt, iova);
+}
