@@ -27,6 +27,7 @@ struct mm_thread {
 
 	unsigned int index;        /* its place in the list, for sharded counters */
 	unsigned int atomic_depth; /* iommu_atomic_enter() */
+	bool shrinking;            /* a shrinker is running on it (shrinker.c) */
 
 	/* Fault injection (fail.c). */
 	unsigned int fail_nth; /* 0: off */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Warnings about wrong use of the library, each said once per process.
+ */
+#ifndef MM_WARN_H
+#define MM_WARN_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "plat/compiler.h"
+
+/*
+ * Say "@what @subject: @value" in one line, with @value in hexadecimal;
+ * nothing if *@said is set already. Never allocates. @subject may be NULL.
+ */
+void mm_warn_once(atomic_bool *said, const char *what, const char *subject, uintptr_t value) __cold;
+
+#endif
