@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+# A thin front over Meson: `make help` says what there is.
+BUILD  ?= build
+PREFIX := /usr/local
+TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
+
+.DELETE_ON_ERROR:
+.PHONY: all demo check bench install sanitize format format-check clean help
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix $(PREFIX) $(MESON_FLAGS) >$(BUILD).log 2>&1 || \
+		{ cat $(BUILD).log; rm -rf $(BUILD) $(BUILD).log; exit 1; }
+	@mv $(BUILD).log $(BUILD)/setup.log
+
+# What is missing is installed first; where all is there this needs no network.
+demo:
+	@tools/install-deps.sh demo
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/uiommu replay --plot $(BUILD)/replay.svg $(TRACE)
+	@$(BUILD)/uiommu replay --plot $(BUILD)/replay.png $(TRACE) >/dev/null
+	$(BUILD)/uiommu size --iommu vtd --guest 64G
+	@echo "The picture is in $(BUILD)/replay.svg and $(BUILD)/replay.png."
+
+check:
+	@tools/install-deps.sh check
+	@$(MAKE) --no-print-directory all
+	@tools/run-tests.py --build $(BUILD)
+
+sanitize:
+	@tools/install-deps.sh check
+	@tools/run-tests.py --build $(BUILD) asan-ubsan tsan
+
+bench: all
+	$(BUILD)/bench/bench --json $(BUILD)/bench.json
+
+install: all
+ifneq ($(origin PREFIX),file)
+	@meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) --quiet
+endif
+	$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD) --no-rebuild
+
+format:
+	@tools/style.py --fix
+
+format-check:
+	@tools/style.py
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan-ubsan $(BUILD)-tsan
+
+help:
+	@echo 'make              build $(BUILD)/uiommu, libuiommu.so, libuiommu.a and the man pages'
+	@echo 'make demo         replay a real kernel trace, picture it, size a 64 GiB guest'
+	@echo 'make check        every test: gcc, clang, sanitizers, style'
+	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
+	@echo 'make bench        nanoseconds per call beside the bare memory fill'
+	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
+	@echo 'make format       clang-format the tree; make format-check only looks'
+	@echo 'make clean        remove what was built'
+	@echo 'demo and check first install missing Debian packages (as root or with sudo).'

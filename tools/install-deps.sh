@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Install the Debian packages that "make $1" lacks. Does nothing, and needs no
+# network, when all of them are there.
+set -eu
+build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libarchive-dev'
+demo="$build gnuplot-nox"
+check="$demo xz-utils g++ clang clang-format libclang-rt-dev libcmocka-dev man-db groff-base binutils"
+
+case ${1-} in
+build) wanted=$build ;;
+demo) wanted=$demo ;;
+check) wanted=$check ;;
+*) echo "usage: install-deps.sh build|demo|check" >&2; exit 2 ;;
+esac
+
+die()
+{
+	echo "install-deps.sh: $*" >&2
+	exit 1
+}
+
+command -v dpkg-query >/dev/null || exit 0 # not Debian: Meson will say what it misses
+
+missing=
+for package in $wanted; do
+	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+	*' installed') ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+	root=
+elif command -v sudo >/dev/null; then
+	root=sudo
+else
+	die "missing packages:$missing (run this as root, or install sudo)"
+fi
+
+echo "installing:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt_install()
+{
+	$root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq -y --no-install-recommends $missing >"$log" 2>&1
+}
+# The package lists may be there already, and fresh enough.
+apt_install || {
+	$root apt-get update -qq >"$log" 2>&1 && apt_install
+} || die "cannot install$missing: $(grep -m1 '^E:' "$log" || tail -n1 "$log")"

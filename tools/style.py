@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Look after the form of the tree: clang-format, SPDX lines, sizes of files and
+functions, includes that go up the house. With --fix, format the C files.
+
+Prints one TAP line per rule.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+ROOMS = ['cmd', 'trace', 'core', 'pgtable', 'mm', 'plat']
+NO_SPDX = ('.xz', '.svg', '.png', '.csv', '.json', 'LICENSE', '.gitignore')
+FILE_LINES, FUNCTION_LINES = 600, 60
+
+
+def tree():
+    git = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=TOP,
+                         capture_output=True, text=True)
+    if git.returncode == 0 and git.stdout:
+        return sorted({path for path in git.stdout.split('\n') if (TOP / path).is_file()})
+    return sorted(str(path.relative_to(TOP)) for path in TOP.rglob('*')
+                  if path.is_file() and not path.relative_to(TOP).parts[0].startswith('build'))
+
+
+def is_c(path):
+    return path.endswith(('.c', '.h'))
+
+
+def lines(path):
+    return (TOP / path).read_text(errors='replace').split('\n')
+
+
+def unformatted(files):
+    files = [path for path in files if is_c(path)]
+    run = subprocess.run(['clang-format', '--dry-run', '-Werror', *files], cwd=TOP,
+                         capture_output=True, text=True)
+    return sorted(set(re.findall(r'^(\S+?:\d+)', run.stderr, re.M)))
+
+
+def without_spdx(files):
+    return [path for path in files if not path.endswith(NO_SPDX)
+            and 'SPDX-License-Identifier: MIT' not in '\n'.join(lines(path)[:3])]
+
+
+def too_long_files(files):
+    return [path for path in files if is_c(path) and len(lines(path)) > FILE_LINES]
+
+
+def too_long_functions(files):
+    found = []
+    for path in filter(is_c, files):
+        start = None
+        for number, line in enumerate(lines(path), 1):
+            if line == '{':
+                start = number
+            elif line == '}' and start:
+                if number - start - 1 > FUNCTION_LINES:
+                    found.append(f'{path}:{start}')
+                start = None
+    return found
+
+
+def includes_upward(files):
+    """A file of one room includes headers of its own and lower rooms only."""
+    found = []
+    for path in filter(is_c, files):
+        room = path.split('/')[0]
+        if room not in ROOMS:
+            continue
+        for number, line in enumerate(lines(path), 1):
+            include = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+            to = include and include[1].split('/')[0]
+            if to in ROOMS and ROOMS.index(to) < ROOMS.index(room):
+                found.append(f'{path}:{number} includes {include[1]}')
+    return found
+
+
+RULES = {
+    'formatted by .clang-format': unformatted,
+    'SPDX line first in every file': without_spdx,
+    f'files of at most {FILE_LINES} lines': too_long_files,
+    f'functions of at most {FUNCTION_LINES} lines': too_long_functions,
+    'includes go down the house': includes_upward,
+}
+
+
+def main():
+    files = tree()
+    if sys.argv[1:] == ['--fix']:
+        subprocess.run(['clang-format', '-i', *filter(is_c, files)], cwd=TOP, check=True)
+        return 0
+    failed = 0
+    for number, (rule, check) in enumerate(RULES.items(), 1):
+        found = check(files)
+        for where in found:
+            print(f'# {where}')
+        print(f'{"not ok" if found else "ok"} {number} - {rule}')
+        failed += bool(found)
+    print(f'1..{len(RULES)}')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
