@@ -23,28 +23,39 @@ enum memcg_stat {
 /*
  * Charge bytes to a cgroup and all its ancestors, or to none of them. A NULL
  * cgroup takes everything. A blocking gfp runs the shrinkers before it fails.
- * Returns 0 or -ENOMEM, which memory.events counts.
+ * Returns 0 or -ENOMEM, which memory.events counts. What is charged keeps the
+ * cgroup alive: who remembers it for the uncharge needs no reference.
  */
 int mem_cgroup_charge(struct mem_cgroup *memcg, size_t bytes, enum memcg_stat stat, gfp_t gfp);
 void mem_cgroup_uncharge(struct mem_cgroup *memcg, size_t bytes, enum memcg_stat stat);
 
 struct mm_thread;
 
-/* Return the stock of a thread that ends, and drop its active cgroup. */
+/*
+ * Return the stock of a thread that ends, and drop its active cgroup. Charges
+ * and uncharges of that thread come before.
+ */
 void mem_cgroup_thread_exit(struct mm_thread *self);
 
 /*
  * What a thread has charged in advance, so that most charges touch no shared
- * line. Locked by its thread to use it and by others to take it back.
+ * line. Locked by its thread to use it and by others to take it back. All 0 is
+ * a valid, empty state.
  */
 #define MEMCG_STOCKS 4
 
 struct memcg_stock {
-	struct spinlock lock;
-	struct mem_cgroup *memcg; /* whose, with a reference; NULL when unused */
-	size_t bytes;             /* charged to memcg, not in use */
-	size_t low;               /* least that bytes has been since the last fold */
+	struct mem_cgroup *memcg;  /* whose; NULL when unused */
+	size_t bytes;              /* charged to memcg, not in use */
+	size_t low;                /* least that bytes was after a charge since the last fold */
 	long stat[MEMCG_NR_STATS]; /* changes not yet counted in memcg's */
+};
+
+struct memcg_stocks {
+	struct spinlock lock;
+	unsigned int last;   /* the one that was used last */
+	unsigned int victim; /* counts those that gave way */
+	struct memcg_stock stock[MEMCG_STOCKS];
 };
 
 #endif

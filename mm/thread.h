@@ -34,7 +34,7 @@ struct mm_thread {
 	bool fail_sticky, fail_hit;
 
 	struct mem_cgroup *active;
-	struct memcg_stock stock[MEMCG_STOCKS];
+	struct memcg_stocks stocks;
 
 	struct page_cache pages;
 

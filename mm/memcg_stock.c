@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Charging and uncharging, by way of the calling thread's stocks.
+ *
+ * A charge is met from the thread's stock of that cgroup; a stock that falls
+ * short is refilled with a batch, if that fits everywhere. What keeps this
+ * invisible:
+ *
+ * - Where memory.max would refuse, stocks under that level are taken back and
+ *   the charge is tried again without a batch. While it tries, the level is
+ *   "pressed" and nobody stocks under it.
+ * - A stock exists only where no level is above memory.high: a batch that would
+ *   pass it is not taken, and who passes it by an exact charge takes back all
+ *   stocks under that level. So no charge from a stock can pass memory.high, and
+ *   uncharges, which only add to a stock that exists, cannot make one there.
+ * - memory.peak is of usage less stock. A stock remembers in low the least that
+ *   it held after a charge; before anything changes the shared usage on its
+ *   behalf, or the thread turns to another stock, it is folded: peak is raised
+ *   to usage less low. Of a thread's stocks only the last used one can be
+ *   unfolded, hence with a single thread peak is exact. With several, a fold
+ *   subtracts its own thread's stocks only: it may overstate by what others
+ *   hold, and never understates.
+ *
+ * Locks: each thread's stocks have one. A thread never takes a second. Who may
+ * not wait for its own lock charges each level directly.
+ */
+#include "mm/memcontrol.h"
+#include "mm/shrinker.h"
+#include "mm/thread.h"
+
+#define MEMCG_BATCH ((size_t)64 * MEMCG_PAGE)
+#define FOLDED      SIZE_MAX
+#define LOCK_TRIES  64
+
+/* What the thread surely held in stock under @level since the last fold. */
+static uint64_t stocked_under(const struct memcg_stocks *stocks, const struct mem_cgroup *level)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < MEMCG_STOCKS; i++) {
+		const struct memcg_stock *stock = &stocks->stock[i];
+
+		if (stock->memcg && memcg_is_under(stock->memcg, level))
+			bytes += MIN(stock->low, stock->bytes);
+	}
+	return bytes;
+}
+
+static void fold_levels(const struct memcg_stocks *stocks, struct mem_cgroup *memcg)
+{
+	for (unsigned int d = 0; d <= memcg->depth; d++) {
+		struct mem_cgroup *level = memcg->path[d];
+
+		memcg_peak_raise(level, memcg_usage_now(level) - stocked_under(stocks, level));
+	}
+}
+
+static void fold_last(struct memcg_stocks *stocks)
+{
+	struct memcg_stock *stock = &stocks->stock[stocks->last];
+
+	if (!stock->memcg || stock->low == FOLDED)
+		return;
+	fold_levels(stocks, stock->memcg);
+	stock->low = FOLDED;
+}
+
+/* Folded before. mem_cgroup_put() clears stocks first, so no cgroup goes here. */
+static void stock_clear(struct memcg_stock *stock)
+{
+	for (unsigned int i = 0; i < MEMCG_NR_STATS; i++) {
+		if (stock->stat[i])
+			memcg_stat_add(stock->memcg, i, stock->stat[i]);
+		stock->stat[i] = 0;
+	}
+	memcg_uncharge_levels(stock->memcg, stock->bytes);
+	stock->memcg = NULL;
+	stock->bytes = 0;
+}
+
+static void stocks_clear_under(struct memcg_stocks *stocks, const struct mem_cgroup *level)
+{
+	for (unsigned int i = 0; i < MEMCG_STOCKS; i++) {
+		struct memcg_stock *stock = &stocks->stock[i];
+
+		if (!stock->memcg || (level && !memcg_is_under(stock->memcg, level)))
+			continue;
+		fold_last(stocks);
+		stock_clear(stock);
+	}
+}
+
+static bool stocks_lock(struct memcg_stocks *stocks, bool wait)
+{
+	if (wait) {
+		spin_lock(&stocks->lock);
+		return true;
+	}
+	for (unsigned int i = 0; i < LOCK_TRIES; i++) {
+		if (spin_trylock(&stocks->lock))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+void memcg_drain_stocks(struct mem_cgroup *memcg, bool wait)
+{
+	for (struct mm_thread *thread = mm_thread_list(); thread; thread = thread->next) {
+		if (!stocks_lock(&thread->stocks, wait))
+			continue;
+		stocks_clear_under(&thread->stocks, memcg);
+		spin_unlock(&thread->stocks.lock);
+	}
+}
+
+void mem_cgroup_thread_exit(struct mm_thread *self)
+{
+	struct mem_cgroup *active = self->active;
+
+	self->active = NULL;
+	mem_cgroup_put(active);
+	spin_lock(&self->stocks.lock);
+	stocks_clear_under(&self->stocks, NULL);
+	spin_unlock(&self->stocks.lock);
+}
+
+/* Make the thread's stock of @memcg its last used one; NULL if it has none. */
+static struct memcg_stock *stocks_find(struct memcg_stocks *stocks, const struct mem_cgroup *memcg)
+{
+	if (stocks->stock[stocks->last].memcg == memcg)
+		return &stocks->stock[stocks->last];
+	fold_last(stocks);
+	for (unsigned int i = 0; i < MEMCG_STOCKS; i++) {
+		if (stocks->stock[i].memcg == memcg) {
+			stocks->last = i;
+			return &stocks->stock[i];
+		}
+	}
+	return NULL;
+}
+
+/* All are folded. Takes a free place, else the others' in turn. */
+static struct memcg_stock *stocks_install(struct memcg_stocks *stocks, struct mem_cgroup *memcg)
+{
+	unsigned int place = 0;
+
+	while (place < MEMCG_STOCKS && stocks->stock[place].memcg)
+		place++;
+	if (place == MEMCG_STOCKS) {
+		place = stocks->victim++ % MEMCG_STOCKS;
+		stock_clear(&stocks->stock[place]);
+	}
+	stocks->last = place;
+	stocks->stock[place].memcg = memcg;
+	stocks->stock[place].low = FOLDED;
+	return &stocks->stock[place];
+}
+
+static inline void stock_consume(struct memcg_stock *stock, size_t bytes, enum memcg_stat stat)
+{
+	stock->bytes -= bytes;
+	stock->low = MIN(stock->low, stock->bytes);
+	stock->stat[stat] += (long)bytes;
+}
+
+/* What one try at a charge came to. */
+struct attempt {
+	struct mem_cgroup *over; /* the level that refused, or NULL */
+	bool exact;              /* no stock was taken: memory.high may be passed */
+};
+
+static struct attempt charge_locked(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
+				    size_t bytes, enum memcg_stat stat)
+{
+	struct memcg_stock *stock = stocks_find(stocks, memcg);
+	size_t have = stock ? stock->bytes : 0;
+	struct attempt attempt = {0};
+
+	if (have < bytes) {
+		size_t need = bytes - have;
+
+		fold_last(stocks);
+		if (atomic_load(&memcg->users) &&
+		    !memcg_charge_levels(memcg, need + MEMCG_BATCH, MEMCG_BOUND_STOCK)) {
+			if (!stock)
+				stock = stocks_install(stocks, memcg);
+			need += MEMCG_BATCH;
+		} else {
+			attempt.exact = true;
+			attempt.over = memcg_charge_levels(memcg, need, MEMCG_BOUND_MAX);
+			if (attempt.over)
+				return attempt;
+		}
+		if (stock)
+			stock->bytes += need;
+	}
+	if (stock) {
+		stock_consume(stock, bytes, stat);
+	} else {
+		memcg_stat_add(memcg, stat, (int64_t)bytes);
+		fold_levels(stocks, memcg);
+	}
+	return attempt;
+}
+
+/* The thread's stocks are in other hands: peak may count them as used. */
+static void peak_raise_levels(struct mem_cgroup *memcg)
+{
+	for (unsigned int d = 0; d <= memcg->depth; d++)
+		memcg_peak_raise(memcg->path[d], memcg_usage_now(memcg->path[d]));
+}
+
+static struct attempt charge_direct(struct mem_cgroup *memcg, size_t bytes, enum memcg_stat stat)
+{
+	struct attempt attempt = {.exact = true};
+
+	attempt.over = memcg_charge_levels(memcg, bytes, MEMCG_BOUND_MAX);
+	if (!attempt.over) {
+		memcg_stat_add(memcg, stat, (int64_t)bytes);
+		peak_raise_levels(memcg);
+	}
+	return attempt;
+}
+
+static struct attempt charge_once(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
+				  size_t bytes, enum memcg_stat stat, gfp_t gfp)
+{
+	struct attempt attempt;
+
+	if (!stocks_lock(stocks, gfpflags_allow_blocking(gfp)))
+		return charge_direct(memcg, bytes, stat);
+	attempt = charge_locked(stocks, memcg, bytes, stat);
+	spin_unlock(&stocks->lock);
+	return attempt;
+}
+
+/*
+ * @over refused: take back the stocks under it and try again; likewise if a
+ * level above it refuses then. What refuses in the end has no stock under it.
+ */
+static struct attempt charge_pressing(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
+				      size_t bytes, enum memcg_stat stat, gfp_t gfp,
+				      struct mem_cgroup *over)
+{
+	struct mem_cgroup *drained;
+	struct attempt attempt;
+
+	do {
+		drained = over;
+		atomic_fetch_add(&drained->pressed, 1);
+		memcg_drain_stocks(drained, gfpflags_allow_blocking(gfp));
+		attempt = charge_once(stocks, memcg, bytes, stat, gfp);
+		atomic_fetch_sub(&drained->pressed, 1);
+		over = attempt.over;
+	} while (over && over->depth < drained->depth);
+	return attempt;
+}
+
+static bool above_high(const struct mem_cgroup *level)
+{
+	return memcg_usage_now(level) > atomic_load_explicit(&level->high, memory_order_relaxed);
+}
+
+/* After an exact charge: memory.high as the header of this file has it. */
+static void check_high(struct mem_cgroup *memcg, gfp_t gfp)
+{
+	unsigned int top = 0;
+	bool above = false;
+
+	while (top <= memcg->depth && !above_high(memcg->path[top]))
+		top++;
+	if (top > memcg->depth)
+		return;
+	memcg_drain_stocks(memcg->path[top], gfpflags_allow_blocking(gfp));
+	for (unsigned int d = top; d <= memcg->depth; d++) {
+		if (above_high(memcg->path[d])) {
+			memcg_event(memcg->path[d], MEMCG_HIGH);
+			above = true;
+		}
+	}
+	if (above)
+		shrink_all(gfp);
+}
+
+static __noinline int charge_slow(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
+				  size_t bytes, enum memcg_stat stat, gfp_t gfp)
+{
+	struct attempt attempt = charge_once(stocks, memcg, bytes, stat, gfp);
+
+	if (attempt.over)
+		attempt = charge_pressing(stocks, memcg, bytes, stat, gfp, attempt.over);
+	if (attempt.over)
+		memcg_event(attempt.over, MEMCG_MAX);
+	for (unsigned int round = 0; attempt.over; round++) {
+		if (round == MEMCG_SHRINK_ROUNDS || !shrink_all(gfp))
+			return -ENOMEM;
+		attempt = charge_pressing(stocks, memcg, bytes, stat, gfp, attempt.over);
+	}
+	if (attempt.exact)
+		check_high(memcg, gfp);
+	return 0;
+}
+
+int mem_cgroup_charge(struct mem_cgroup *memcg, size_t bytes, enum memcg_stat stat, gfp_t gfp)
+{
+	struct memcg_stocks *stocks;
+	struct memcg_stock *stock;
+
+	if (!memcg)
+		return 0;
+	stocks = &mm_thread_self()->stocks;
+	if (likely(spin_trylock(&stocks->lock))) {
+		stock = &stocks->stock[stocks->last];
+		if (likely(stock->memcg == memcg && stock->bytes >= bytes)) {
+			stock_consume(stock, bytes, stat);
+			spin_unlock(&stocks->lock);
+			return 0;
+		}
+		spin_unlock(&stocks->lock);
+	}
+	return charge_slow(stocks, memcg, bytes, stat, gfp);
+}
+
+/* Put bytes back in stock if there is one; the lock is held. */
+static bool uncharge_locked(struct memcg_stocks *stocks, struct mem_cgroup *memcg, size_t bytes,
+			    enum memcg_stat stat)
+{
+	struct memcg_stock *stock = stocks_find(stocks, memcg);
+
+	if (!stock)
+		return false;
+	stock->stat[stat] -= (long)bytes;
+	stock->bytes += bytes;
+	if (stock->bytes > 2 * MEMCG_BATCH) {
+		size_t surplus = stock->bytes - MEMCG_BATCH;
+
+		fold_last(stocks);
+		stock->bytes -= surplus;
+		memcg_uncharge_levels(memcg, surplus);
+	}
+	return true;
+}
+
+static __noinline void uncharge_slow(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
+				     size_t bytes, enum memcg_stat stat)
+{
+	if (stocks_lock(stocks, false)) {
+		bool stocked = uncharge_locked(stocks, memcg, bytes, stat);
+
+		spin_unlock(&stocks->lock);
+		if (stocked)
+			return;
+	} else {
+		/* A fold that is under way may miss what usage was until now. */
+		peak_raise_levels(memcg);
+	}
+	memcg_stat_add(memcg, stat, -(int64_t)bytes);
+	memcg_uncharge_levels(memcg, bytes);
+}
+
+void mem_cgroup_uncharge(struct mem_cgroup *memcg, size_t bytes, enum memcg_stat stat)
+{
+	struct memcg_stocks *stocks;
+	struct memcg_stock *stock;
+
+	if (!memcg)
+		return;
+	stocks = &mm_thread_self()->stocks;
+	if (likely(spin_trylock(&stocks->lock))) {
+		stock = &stocks->stock[stocks->last];
+		if (likely(stock->memcg == memcg && stock->bytes + bytes <= 2 * MEMCG_BATCH)) {
+			stock->bytes += bytes;
+			stock->stat[stat] -= (long)bytes;
+			spin_unlock(&stocks->lock);
+			return;
+		}
+		spin_unlock(&stocks->lock);
+	}
+	uncharge_slow(stocks, memcg, bytes, stat);
+}
