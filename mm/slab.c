@@ -293,6 +293,24 @@ static bool cache_lock(struct kmem_cache *cache, bool may_wait, struct slab **em
 	return true;
 }
 
+/*
+ * Unlock a cache. What was left just now is taken in here, so that it does not
+ * wait for the next call; that may miss what comes in the same instant.
+ */
+static void cache_unlock(struct kmem_cache *cache, struct slab **empty)
+{
+	for (;;) {
+		spin_unlock(&cache->lock);
+		if (likely(!atomic_load_explicit(&cache->freed, memory_order_relaxed) &&
+			   !atomic_load_explicit(&cache->arrived, memory_order_relaxed)))
+			break;
+		if (!spin_trylock(&cache->lock))
+			break;
+		cache_settle(cache, empty);
+	}
+	slab_destroy_list(*empty);
+}
+
 /* Put a new slab that has one object handed out on the lists. */
 static void cache_add(struct kmem_cache *cache, struct slab *slab, bool may_wait)
 {
@@ -301,8 +319,7 @@ static void cache_add(struct kmem_cache *cache, struct slab *slab, bool may_wait
 	if (cache_lock(cache, may_wait, &empty)) {
 		if (slab->free)
 			partial_add(slab);
-		spin_unlock(&cache->lock);
-		slab_destroy_list(empty);
+		cache_unlock(cache, &empty);
 		return;
 	}
 	slab->next = atomic_load_explicit(&cache->arrived, memory_order_relaxed);
@@ -338,8 +355,7 @@ static void *object_alloc(struct kmem_cache *cache, gfp_t gfp, struct mem_cgroup
 
 	if (cache_lock(cache, may_wait, &empty)) {
 		object = cache_take(cache, memcg);
-		spin_unlock(&cache->lock);
-		slab_destroy_list(empty);
+		cache_unlock(cache, &empty);
 	}
 	if (object)
 		return object;
@@ -381,8 +397,7 @@ static void object_free(struct slab *slab, void *object, atomic_uintptr_t *state
 
 	if (cache_lock(cache, false, &empty)) {
 		slab_put(slab, (uintptr_t)object, &empty);
-		spin_unlock(&cache->lock);
-		slab_destroy_list(empty);
+		cache_unlock(cache, &empty);
 		return;
 	}
 	first = atomic_load_explicit(&cache->freed, memory_order_relaxed);
@@ -495,8 +510,7 @@ void kmem_cache_destroy(struct kmem_cache *cache)
 		empty = cache->spare;
 		cache->spare = NULL;
 	}
-	spin_unlock(&cache->lock);
-	slab_destroy_list(empty);
+	cache_unlock(cache, &empty);
 	if (atomic_load_explicit(&cache->slabs, memory_order_relaxed)) {
 		mm_warn_once(&said, "destroyed with objects in use, cache", cache->name,
 			     (uintptr_t)cache);

@@ -488,8 +488,8 @@ static void test_threads(void **state)
 			assert_int_equal(mem_cgroup_usage(groups[i]), 0);
 		for (unsigned int k = 0; k < 2; k++)
 			kmem_cache_destroy(parcels[k]);
-		/* The class of the descriptors may have got a spare slab. */
-		assert_true(slab_bytes() <= before + PAGE_SIZE);
+		/* The class of the descriptors may keep a few pages. */
+		assert_true(slab_bytes() <= before + 8 * PAGE_SIZE);
 	}
 	groups_put();
 }
