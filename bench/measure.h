@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time, processors, series of samples, and the bare memory fill that everything
+ * is measured against.
+ */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Samples of one quantity, in ns. */
+struct series {
+	double *ns;
+	size_t nr, room;
+};
+
+void series_add(struct series *series, double ns);
+/* Sorts the samples. 0 for none. */
+double series_min(struct series *series);
+double series_median(struct series *series);
+
+void clock_calibrate(void);
+uint64_t clock_now(void);
+/* Nanoseconds from @start to now, shared by @nr calls or items. */
+double clock_since(uint64_t start, double nr);
+
+/* Stay on the n-th processor of those that this process may use, modulo their number. */
+int pin_to(unsigned int nth);
+unsigned int processors(void);
+
+/* Reproducible random numbers. */
+uint64_t random_next(void);
+
+/* Write items as a table's leaves are: an address that grows by one page, and flags. */
+void fill_items(uint64_t *items, uint64_t first, size_t nr);
+
+/* The same, as many items as an operation writes, in memory that is in the cache. */
+enum bare {
+	BARE_1,      /* one item at a time, along one table */
+	BARE_256,    /* half a table, 16 tables in turn */
+	BARE_512,    /* a table, 4 tables in turn */
+	BARE_262144, /* 2 MiB, per item */
+	BARE_READ,   /* one random item of 2 MiB */
+	BARE_NONE,
+};
+
+void bare_measure(void);
+double bare_min(enum bare bare);
+
+/* One line on stderr and exit status 1. */
+void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What was measured, by format and operation: the table for people and the JSON
+ * for programs.
+ */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include "bench/measure.h"
+
+/* The samples of an operation; a row is made when it is first asked for. */
+struct series *report_row(const char *format, const char *operation, enum bare bare);
+
+/* A number that is no time: bytes left, a ratio. */
+void report_value(const char *format, const char *what, double value);
+
+/* The least ns of an operation, 0 if there is no such row. */
+double report_min(const char *format, const char *operation);
+/* A value, -1 if there is no such one. */
+double report_get(const char *format, const char *what);
+
+void report_print(void);
+void report_json(const char *path, const char *setting);
+
+#endif
