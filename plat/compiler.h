@@ -14,9 +14,9 @@
 
 #define BIT_ULL(n) (1ULL << (n))
 
-#define __hot      __attribute__((hot))
-#define __cold     __attribute__((cold, noinline))
-#define __noinline __attribute__((noinline))
+#define __hot           __attribute__((hot))
+#define __cold          __attribute__((cold, noinline))
+#define __noinline      __attribute__((noinline))
 #define __aligned_cache __attribute__((aligned(64)))
 
 /* Errors, where no C library names them (asm-generic/errno-base.h). */
@@ -24,6 +24,7 @@
 #include <errno.h>
 #else
 #define ENOENT     2
+#define E2BIG      7
 #define EAGAIN     11
 #define ENOMEM     12
 #define EACCES     13
