@@ -40,10 +40,10 @@ struct page {
 		unsigned int inuse; /* PAGE_SLAB: objects handed out */
 		unsigned int count; /* free, first of a batch: pages in it */
 	};
-	uint8_t use;    /* enum page_use */
-	uint8_t order;  /* free and not in the buddy lists: ORDER_CACHED */
-	uint8_t level;  /* PAGE_TABLE: of the table */
-	uint8_t zeroed; /* free, or about to be: every byte is 0 */
+	uint8_t use;       /* enum page_use */
+	uint8_t order;     /* free and not in the buddy lists: ORDER_CACHED */
+	uint8_t level;     /* PAGE_TABLE: of the table */
+	uint8_t zeroed;    /* free, or about to be: every byte is 0 */
 	struct page *next; /* in a free list, a gather or a slab list */
 	union {
 		struct mem_cgroup *memcg; /* in use: charged to, or NULL */
@@ -60,8 +60,8 @@ struct page {
 struct page_cache {
 	struct page *first; /* what is given out and taken back */
 	unsigned int count;
-	struct page *spare;    /* a whole batch, or NULL */
-	struct page *deferred; /* blocks whose lock was busy when they were freed */
+	struct page *spare;             /* a whole batch, or NULL */
+	struct page *deferred;          /* blocks whose lock was busy when they were freed */
 	atomic_long used[PAGE_NR_USES]; /* pages taken less pages given back */
 };
 

@@ -24,12 +24,12 @@
 #include "mm/thread.h"
 #include "plat/spinlock.h"
 
-#define BATCH       256u
-#define CHUNK       ((size_t)2 << 20)
-#define CHUNK_PAGES (CHUNK >> PAGE_SHIFT)
-#define ARENA_MOST  ((size_t)256 << 30)
-#define ARENA_LEAST ((size_t)64 << 20)
-#define RESERVE_MOST 4096
+#define BATCH         256u
+#define CHUNK         ((size_t)2 << 20)
+#define CHUNK_PAGES   (CHUNK >> PAGE_SHIFT)
+#define ARENA_MOST    ((size_t)256 << 30)
+#define ARENA_LEAST   ((size_t)64 << 20)
+#define RESERVE_MOST  4096
 #define SHRINK_ROUNDS 5
 
 struct page_arena arena;
@@ -146,7 +146,8 @@ int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_b
 		size /= 2;
 	}
 	arena.size = size;
-	arena.phys_offset = phys_base == UIOMMU_PHYS_IS_VIRT ? 0 : phys_base - (uintptr_t)arena.base;
+	arena.phys_offset =
+		phys_base == UIOMMU_PHYS_IS_VIRT ? 0 : phys_base - (uintptr_t)arena.base;
 	plat_mutex_init(&zone.grow);
 	reserve.size = atomic_reserve;
 	atomic_store(&reserve.missing, atomic_reserve);
@@ -419,13 +420,14 @@ void page_thread_exit(struct mm_thread *self)
 
 void uiommu_mm_stat(struct uiommu_mm_stat *stat)
 {
-	long used[PAGE_NR_USES] = { 0 };
+	long used[PAGE_NR_USES] = {0};
 	long reserved;
 
 	mm_thread_self();
 	for (struct mm_thread *t = mm_thread_list(); t; t = t->next)
 		for (unsigned int use = PAGE_TABLE; use < PAGE_NR_USES; use++)
-			used[use] += atomic_load_explicit(&t->pages.used[use], memory_order_relaxed);
+			used[use] +=
+				atomic_load_explicit(&t->pages.used[use], memory_order_relaxed);
 	reserved = (long)(reserve.size - atomic_load(&reserve.missing));
 	stat->arena = atomic_load(&zone.committed);
 	stat->tables = (uint64_t)used[PAGE_TABLE] << PAGE_SHIFT;

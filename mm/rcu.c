@@ -47,7 +47,7 @@ void rcu_poll(struct mm_thread *self)
 	if (old->first || !young->first)
 		return;
 	*old = *young;
-	*young = (struct rcu_limbo){ 0 };
+	*young = (struct rcu_limbo){0};
 	old->after = atomic_fetch_add(&rcu_now, 1) + 1;
 	if (rcu_reader_barriers)
 		atomic_thread_fence(memory_order_seq_cst);

@@ -15,7 +15,11 @@
 
 #define STATE_BYTES ((sizeof(struct mm_thread) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1))
 
-enum { MM_DOWN, MM_COMING_UP, MM_UP };
+enum {
+	MM_DOWN,
+	MM_COMING_UP,
+	MM_UP
+};
 
 static atomic_int mm_state;
 static _Atomic(struct mm_thread *) threads;

@@ -14,13 +14,13 @@
 
 #include "pgtable/format.h"
 
-#define AMD_PRESENT      BIT_ULL(0)
-#define AMD_NEXT(level)  ((uint64_t)(level) << 9)
-#define AMD_NEXT_MASK    AMD_NEXT(7)
-#define AMD_COHERENT     BIT_ULL(60) /* FC: force snooping */
-#define AMD_READ         BIT_ULL(61)
-#define AMD_WRITE        BIT_ULL(62)
-#define AMD_OA           0x000ffffffffff000ULL
+#define AMD_PRESENT     BIT_ULL(0)
+#define AMD_NEXT(level) ((uint64_t)(level) << 9)
+#define AMD_NEXT_MASK   AMD_NEXT(7)
+#define AMD_COHERENT    BIT_ULL(60) /* FC: force snooping */
+#define AMD_READ        BIT_ULL(61)
+#define AMD_WRITE       BIT_ULL(62)
+#define AMD_OA          0x000ffffffffff000ULL
 
 #define PT_NAME       amdv1
 #define PT_LEVELS     6
@@ -53,7 +53,8 @@ static inline uint64_t pt_attrs(int prot)
 	       (prot & IOMMU_WRITE ? AMD_WRITE : 0) | (prot & IOMMU_CACHE ? AMD_COHERENT : 0);
 }
 
-static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level, unsigned int run_lg2)
+static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
+			       unsigned int run_lg2)
 {
 	unsigned int size_lg2;
 

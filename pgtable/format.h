@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <uiommu/format.h>
 #include <uiommu/iommu.h>
 
 #include "plat/compiler.h"

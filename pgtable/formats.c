@@ -26,7 +26,7 @@ static bool same_name(const char *a, const char *b)
 const struct pgtable_ops *pgtable_find(const char *name)
 {
 	for (const struct pgtable_ops *const *ops = pgtable_formats; name && *ops; ops++)
-		if (same_name((*ops)->format.name, name))
+		if (same_name((*ops)->format->name, name))
 			return *ops;
 	return NULL;
 }
@@ -35,7 +35,7 @@ const struct iommu_format *iommu_format_find(const char *name)
 {
 	const struct pgtable_ops *ops = pgtable_find(name);
 
-	return ops ? &ops->format : NULL;
+	return ops ? ops->format : NULL;
 }
 
 const struct iommu_format *iommu_format_next(const struct iommu_format *format)
@@ -43,10 +43,10 @@ const struct iommu_format *iommu_format_next(const struct iommu_format *format)
 	const struct pgtable_ops *const *ops = pgtable_formats;
 
 	if (!format)
-		return &(*ops)->format;
-	while (*ops && &(*ops)->format != format)
+		return (*ops)->format;
+	while (*ops && (*ops)->format != format)
 		ops++;
-	return *ops && ops[1] ? &ops[1]->format : NULL;
+	return *ops && ops[1] ? ops[1]->format : NULL;
 }
 
 void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS])
@@ -65,7 +65,7 @@ void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather
 {
 	struct mm_thread *self = mm_thread_self();
 	struct page *first = gather->freelist;
-	long gone[IOMMU_MAX_LEVELS] = { 0 };
+	long gone[IOMMU_MAX_LEVELS] = {0};
 
 	gather->freelist = NULL;
 	if (!first)

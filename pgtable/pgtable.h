@@ -23,7 +23,7 @@ struct pgtable;
  * the same time on disjoint ranges.
  */
 struct pgtable_ops {
-	struct iommu_format format;
+	const struct iommu_format *format;
 
 	/*
 	 * Allocate the top table. pt->owner and pt->pgsizes are set. Sets the
@@ -66,12 +66,12 @@ struct pgtable_stat {
 
 struct pgtable {
 	const struct pgtable_ops *ops;
-	_Atomic uint64_t top;       /* address of the top table | number of levels */
-	uint64_t pgsizes;           /* leaf sizes in use */
-	uint64_t aperture_last;     /* the last input address */
+	_Atomic uint64_t top;   /* address of the top table | number of levels */
+	uint64_t pgsizes;       /* leaf sizes in use */
+	uint64_t aperture_last; /* the last input address */
 	unsigned int address_width;
-	struct mem_cgroup *owner;   /* charged for every table, or NULL */
-	atomic_uint unsynced;       /* gathers that hold unlinked tables of this one */
+	struct mem_cgroup *owner; /* charged for every table, or NULL */
+	atomic_uint unsynced;     /* gathers that hold unlinked tables of this one */
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
 };
 

@@ -43,7 +43,8 @@ static inline uint64_t pt_attrs(int prot)
 	       (prot & IOMMU_CACHE ? VTD_SNOOP : 0);
 }
 
-static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level, unsigned int run_lg2)
+static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
+			       unsigned int run_lg2)
 {
 	return attrs | oa | (level ? VTD_LEAF : 0);
 }

@@ -49,7 +49,8 @@ static inline uint64_t pt_attrs(int prot)
 	       (prot & IOMMU_NOEXEC ? X86_NOEXEC : 0);
 }
 
-static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level, unsigned int run_lg2)
+static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
+			       unsigned int run_lg2)
 {
 	return attrs | oa | (level ? X86_LEAF : 0);
 }
