@@ -230,6 +230,29 @@ static void test_model(void **state)
 	groups_put();
 }
 
+/* Full slabs of every small size: no object reaches into a descriptor. */
+static void test_full_slabs(void **state)
+{
+	static unsigned char *objects[520];
+
+	for (size_t size = 1; size <= 2048; size += size < 8 ? 7 : 8) {
+		struct kmem_cache *cache = kmem_cache_create("full", size, 0);
+		size_t count = MIN(ARRAY_SIZE(objects), 65536 / size);
+
+		for (size_t i = 0; i < count; i++) {
+			objects[i] = kmem_cache_alloc(cache, GFP_KERNEL, NULL);
+			assert_non_null(objects[i]);
+			memset(objects[i], (int)(i % 251), size);
+		}
+		for (size_t i = 0; i < count; i++) {
+			assert_true(all_bytes(objects[i], size, (unsigned char)(i % 251)));
+			memset(objects[i], 0xff, size);
+			kmem_cache_free(cache, objects[i]);
+		}
+		kmem_cache_destroy(cache);
+	}
+}
+
 static void test_packing(void **state)
 {
 	static const size_t sizes[] = {1024, 2048, 4096, 8192, 16384};
@@ -497,10 +520,11 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),     cmocka_unit_test(test_packing),
-		cmocka_unit_test(test_arguments), cmocka_unit_test(test_active),
-		cmocka_unit_test(test_budget),    cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_misuse),    cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_model),    cmocka_unit_test(test_full_slabs),
+		cmocka_unit_test(test_packing),  cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_active),   cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_failures), cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests_name("slab", tests, NULL, NULL);

@@ -118,7 +118,8 @@ void register_shrinker(struct shrinker *shrinker);
  * unregister_shrinker() - Take a shrinker off the list again.
  * @shrinker: a registered shrinker
  *
- * Context: May block: waits for a run of it that is under way.
+ * Context: May block: waits for a run of it that is under way; not from inside
+ * a shrinker.
  */
 void unregister_shrinker(struct shrinker *shrinker);
 
