@@ -54,7 +54,7 @@ static unsigned int rounds(unsigned int nr)
 {
 	unsigned int scaled = (unsigned int)(nr * options.scale);
 
-	return scaled ? scaled : 1;
+	return scaled > 2 ? scaled : 2; /* the first one may have to grow the arena */
 }
 
 static struct iommu_domain *new_domain(const char *format)

@@ -38,8 +38,8 @@ void fill_items(uint64_t *items, uint64_t first, size_t nr);
 /* The same, as many items as an operation writes, in memory that is in the cache. */
 enum bare {
 	BARE_1,      /* one item at a time, along one table */
-	BARE_256,    /* half a table, 16 tables in turn */
-	BARE_512,    /* a table, 4 tables in turn */
+	BARE_256,    /* half a table, the same one again and again */
+	BARE_512,    /* a whole table, likewise */
 	BARE_262144, /* 2 MiB, per item */
 	BARE_READ,   /* one random item of 2 MiB */
 	BARE_NONE,
