@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which domain an event belongs to. The events do not say, so it is inferred
+ * from what they can and cannot mean.
+ */
+#ifndef TRACE_DOMAINS_H
+#define TRACE_DOMAINS_H
+
+#include "trace/line.h"
+#include "trace/runs.h"
+
+/* More than a machine has; a trace that needs more is not one of mappings. */
+#define TRACE_DOMAINS_MAX 256
+
+struct domains;
+
+/* What an unmap event was found to take away. */
+struct domain_match {
+	unsigned int domain;
+	bool ambiguous; /* another domain's runs fit it as well */
+	bool cuts;      /* it takes a part of some run only */
+};
+
+struct domains *domains_new(void);
+void domains_free(struct domains *domains);
+unsigned int domains_count(const struct domains *domains);
+
+/* What is mapped in a domain. */
+struct runs *domains_runs(struct domains *domains, unsigned int domain);
+
+/*
+ * Add the run of map event number @number to the domain that it is most likely
+ * to be in. @ambiguous says that another domain was as likely. Returns the
+ * domain with the run at @run until the next call; -ENOSPC when it overlaps in
+ * each of TRACE_DOMAINS_MAX domains; -ENOMEM.
+ */
+int domains_map(struct domains *domains, const struct trace_event *event, uint64_t number,
+		bool *ambiguous, struct run **run);
+
+/* Find what an unmap event takes away: 0; -ENOENT when no domain has it. */
+int domains_match(struct domains *domains, const struct trace_event *event,
+		  struct domain_match *match);
+
+/* Drop the runs of a match, after runs_split() where it cuts. */
+void domains_unmap(struct domains *domains, const struct domain_match *match,
+		   const struct trace_event *event, uint64_t number);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A set of (domain, level, index). Which tables a mapping needs follows from
+ * the layout that all formats here share: tables of 512 items of 8 bytes, 12
+ * bits of page. A table of level n is needed where a leaf lies at level n or
+ * below.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/needed.h"
+
+#define PAGE_LG2    12
+#define TABLE_LG2   9
+#define TABLE_BYTES 4096
+#define NO_KEY      UINT64_MAX
+
+void needed_init(struct needed *needed)
+{
+	memset(needed, 0, sizeof(*needed));
+}
+
+void needed_destroy(struct needed *needed)
+{
+	free(needed->key);
+}
+
+/* Bits of input address below one table of @level. */
+static inline unsigned int span_lg2(unsigned int level)
+{
+	return PAGE_LG2 + TABLE_LG2 * (level + 1);
+}
+
+static inline uint64_t make_key(unsigned int domain, unsigned int level, uint64_t index)
+{
+	return index << 11 | level << 8 | domain;
+}
+
+_Static_assert(TRACE_DOMAINS_MAX <= 1 << 8 && IOMMU_MAX_LEVELS <= 1 << 3, "make_key()");
+
+static inline uint64_t *find_slot(const struct needed *needed, uint64_t key)
+{
+	uint64_t at = (key * 0x9e3779b97f4a7c15u) >> 20;
+
+	for (;; at++) {
+		uint64_t *slot = &needed->key[at & (needed->room - 1)];
+
+		if (*slot == key || *slot == NO_KEY)
+			return slot;
+	}
+}
+
+static int grow(struct needed *needed)
+{
+	struct needed bigger = {.room = needed->room ? needed->room * 2 : 1024};
+
+	bigger.key = malloc(bigger.room * sizeof(*bigger.key));
+	if (!bigger.key)
+		return -ENOMEM;
+	memset(bigger.key, 0xff, bigger.room * sizeof(*bigger.key));
+	for (uint64_t i = 0; i < needed->room; i++)
+		if (needed->key[i] != NO_KEY)
+			*find_slot(&bigger, needed->key[i]) = needed->key[i];
+	free(needed->key);
+	needed->key = bigger.key;
+	needed->room = bigger.room;
+	return 0;
+}
+
+/* Add one table: 1 when it is new, 0 when not, -ENOMEM. */
+static int add_table(struct needed *needed, unsigned int domain, unsigned int level, uint64_t index)
+{
+	uint64_t key = make_key(domain, level, index), *slot;
+
+	if (needed->used * 2 >= needed->room && grow(needed))
+		return -ENOMEM;
+	slot = find_slot(needed, key);
+	if (*slot == key)
+		return 0;
+	*slot = key;
+	needed->used++;
+	needed->tables[level]++;
+	return 1;
+}
+
+int needed_set_levels(struct needed *needed, unsigned int index, unsigned int levels)
+{
+	unsigned int old = needed->levels[index];
+
+	if (levels <= old)
+		return 0;
+	/* A top table that grew is the first table of its level from now on. */
+	if (old)
+		needed->tables[old - 1]--;
+	for (unsigned int level = old ? old - 1 : levels; level + 1 < levels; level++)
+		if (add_table(needed, index, level, 0) < 0)
+			return -ENOMEM;
+	needed->tables[levels - 1]++;
+	needed->levels[index] = levels;
+	return 0;
+}
+
+/* Add the tables @first to @last of a level: how many were new, or -ENOMEM. */
+static int64_t add_tables(struct needed *needed, unsigned int domain, unsigned int level,
+			  uint64_t first, uint64_t last)
+{
+	int64_t fresh = 0;
+
+	for (uint64_t index = first; index <= last; index++) {
+		int rc = add_table(needed, domain, level, index);
+
+		if (rc < 0)
+			return rc;
+		fresh += rc;
+	}
+	return fresh;
+}
+
+/* Leaves as large as a whole table's span: only a part of a span needs a table. */
+static int add_ends(struct needed *needed, unsigned int domain, unsigned int level, uint64_t iova,
+		    uint64_t last)
+{
+	unsigned int lg2 = span_lg2(level);
+	uint64_t mask = ((uint64_t)1 << lg2) - 1;
+	bool head = iova & mask, tail = (last & mask) != mask;
+
+	if ((head || (tail && iova >> lg2 == last >> lg2)) &&
+	    add_table(needed, domain, level, iova >> lg2) < 0)
+		return -ENOMEM;
+	if (tail && iova >> lg2 != last >> lg2 && add_table(needed, domain, level, last >> lg2) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+int needed_add(struct needed *needed, unsigned int index, uint64_t iova, uint64_t paddr,
+	       uint64_t size)
+{
+	uint64_t last = iova + (size - 1);
+
+	for (unsigned int level = 0; level + 1 < needed->levels[index]; level++) {
+		unsigned int lg2 = span_lg2(level);
+		uint64_t span = (uint64_t)1 << lg2;
+		int64_t fresh;
+
+		if (needed->pgsizes & span && !((iova ^ paddr) & (span - 1))) {
+			if (add_ends(needed, index, level, iova, last))
+				return -ENOMEM;
+			continue;
+		}
+		fresh = add_tables(needed, index, level, iova >> lg2, last >> lg2);
+		/* Where every table is known, so is every table above. */
+		if (fresh <= 0)
+			return (int)fresh;
+	}
+	return 0;
+}
+
+uint64_t needed_bytes(const struct needed *needed)
+{
+	uint64_t tables = 0;
+
+	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
+		tables += needed->tables[level];
+	return tables * TABLE_BYTES;
+}

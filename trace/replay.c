@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event by event: which domain (domains.c), the same call there (engine.c), and
+ * the account. What is inferred does not depend on what the engine can do: a
+ * map that fails here still took its place in the traced kernel.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/domains.h"
+#include "trace/line.h"
+#include "trace/needed.h"
+#include "trace/replay.h"
+
+#define SAID_OF_A_KIND  10
+#define PROGRESS_EVENTS 32768
+
+struct replay {
+	const struct replay_options *options;
+	struct replay_report *report;
+	struct domains *domains;
+	struct engine engine;
+	struct needed needed;
+	uint64_t budget_hits;
+	struct replay_place at;
+	unsigned int said_bad;
+	unsigned int said_failed;
+};
+
+static const struct {
+	const char *key;
+	const char *text;
+} failures[REPLAY_FAILURES] = {
+	[FAILED_BUDGET] = {"budget", "the memory budget is exhausted"},
+	[FAILED_MEMORY] = {"memory", "no memory for tables"},
+	[FAILED_IOVA] = {"iova", "the iova is beyond what the format translates"},
+	[FAILED_PADDR] = {"paddr", "the paddr is wider than the format holds"},
+	[FAILED_DOMAINS] = {"domains", "it overlaps in more domains than can be told apart"},
+	[FAILED_OTHER] = {"other", "the tables do not agree with the trace"},
+};
+
+const char *replay_failure_text(enum replay_failure failure)
+{
+	return failures[failure].text;
+}
+
+const char *replay_failure_key(enum replay_failure failure)
+{
+	return failures[failure].key;
+}
+
+/* The first of a kind are told one by one. */
+__attribute__((format(printf, 3, 4))) static void say(struct replay *replay, unsigned int *said,
+						      const char *format, ...)
+{
+	const struct replay_options *options = replay->options;
+	char text[TRACE_WHY_SIZE + 64];
+	va_list args;
+
+	if (!options->say || *said > SAID_OF_A_KIND)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if ((*said)++ == SAID_OF_A_KIND)
+		snprintf(text, sizeof(text), "and more like this, which are only counted");
+	options->say(options->context, replay->at.line, text);
+}
+
+static void fail(struct replay *replay, const struct trace_event *event, const char *what,
+		 enum replay_failure failure)
+{
+	struct replay_report *report = replay->report;
+
+	if (!report->failed[failure]++)
+		report->first_failed[failure] = replay->at;
+	say(replay, &replay->said_failed, "%s of iova 0x%" PRIx64 ", size %" PRIu64 ": %s", what,
+	    event->iova, event->size, failures[failure].text);
+}
+
+static enum replay_failure explain(struct replay *replay, const struct trace_event *event, int rc)
+{
+	uint64_t hits;
+
+	if (rc == -ENOMEM) {
+		hits = engine_budget_hits(&replay->engine);
+		if (hits == replay->budget_hits)
+			return FAILED_MEMORY;
+		replay->budget_hits = hits;
+		return FAILED_BUDGET;
+	}
+	if (rc != -ERANGE)
+		return FAILED_OTHER;
+	return engine_in_aperture(&replay->engine, event->iova, event->iova + event->size - 1)
+		       ? FAILED_PADDR
+		       : FAILED_IOVA;
+}
+
+/* The tables that a mapping which was made needs: 0 or -ENOMEM. */
+static int note_needed(struct replay *replay, unsigned int index, const struct trace_event *event)
+{
+	if (needed_set_levels(&replay->needed, index, replay->engine.domain[index].levels))
+		return -ENOMEM;
+	return needed_add(&replay->needed, index, event->iova, event->paddr, event->size);
+}
+
+static int replay_map(struct replay *replay, const struct trace_event *event)
+{
+	struct replay_report *report = replay->report;
+	bool ambiguous;
+	struct run *run;
+	int index, rc;
+
+	report->maps++;
+	index = domains_map(replay->domains, event, replay->at.event, &ambiguous, &run);
+	if (index == -ENOSPC) {
+		fail(replay, event, "map", FAILED_DOMAINS);
+		return 0;
+	}
+	if (index < 0)
+		return index;
+	report->ambiguous_maps += ambiguous;
+	rc = engine_map(&replay->engine, (unsigned int)index, event);
+	if (!rc)
+		return note_needed(replay, (unsigned int)index, event);
+	run->refused = true;
+	fail(replay, event, "map", explain(replay, event, rc));
+	return 0;
+}
+
+/* Give the ends of an unmap that takes a part of some run runs of their own. */
+static int cut_runs(struct replay *replay, unsigned int index, const struct trace_event *event)
+{
+	struct runs *runs = domains_runs(replay->domains, index);
+	int rc;
+
+	if (runs_split(runs, event->iova) || runs_split(runs, event->iova + event->size))
+		return -ENOMEM;
+	replay->report->cuts++;
+	if (!replay->engine.domain[index].domain)
+		return 0;
+	rc = engine_split(&replay->engine, index, event->iova, event->size);
+	if (rc)
+		fail(replay, event, "unmap", explain(replay, event, rc));
+	return 0;
+}
+
+static void unmap_range(struct replay *replay, unsigned int index, const struct trace_event *event,
+			uint64_t iova, uint64_t size)
+{
+	if (size && engine_unmap(&replay->engine, index, iova, size) != size)
+		fail(replay, event, "unmap", FAILED_OTHER);
+}
+
+/* Unmap the runs of the event's range, in one call where none was refused. */
+static void unmap_runs(struct replay *replay, unsigned int index, const struct trace_event *event)
+{
+	struct runs *runs = domains_runs(replay->domains, index);
+	uint64_t from = event->iova, last = from + (event->size - 1);
+	struct run_place place;
+	struct run *run;
+
+	for (run = runs_find(runs, from, &place); run && run->start <= last;
+	     run = runs_next(runs, &place)) {
+		if (!run->refused)
+			continue;
+		unmap_range(replay, index, event, from, run->start - from);
+		from = run->last + 1;
+	}
+	unmap_range(replay, index, event, from, last + 1 - from);
+}
+
+static int replay_unmap(struct replay *replay, const struct trace_event *event)
+{
+	struct replay_report *report = replay->report;
+	struct domain_match match;
+
+	report->unmaps++;
+	if (domains_match(replay->domains, event, &match)) {
+		report->unmatched++;
+		return 0;
+	}
+	report->ambiguous_unmaps += match.ambiguous;
+	if (match.cuts && cut_runs(replay, match.domain, event))
+		return -ENOMEM;
+	unmap_runs(replay, match.domain, event);
+	domains_unmap(replay->domains, &match, event, replay->at.event);
+	return 0;
+}
+
+static uint64_t stranded_bytes(const struct replay *replay)
+{
+	uint64_t needed = needed_bytes(&replay->needed), held = replay->engine.count.bytes;
+
+	return needed > held ? needed - held : 0;
+}
+
+static void note_peaks(struct replay *replay, uint64_t stranded)
+{
+	struct replay_report *report = replay->report;
+	const struct engine *engine = &replay->engine;
+
+	if (engine->mapped_bytes > report->mapped_peak) {
+		report->mapped_peak = engine->mapped_bytes;
+		report->mapped_peak_at = replay->at;
+	}
+	if (engine->count.bytes > report->tables_peak.bytes) {
+		report->tables_peak = engine->count;
+		report->tables_peak_at = replay->at;
+	}
+	if (stranded > report->stranded_peak) {
+		report->stranded_peak = stranded;
+		report->stranded_peak_at = replay->at;
+	}
+}
+
+static void note_time(struct replay_report *report, uint64_t time)
+{
+	if (!report->timed || time < report->time_first)
+		report->time_first = time;
+	if (!report->timed || time > report->time_last)
+		report->time_last = time;
+	report->timed = true;
+}
+
+static void note_row(struct replay *replay, uint64_t stranded)
+{
+	const struct replay_options *options = replay->options;
+	struct timeline_row row = {
+		.event = replay->at.event,
+		.time = replay->at.time,
+		.mapped_bytes = replay->engine.mapped_bytes,
+		.table_bytes = replay->engine.count.bytes,
+		.stranded_bytes = stranded,
+	};
+
+	if (options->timeline)
+		timeline_add(options->timeline, &row);
+	if (options->row)
+		options->row(options->context, &row);
+}
+
+static int replay_event(struct replay *replay, enum trace_kind kind,
+			const struct trace_event *event)
+{
+	uint64_t stranded;
+	int rc;
+
+	replay->at.event++;
+	replay->at.time = event->time;
+	note_time(replay->report, event->time);
+	rc = kind == TRACE_MAP ? replay_map(replay, event) : replay_unmap(replay, event);
+	stranded = stranded_bytes(replay);
+	note_peaks(replay, stranded);
+	note_row(replay, stranded);
+	return rc;
+}
+
+static int replay_line(struct replay *replay, const struct trace_line *line)
+{
+	struct replay_report *report = replay->report;
+	char why[TRACE_WHY_SIZE];
+	struct trace_event event;
+	enum trace_kind kind;
+
+	report->lines++;
+	replay->at.line = line->number;
+	if (line->too_long) {
+		report->bad++;
+		say(replay, &replay->said_bad, "longer than %d bytes", TRACE_LINE_MAX);
+		return 0;
+	}
+	kind = trace_parse_line(line->text, line->length, &event, why);
+	switch (kind) {
+	case TRACE_MAP:
+	case TRACE_UNMAP:
+		return replay_event(replay, kind, &event);
+	case TRACE_LOST:
+		report->lost = true;
+		report->lost_events += event.dropped;
+		return 0;
+	case TRACE_OTHER:
+		report->other++;
+		return 0;
+	case TRACE_BAD:
+		report->bad++;
+		say(replay, &replay->said_bad, "%s", why);
+		return 0;
+	}
+	return 0;
+}
+
+static int replay_lines(struct replay *replay, struct trace_reader *reader)
+{
+	const struct replay_options *options = replay->options;
+	uint64_t shown = 0;
+	struct trace_line line;
+	int rc;
+
+	while ((rc = trace_reader_next(reader, &line)) > 0) {
+		rc = replay_line(replay, &line);
+		if (rc)
+			return rc;
+		if (options->progress && line.number - shown >= PROGRESS_EVENTS) {
+			shown = line.number;
+			options->progress(options->context, trace_reader_progress(reader),
+					  replay->at.event);
+		}
+	}
+	if (rc < 0)
+		snprintf(replay->report->input_error, sizeof(replay->report->input_error), "%s",
+			 trace_reader_error(reader));
+	return 0;
+}
+
+/* What stands at the end, before the domains are freed. */
+static void finish_report(struct replay *replay)
+{
+	struct replay_report *report = replay->report;
+	struct engine *engine = &replay->engine;
+
+	report->domains = domains_count(replay->domains);
+	report->mapped_bytes = engine->mapped_bytes;
+	report->tables = engine->count;
+	memcpy(report->never_freed.tables, replay->needed.tables,
+	       sizeof(report->never_freed.tables));
+	report->never_freed.bytes = needed_bytes(&replay->needed);
+	report->charged = engine_memcg_read(engine, "memory.current", NULL);
+	report->charged_peak = engine_memcg_read(engine, "memory.peak", NULL);
+	report->charged_tables = engine_memcg_read(engine, "memory.stat", "sec_pagetables");
+}
+
+int replay_run(struct trace_reader *reader, const struct replay_options *options,
+	       struct replay_report *report)
+{
+	struct replay *replay = calloc(1, sizeof(*replay));
+	int rc = -ENOMEM;
+
+	memset(report, 0, sizeof(*report));
+	if (!replay)
+		return rc;
+	replay->options = options;
+	replay->report = report;
+	needed_init(&replay->needed);
+	replay->domains = domains_new();
+	if (!replay->domains)
+		goto free_replay;
+	rc = engine_init(&replay->engine, options->format, options->address_width,
+			 options->memory_max);
+	if (rc)
+		goto destroy_engine;
+	replay->needed.pgsizes = replay->engine.pgsizes;
+	report->address_width = replay->engine.params.address_width;
+	rc = replay_lines(replay, reader);
+	finish_report(replay);
+
+destroy_engine:
+	report->left_charged = engine_destroy(&replay->engine);
+	domains_free(replay->domains);
+	needed_destroy(&replay->needed);
+free_replay:
+	free(replay);
+	return rc;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replays a trace of iommu:map and iommu:unmap events in the library and keeps
+ * the account of it.
+ */
+#ifndef TRACE_REPLAY_H
+#define TRACE_REPLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "trace/engine.h"
+#include "trace/reader.h"
+#include "trace/timeline.h"
+
+/* Why an event could not be replayed. */
+enum replay_failure {
+	FAILED_BUDGET,  /* memory.max refused a table */
+	FAILED_MEMORY,  /* the library has no more memory */
+	FAILED_IOVA,    /* the iova is beyond what the format translates */
+	FAILED_PADDR,   /* the paddr is wider than the format holds */
+	FAILED_DOMAINS, /* it overlaps in each of TRACE_DOMAINS_MAX domains */
+	FAILED_OTHER,   /* the library did something else than the trace says */
+	REPLAY_FAILURES,
+};
+
+/* One event of the trace, for messages and reports. */
+struct replay_place {
+	uint64_t event; /* from 1; 0 for none */
+	uint64_t line;
+	uint64_t time;
+};
+
+struct replay_options {
+	const char *format; /* a name that iommu_format_find() knows */
+	unsigned int address_width;
+	uint64_t memory_max;       /* bytes; UINT64_MAX for no budget */
+	struct timeline *timeline; /* or NULL */
+
+	/* Each may be NULL; all get @context. */
+	void *context;
+	void (*say)(void *context, uint64_t line, const char *text);
+	void (*row)(void *context, const struct timeline_row *row);
+	void (*progress)(void *context, double done, uint64_t events);
+};
+
+struct replay_report {
+	unsigned int address_width;
+
+	uint64_t lines;
+	uint64_t maps;
+	uint64_t unmaps;
+	uint64_t other;
+	uint64_t bad;
+	uint64_t lost_events; /* that the tracer dropped, as far as it says */
+	bool lost;
+
+	unsigned int domains;
+	uint64_t ambiguous_maps;
+	uint64_t ambiguous_unmaps;
+	uint64_t unmatched; /* unmaps of what no domain has mapped */
+	uint64_t cuts;      /* unmaps of a part of what was mapped */
+
+	uint64_t failed[REPLAY_FAILURES];
+	struct replay_place first_failed[REPLAY_FAILURES];
+
+	uint64_t mapped_bytes;
+	uint64_t mapped_peak;
+	struct replay_place mapped_peak_at;
+	struct table_count tables;
+	struct table_count tables_peak;
+	struct replay_place tables_peak_at;
+
+	/* What a kernel holds that frees no table before its domain. */
+	struct table_count never_freed;
+	uint64_t stranded_peak; /* of that, what nothing is mapped under */
+	struct replay_place stranded_peak_at;
+
+	/* The memory cgroup: tables and the domains themselves. */
+	uint64_t charged;
+	uint64_t charged_peak;
+	uint64_t charged_tables;
+	uint64_t left_charged; /* when every domain is freed: 0 */
+
+	bool timed;
+	uint64_t time_first;
+	uint64_t time_last;
+
+	char input_error[256]; /* why the input ended early, or "" */
+};
+
+/*
+ * Replay all of a trace. What is wrong with it is said, a few times of each
+ * kind, and counted. 0; -EINVAL when the format has no such address width;
+ * -ENOMEM when the replay itself lacks memory.
+ */
+int replay_run(struct trace_reader *reader, const struct replay_options *options,
+	       struct replay_report *report);
+
+/* "the budget is exhausted": what a failure is, for people; and for machines. */
+const char *replay_failure_text(enum replay_failure failure);
+const char *replay_failure_key(enum replay_failure failure);
+
+#endif
