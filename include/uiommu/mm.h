@@ -94,7 +94,8 @@ void uiommu_mm_stat(struct uiommu_mm_stat *stat);
  * @scan_objects: free up to @nr objects; returns how many were freed. May be
  *                called from any thread that makes a blocking allocation, also
  *                from one that is inside a call into uiommu: it must not wait
- *                for that thread.
+ *                for a thread that may be allocating. One runs at a time; what it
+ *                allocates itself runs no shrinkers.
  * @next: used by the library
  */
 struct shrinker {
