@@ -5,8 +5,7 @@ static struct page *free_blocks[MAX_ORDER + 1];
 
 static void list_add(struct page *page, unsigned int order)
 {
-	page->use = PAGE_FREE;
-	page->order = (uint8_t)order;
+	page->listed = (uint8_t)(order + 1);
 	page->prev = NULL;
 	page->next = free_blocks[order];
 	if (page->next)
@@ -19,10 +18,10 @@ static void list_del(struct page *page)
 	if (page->prev)
 		page->prev->next = page->next;
 	else
-		free_blocks[page->order] = page->next;
+		free_blocks[page->listed - 1] = page->next;
 	if (page->next)
 		page->next->prev = page->prev;
-	page->order = ORDER_CACHED;
+	page->listed = 0;
 }
 
 void buddy_put(struct page *page, unsigned int order)
@@ -32,7 +31,7 @@ void buddy_put(struct page *page, unsigned int order)
 	for (; order < MAX_ORDER; order++) {
 		struct page *buddy = arena.pages + (index ^ ((size_t)1 << order));
 
-		if (buddy->use != PAGE_FREE || buddy->order != order)
+		if (buddy->listed != order + 1)
 			break;
 		list_del(buddy);
 		index &= ~((size_t)1 << order);

@@ -7,9 +7,6 @@
 
 #include "mm/page.h"
 
-/* page->order of a free page that is not in a buddy list. */
-#define ORDER_CACHED 0xff
-
 /* Give back a block; it joins its buddy if that is free too. */
 void buddy_put(struct page *page, unsigned int order);
 

@@ -40,10 +40,11 @@ struct page {
 		unsigned int inuse; /* PAGE_SLAB: objects handed out */
 		unsigned int count; /* free, first of a batch: pages in it */
 	};
-	uint8_t use;       /* enum page_use */
-	uint8_t order;     /* free and not in the buddy lists: ORDER_CACHED */
+	uint8_t use : 4; /* enum page_use */
+	uint8_t order : 4;
 	uint8_t level;     /* PAGE_TABLE: of the table */
 	uint8_t zeroed;    /* free, or about to be: every byte is 0 */
+	uint8_t listed;    /* in the buddy list of order listed - 1; buddy.c's alone */
 	struct page *next; /* in a free list, a gather or a slab list */
 	union {
 		struct mem_cgroup *memcg; /* in use: charged to, or NULL */

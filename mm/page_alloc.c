@@ -119,8 +119,6 @@ static int grow(void)
 		atomic_store(&zone.committed, at + CHUNK);
 		spin_lock(&zone.lock);
 		for (size_t i = 0; i < CHUNK_PAGES; i += (size_t)1 << MAX_ORDER) {
-			for (size_t k = 0; k < (size_t)1 << MAX_ORDER; k++)
-				first[i + k].order = ORDER_CACHED;
 			first[i].zeroed = true;
 			buddy_put(&first[i], MAX_ORDER);
 		}
@@ -256,7 +254,6 @@ static inline void cache_put(struct mm_thread *self, struct page *page)
 {
 	struct page_cache *cache = &self->pages;
 
-	page->order = ORDER_CACHED;
 	page->next = cache->first;
 	cache->first = page;
 	if (unlikely(++cache->count >= BATCH))
@@ -331,8 +328,8 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg
 			mem_cgroup_uncharge(memcg, bytes, stat_of[use]);
 		return NULL;
 	}
-	page->use = (uint8_t)use;
-	page->order = (uint8_t)order;
+	page->use = use & 0xf;
+	page->order = order & 0xf;
 	page->next = NULL;
 	page->memcg = memcg;
 	if ((gfp & __GFP_ZERO) && !page->zeroed)

@@ -125,6 +125,195 @@ static __noinline bool reap(struct pgtable *pt, uint64_t *table, unsigned int le
 	return !is_top && atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
 }
 
+static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t last)
+{
+	if (!PT_SIGNED || !(iova >> 63))
+		return last <= pt->aperture_last;
+	return iova >= ~pt->aperture_last && last >= iova;
+}
+
+/* Is iova beyond what the present top table spans? */
+static inline bool above_top(uint64_t top, uint64_t iova)
+{
+	unsigned int bits = pt_shift(top_level(top) + 1);
+
+	return PT_GROWS && bits < 64 && iova >> bits;
+}
+
+/* ---- unmap ---- */
+
+struct unmap {
+	struct pgtable *pt;
+	struct iommu_iotlb_gather *gather;
+	uint64_t iova, left; /* what remains */
+	uint64_t total;      /* bytes unmapped, all of them before iova */
+	bool hole;           /* met something that is not mapped: stop */
+};
+
+/* How many items from the first on, at most n, are leaves. */
+static inline unsigned int leaf_prefix(const uint64_t *item, unsigned int level, unsigned int n)
+{
+	unsigned int leaves = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		leaves += item[i] != PT_EMPTY && pt_is_leaf(item[i], level);
+	if (likely(leaves == n))
+		return n;
+	for (leaves = 0; item[leaves] != PT_EMPTY && pt_is_leaf(item[leaves], level);)
+		leaves++;
+	return leaves;
+}
+
+/*
+ * Clear the leaves that the range has in this table from *index on, which holds
+ * one; whole entries, also where they reach over an end of the range. Returns how
+ * many slots that were, and moves *index behind the last.
+ */
+static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsigned int level,
+					unsigned int *index)
+{
+	unsigned int shift = pt_shift(level), first = *index, end, room = PT_ITEMS - first;
+	uint64_t into = u->iova & (BIT_ULL(shift) - 1), done;
+	uint64_t slots = ((into + u->left - 1) >> shift) + 1;
+
+	end = first + leaf_prefix(&table[first], level, slots < room ? (unsigned int)slots : room);
+	if (PT_RUNS) {
+		unsigned int run = pt_run_lg2(table[end - 1], level);
+
+		end = ((end - 1) >> run << run) + (1u << run);
+		run = pt_run_lg2(table[first], level);
+		into += (uint64_t)(first - (first >> run << run)) << shift;
+		first = first >> run << run;
+	}
+	items_clear(&table[first], PT_EMPTY, end - first);
+	done = ((uint64_t)(end - first) << shift) - into;
+	u->total += done + into;
+	u->iova += done;
+	u->left -= MIN(u->left, done);
+	*index = end;
+	return end - first;
+}
+
+/* Is every address under this table mapped? */
+static bool subtree_full(const uint64_t *table, unsigned int level)
+{
+	const struct page *page = virt_to_page(table);
+
+	if (atomic_load_explicit(&page->live, memory_order_relaxed) != (int)PT_ITEMS)
+		return false;
+	for (unsigned int i = 0; level && i < PT_ITEMS; i++)
+		if (!pt_is_leaf(table[i], level) &&
+		    !subtree_full(item_to_table(table[i]), level - 1))
+			return false;
+	return true;
+}
+
+/* Gather a table that cannot be reached any more, and all below it. */
+static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level)
+{
+	struct page *page = virt_to_page(table);
+
+	for (unsigned int i = 0; level && i < PT_ITEMS; i++)
+		if (table[i] != PT_EMPTY && !pt_is_leaf(table[i], level))
+			subtree_gather(u, item_to_table(table[i]), level - 1);
+	atomic_store_explicit(&page->live, PT_DEAD, memory_order_relaxed);
+	page->zeroed = false;
+	table_gather(u->pt, page, u->gather);
+}
+
+static bool unmap_table(struct unmap *u, uint64_t *table, unsigned int level, bool is_top);
+
+/* Unmap what the range has under one slot with a table. True: it is empty now. */
+static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned int level)
+{
+	uint64_t size = BIT_ULL(pt_shift(level)), *child = item_to_table(item), iova = u->iova;
+
+	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1)) {
+		/* The range is the caller's alone, so nobody else changes this slot. */
+		__atomic_store_n(slot, PT_EMPTY, __ATOMIC_SEQ_CST);
+		subtree_gather(u, child, level - 1);
+		u->iova += size;
+		u->left -= size;
+		u->total += size;
+		return true;
+	}
+	return unmap_table(u, child, level - 1, false) &&
+	       table_unlink(u->pt, slot, item, iova, level, u->gather);
+}
+
+/* Unmap what the range has under this table. True when that killed it. */
+static bool unmap_table(struct unmap *u, uint64_t *table, unsigned int level, bool is_top)
+{
+	unsigned int index = index_of(u->iova, level), gone = 0;
+
+	while (u->left && index < PT_ITEMS && !u->hole) {
+		uint64_t item = item_load(&table[index]);
+
+		if (item == PT_EMPTY)
+			u->hole = true;
+		else if (pt_is_leaf(item, level))
+			gone += clear_leaves(u, table, level, &index);
+		else
+			gone += unmap_slot(u, &table[index++], item, level);
+	}
+	return gone && table_put(virt_to_page(table), gone, is_top);
+}
+
+static void unmap_range(struct unmap *u, uint64_t top)
+{
+	uint64_t last = u->iova + u->left - 1, iova = u->iova, *table = top_table(top);
+	unsigned int level = top_level(top), highest = level;
+	uint64_t *path[PT_LEVELS];
+	bool killed;
+
+	/* Go straight down to the lowest table that holds the whole range. */
+	while (level) {
+		unsigned int shift = pt_shift(level);
+		uint64_t item;
+
+		if ((iova ^ last) >> shift || u->left >> shift)
+			break;
+		path[level] = &table[index_of(iova, level)];
+		item = item_load(path[level]);
+		if (item == PT_EMPTY)
+			return;
+		if (pt_is_leaf(item, level))
+			break;
+		table = item_to_table(item);
+		level--;
+	}
+	killed = unmap_table(u, table, level, level == highest);
+	while (unlikely(killed)) {
+		uint64_t item = pt_table(virt_to_phys(table), ++level);
+
+		table = path[level] - index_of(iova, level);
+		killed = table_unlink(u->pt, path[level], item, iova, level, u->gather) &&
+			 table_put(virt_to_page(table), 1, level == highest);
+	}
+}
+
+static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
+			     struct iommu_iotlb_gather *gather)
+{
+	struct mm_thread *self = mm_thread_self();
+	struct unmap u = {.pt = pt, .gather = gather, .iova = iova, .left = size};
+	uint64_t top, now;
+
+	if (!range_fits(pt, iova, iova + size - 1))
+		return 0;
+	rcu_read_lock(self);
+	top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	if (!above_top(top, iova))
+		unmap_range(&u, top);
+	/* If it grew, what we took for the top and emptied is one no more. */
+	if (PT_GROWS && (now = atomic_load(&pt->top)) != top)
+		reap(pt, top_table(now), top_level(now), iova, true, gather);
+	rcu_read_unlock(self);
+	if (u.total)
+		iommu_iotlb_gather_add_range(gather, u.iova - u.total, u.total);
+	return u.total;
+}
+
 /* ---- map ---- */
 
 struct map {
@@ -396,11 +585,20 @@ static inline int map_range(struct map *m, uint64_t top)
 	return ret;
 }
 
-static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t last)
+/* Leave nothing of a mapping that began at iova and failed at m->iova. */
+static __noinline void map_undo(struct map *m, uint64_t iova)
 {
-	if (!PT_SIGNED || !(iova >> 63))
-		return last <= pt->aperture_last;
-	return iova >= ~pt->aperture_last && last >= iova;
+	struct unmap u = {.pt = m->pt, .gather = m->gather, .iova = iova, .left = m->iova - iova};
+	uint64_t top = atomic_load(&m->pt->top);
+
+	if (m->reap)
+		reap(m->pt, top_table(top), top_level(top), m->iova, true, m->gather);
+	if (u.left) {
+		unmap_range(&u, top);
+		iommu_iotlb_gather_add_range(m->gather, iova, u.total);
+	}
+	for (; m->grown; m->grown--)
+		shrink_top(m);
 }
 
 static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
@@ -432,200 +630,12 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 	}
 	if (!ret)
 		ret = map_range(&m, top);
-	if (unlikely(ret && m.reap)) {
-		top = atomic_load(&pt->top);
-		reap(pt, top_table(top), top_level(top), m.iova, true, gather);
-	}
-	while (unlikely(ret && m.grown)) {
-		m.grown--;
-		shrink_top(&m);
-	}
+	if (unlikely(ret))
+		map_undo(&m, iova);
 	rcu_read_unlock(m.self);
 	pgtable_count_add(pt, m.self, m.tables, 1);
-	*mapped = m.iova - iova;
+	*mapped = ret ? 0 : size;
 	return ret;
-}
-
-/* ---- unmap ---- */
-
-struct unmap {
-	struct pgtable *pt;
-	struct iommu_iotlb_gather *gather;
-	uint64_t iova, left; /* what remains */
-	uint64_t total;      /* bytes unmapped, all of them before iova */
-	bool hole;           /* met something that is not mapped: stop */
-};
-
-/* How many items from the first on, at most n, are leaves. */
-static inline unsigned int leaf_prefix(const uint64_t *item, unsigned int level, unsigned int n)
-{
-	unsigned int leaves = 0;
-
-	for (unsigned int i = 0; i < n; i++)
-		leaves += item[i] != PT_EMPTY && pt_is_leaf(item[i], level);
-	if (likely(leaves == n))
-		return n;
-	for (leaves = 0; item[leaves] != PT_EMPTY && pt_is_leaf(item[leaves], level);)
-		leaves++;
-	return leaves;
-}
-
-/*
- * Clear the leaves that the range has in this table from *index on, which holds
- * one; whole entries, also where they reach over an end of the range. Returns how
- * many slots that were, and moves *index behind the last.
- */
-static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsigned int level,
-					unsigned int *index)
-{
-	unsigned int shift = pt_shift(level), first = *index, end, room = PT_ITEMS - first;
-	uint64_t into = u->iova & (BIT_ULL(shift) - 1), done;
-	uint64_t slots = ((into + u->left - 1) >> shift) + 1;
-
-	end = first + leaf_prefix(&table[first], level, slots < room ? (unsigned int)slots : room);
-	if (PT_RUNS) {
-		unsigned int run = pt_run_lg2(table[end - 1], level);
-
-		end = ((end - 1) >> run << run) + (1u << run);
-		run = pt_run_lg2(table[first], level);
-		into += (uint64_t)(first - (first >> run << run)) << shift;
-		first = first >> run << run;
-	}
-	items_clear(&table[first], PT_EMPTY, end - first);
-	done = ((uint64_t)(end - first) << shift) - into;
-	u->total += done + into;
-	u->iova += done;
-	u->left -= MIN(u->left, done);
-	*index = end;
-	return end - first;
-}
-
-/* Is every address under this table mapped? */
-static bool subtree_full(const uint64_t *table, unsigned int level)
-{
-	const struct page *page = virt_to_page(table);
-
-	if (atomic_load_explicit(&page->live, memory_order_relaxed) != (int)PT_ITEMS)
-		return false;
-	for (unsigned int i = 0; level && i < PT_ITEMS; i++)
-		if (!pt_is_leaf(table[i], level) &&
-		    !subtree_full(item_to_table(table[i]), level - 1))
-			return false;
-	return true;
-}
-
-/* Gather a table that cannot be reached any more, and all below it. */
-static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level)
-{
-	struct page *page = virt_to_page(table);
-
-	for (unsigned int i = 0; level && i < PT_ITEMS; i++)
-		if (table[i] != PT_EMPTY && !pt_is_leaf(table[i], level))
-			subtree_gather(u, item_to_table(table[i]), level - 1);
-	atomic_store_explicit(&page->live, PT_DEAD, memory_order_relaxed);
-	page->zeroed = false;
-	table_gather(u->pt, page, u->gather);
-}
-
-static bool unmap_table(struct unmap *u, uint64_t *table, unsigned int level, bool is_top);
-
-/* Unmap what the range has under one slot with a table. True: it is empty now. */
-static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned int level)
-{
-	uint64_t size = BIT_ULL(pt_shift(level)), *child = item_to_table(item), iova = u->iova;
-
-	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1)) {
-		/* The range is the caller's alone, so nobody else changes this slot. */
-		__atomic_store_n(slot, PT_EMPTY, __ATOMIC_SEQ_CST);
-		subtree_gather(u, child, level - 1);
-		u->iova += size;
-		u->left -= size;
-		u->total += size;
-		return true;
-	}
-	return unmap_table(u, child, level - 1, false) &&
-	       table_unlink(u->pt, slot, item, iova, level, u->gather);
-}
-
-/* Unmap what the range has under this table. True when that killed it. */
-static bool unmap_table(struct unmap *u, uint64_t *table, unsigned int level, bool is_top)
-{
-	unsigned int index = index_of(u->iova, level), gone = 0;
-
-	while (u->left && index < PT_ITEMS && !u->hole) {
-		uint64_t item = item_load(&table[index]);
-
-		if (item == PT_EMPTY)
-			u->hole = true;
-		else if (pt_is_leaf(item, level))
-			gone += clear_leaves(u, table, level, &index);
-		else
-			gone += unmap_slot(u, &table[index++], item, level);
-	}
-	return gone && table_put(virt_to_page(table), gone, is_top);
-}
-
-static void unmap_range(struct unmap *u, uint64_t top)
-{
-	uint64_t last = u->iova + u->left - 1, iova = u->iova, *table = top_table(top);
-	unsigned int level = top_level(top), highest = level;
-	uint64_t *path[PT_LEVELS];
-	bool killed;
-
-	/* Go straight down to the lowest table that holds the whole range. */
-	while (level) {
-		unsigned int shift = pt_shift(level);
-		uint64_t item;
-
-		if ((iova ^ last) >> shift || u->left >> shift)
-			break;
-		path[level] = &table[index_of(iova, level)];
-		item = item_load(path[level]);
-		if (item == PT_EMPTY)
-			return;
-		if (pt_is_leaf(item, level))
-			break;
-		table = item_to_table(item);
-		level--;
-	}
-	killed = unmap_table(u, table, level, level == highest);
-	while (unlikely(killed)) {
-		uint64_t item = pt_table(virt_to_phys(table), ++level);
-
-		table = path[level] - index_of(iova, level);
-		killed = table_unlink(u->pt, path[level], item, iova, level, u->gather) &&
-			 table_put(virt_to_page(table), 1, level == highest);
-	}
-}
-
-/* Is iova beyond what the present top table spans? */
-static inline bool above_top(uint64_t top, uint64_t iova)
-{
-	unsigned int bits = pt_shift(top_level(top) + 1);
-
-	return PT_GROWS && bits < 64 && iova >> bits;
-}
-
-static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
-			     struct iommu_iotlb_gather *gather)
-{
-	struct mm_thread *self = mm_thread_self();
-	struct unmap u = {.pt = pt, .gather = gather, .iova = iova, .left = size};
-	uint64_t top, now;
-
-	if (!range_fits(pt, iova, iova + size - 1))
-		return 0;
-	rcu_read_lock(self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	if (!above_top(top, iova))
-		unmap_range(&u, top);
-	/* If it grew, what we took for the top and emptied is one no more. */
-	if (PT_GROWS && (now = atomic_load(&pt->top)) != top)
-		reap(pt, top_table(now), top_level(now), iova, true, gather);
-	rcu_read_unlock(self);
-	if (u.total)
-		iommu_iotlb_gather_add_range(gather, u.iova - u.total, u.total);
-	return u.total;
 }
 
 /* ---- the rest ---- */
@@ -659,50 +669,7 @@ static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
 
 #include "pgtable/engine_split.h"
 
-/* Leaf sizes that can be used: of each level none without the level's own. */
-static uint64_t usable_pgsizes(uint64_t pgsizes)
-{
-	uint64_t usable = 0;
-
-	for (unsigned int level = 0; level < PT_LEVELS; level++)
-		if (pgsizes >> pt_shift(level) & 1)
-			usable |= pgsizes & (((uint64_t)PT_ITEMS - 1) << pt_shift(level));
-	return usable;
-}
-
-static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp)
-{
-	unsigned int levels = pt_levels(address_width), first = PT_GROWS ? MIN(levels, 3) : levels;
-	unsigned int bits = address_width - PT_SIGNED;
-	struct page *page;
-
-	if (!levels)
-		return -EINVAL;
-	pt->address_width = address_width;
-	pt->aperture_last = bits < 64 ? BIT_ULL(bits) - 1 : ~0ULL;
-	pt->pgsizes = usable_pgsizes(pt->pgsizes & pt_format.pgsizes & pt->aperture_last);
-	if (!(pt->pgsizes & BIT_ULL(PT_PAGE_LG2)))
-		return -EINVAL;
-	page = alloc_pages(gfp | __GFP_ZERO, 0, pt->owner, PAGE_TABLE);
-	if (!page)
-		return -ENOMEM;
-	page->level = (uint8_t)(first - 1);
-	atomic_store(&page->live, 0);
-	atomic_store(&pt->top, make_top(page_address(page), first - 1));
-	atomic_fetch_add(&pt->stat[0].tables[first - 1], 1);
-	return 0;
-}
-
-static void engine_fini(struct pgtable *pt)
-{
-	struct iommu_iotlb_gather gather;
-	struct unmap u = {.pt = pt, .gather = &gather};
-	uint64_t top = atomic_load(&pt->top);
-
-	iommu_iotlb_gather_init(&gather);
-	subtree_gather(&u, top_table(top), top_level(top));
-	pgtable_free_gathered(pt, &gather);
-}
+#include "pgtable/engine_init.h"
 
 #define PT_OPS                                                                                     \
 	{                                                                                          \
