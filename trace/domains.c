@@ -24,13 +24,18 @@
 
 #include "trace/domains.h"
 
-#define THREADS 4096
+#define THREADS 1024
 #define UNMAPS  4096
 
 /* Remembered events, by a hash; a newer one replaces an older. */
 struct thread_memory {
 	uint64_t thread;
 	unsigned int domain;
+};
+
+struct map_memory {
+	uint64_t thread;
+	uint64_t last; /* last address of its last map in the domain */
 };
 
 struct unmap_memory {
@@ -40,9 +45,8 @@ struct unmap_memory {
 
 struct domain {
 	struct runs runs;
-	uint64_t lowest;      /* lowest address ever mapped */
-	uint64_t mapped_last; /* last address of the last map */
-	uint64_t thread;      /* and who did it */
+	uint64_t lowest; /* lowest address ever mapped */
+	struct map_memory maps[THREADS];
 	struct unmap_memory unmaps[UNMAPS];
 };
 
@@ -123,11 +127,18 @@ static uint64_t unmap_event(const struct domain *domain, uint64_t start)
 	return memory->start == start ? memory->event : 0;
 }
 
-/* Whether @event can be the next piece of the buffer that was mapped last. */
+/*
+ * Whether @event can be the next piece of the buffer that its thread was mapping
+ * when it was last seen in @domain, and that is still mapped.
+ */
 static bool continues(const struct domain *domain, const struct trace_event *event)
 {
-	return domain->thread == thread_key(event) && event->iova != 0 &&
-	       domain->mapped_last == event->iova - 1 &&
+	uint64_t thread = thread_key(event);
+	const struct map_memory *memory = &domain->maps[hash(thread, THREADS)];
+	struct run_place place;
+
+	return memory->thread == thread && event->iova != 0 && memory->last == event->iova - 1 &&
+	       runs_find(&domain->runs, memory->last, &place) &&
 	       !runs_overlap(&domain->runs, event->iova, last_of(event));
 }
 
@@ -210,8 +221,7 @@ static struct run *add_run(struct domains *domains, unsigned int index,
 
 	if (run.start < domain->lowest)
 		domain->lowest = run.start;
-	domain->mapped_last = run.last;
-	domain->thread = thread;
+	domain->maps[hash(thread, THREADS)] = (struct map_memory){thread, run.last};
 	domains->threads[hash(thread, THREADS)] = (struct thread_memory){thread, index};
 	return runs_insert(&domain->runs, &run);
 }

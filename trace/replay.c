@@ -329,6 +329,7 @@ static void finish_report(struct replay *replay)
 	memcpy(report->never_freed.tables, replay->needed.tables,
 	       sizeof(report->never_freed.tables));
 	report->never_freed.bytes = needed_bytes(&replay->needed);
+	report->stranded = stranded_bytes(replay);
 	report->charged = engine_memcg_read(engine, "memory.current", NULL);
 	report->charged_peak = engine_memcg_read(engine, "memory.peak", NULL);
 	report->charged_tables = engine_memcg_read(engine, "memory.stat", "sec_pagetables");

@@ -73,7 +73,8 @@ struct replay_report {
 
 	/* What a kernel holds that frees no table before its domain. */
 	struct table_count never_freed;
-	uint64_t stranded_peak; /* of that, what nothing is mapped under */
+	uint64_t stranded; /* of that, what nothing is mapped under */
+	uint64_t stranded_peak;
 	struct replay_place stranded_peak_at;
 
 	/* The memory cgroup: tables and the domains themselves. */

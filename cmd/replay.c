@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* `uiommu replay`: the command line, and the files that are asked for. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "cmd/replay.h"
+
+enum {
+	OPTION_IOMMU = 0x100,
+	OPTION_ADDRESS_WIDTH,
+	OPTION_MEMORY_MAX,
+	OPTION_CSV,
+	OPTION_CSV_ALL,
+	OPTION_PLOT,
+	OPTION_JSON,
+};
+
+static const struct argp_option options[] = {
+	{"iommu", OPTION_IOMMU, "FORMAT", 0, "Table format to replay on (default: vtd)", 0},
+	{"address-width", OPTION_ADDRESS_WIDTH, "BITS", 0,
+	 "Bits of input address (default: the format's usual)", 0},
+	{"memory-max", OPTION_MEMORY_MAX, "BYTES", 0,
+	 "Budget of the memory cgroup: tell where it breaks, and go on", 0},
+	{"json", OPTION_JSON, NULL, 0, "Print the report as JSON", 0},
+	{"csv", OPTION_CSV, "FILE", 0,
+	 "Write a timeline: event, time, mapped, table and stranded bytes; long traces are "
+	 "thinned to at most 10000 rows that keep every peak and trough",
+	 0},
+	{"csv-all", OPTION_CSV_ALL, NULL, 0, "One row per event, however many", 0},
+	{"plot", OPTION_PLOT, "FILE", 0, "Draw the timeline to FILE.svg or FILE.png (by gnuplot)",
+	 0},
+	{0},
+};
+
+static const char doc[] =
+	"Replay the iommu:map and iommu:unmap events of a kernel trace and tell what the I/O page "
+	"tables cost. TRACE is the text of tracefs' trace file or of 'trace-cmd report', plain or "
+	"compressed (gzip, bzip2, xz, zstd, lz4); - is standard input.\v"
+	"The events carry no domain. Domains are inferred: a range that is mapped already belongs "
+	"to another domain, an unmap to the domain that has exactly this range mapped. Events that "
+	"fit several domains equally well are counted as ambiguous.\n\n"
+	"A bad line, and an event that the format cannot hold, is reported with its line number, "
+	"counted and passed over.\n\n"
+	"Examples:\n"
+	"  uiommu replay trace.txt.xz --plot trace.svg\n"
+	"  uiommu replay trace.txt --iommu amdv1 --memory-max 4M\n"
+	"  trace-cmd report | uiommu replay - --json\n\n"
+	"Exit status: 0 when events were replayed, bad lines or not; 1 when a file cannot be "
+	"written; 2 when the trace cannot be read to its end or holds no event, or for a wrong "
+	"command line.";
+
+/* "vtd, x86_64, amdv1" */
+static const char *format_names(char *text, size_t size)
+{
+	const struct iommu_format *format = NULL;
+	size_t used = 0;
+
+	text[0] = '\0';
+	while ((format = iommu_format_next(format)) != NULL && used < size)
+		used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+					 format->name);
+	return text;
+}
+
+static const struct iommu_format *parse_format(const char *name)
+{
+	const struct iommu_format *format = iommu_format_find(name);
+	char names[256];
+
+	if (!format)
+		die("--iommu: unknown format '%s': expected one of %s", name,
+		    format_names(names, sizeof(names)));
+	return format;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct replay_args *args = state->input;
+
+	switch (key) {
+	case OPTION_IOMMU:
+		args->format = parse_format(arg);
+		return 0;
+	case OPTION_ADDRESS_WIDTH:
+		args->address_width = (unsigned int)parse_number("--address-width", arg, 1, 64);
+		return 0;
+	case OPTION_MEMORY_MAX:
+		args->memory_max = parse_bytes("--memory-max", arg);
+		return 0;
+	case OPTION_CSV:
+		args->csv = arg;
+		return 0;
+	case OPTION_CSV_ALL:
+		args->csv_all = true;
+		return 0;
+	case OPTION_PLOT:
+		replay_plot_check(arg);
+		args->plot = arg;
+		return 0;
+	case OPTION_JSON:
+		args->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (args->trace)
+			die("%s: one trace only, and it is '%s'", arg, args->trace);
+		args->trace = arg;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {options, parse_option, "TRACE|-", doc, NULL, NULL, NULL};
+
+static void check_args(struct replay_args *args)
+{
+	const struct iommu_format *format;
+
+	if (!args->trace)
+		die("no trace given: expected a file, or - for standard input (see --help)");
+	if (args->csv_all && !args->csv)
+		die("--csv-all: needs --csv FILE");
+	if (!args->format)
+		args->format = parse_format("vtd");
+	format = args->format;
+	if (args->address_width &&
+	    (args->address_width < format->width_min || args->address_width > format->width_max))
+		die("--address-width: %s has %u to %u bits, not %u", format->name,
+		    format->width_min, format->width_max, args->address_width);
+	args->trace_name = strcmp(args->trace, "-") ? args->trace : "standard input";
+}
+
+/* What the callbacks of a replay need. */
+struct session {
+	const struct replay_args *args;
+	FILE *csv; /* open while rows are written one by one */
+	struct timeline *timeline;
+};
+
+static void on_say(void *context, uint64_t line, const char *text)
+{
+	const struct session *session = context;
+
+	replay_progress_clear();
+	fprintf(stderr, "%s: %s:%llu: %s\n", program_invocation_short_name,
+		session->args->trace_name, (unsigned long long)line, text);
+}
+
+static void on_row(void *context, const struct timeline_row *row)
+{
+	struct session *session = context;
+
+	if (session->csv)
+		replay_csv_row(session->csv, row);
+}
+
+static void on_progress(void *context, double done, uint64_t events)
+{
+	(void)context;
+	replay_progress(done, events);
+}
+
+static void open_csv(struct session *session)
+{
+	if (!session->args->csv)
+		return;
+	session->csv = fopen(session->args->csv, "w");
+	if (!session->csv)
+		die("%s: %s", session->args->csv, strerror(errno));
+	replay_csv_head(session->csv);
+}
+
+static int close_csv(struct session *session, const struct timeline_row *rows, size_t nr)
+{
+	bool failed;
+
+	if (!session->csv)
+		return 0;
+	for (size_t i = 0; i < nr && !session->args->csv_all; i++)
+		replay_csv_row(session->csv, &rows[i]);
+	failed = ferror(session->csv);
+	if (fclose(session->csv) || failed) {
+		fprintf(stderr, "%s: %s: cannot be written: %s\n", program_invocation_short_name,
+			session->args->csv, strerror(errno));
+		return 1;
+	}
+	return 0;
+}
+
+static void run(struct session *session, struct trace_reader *reader, struct replay_report *report)
+{
+	const struct replay_args *args = session->args;
+	struct replay_options replay = {
+		.format = args->format->name,
+		.address_width = args->address_width,
+		.memory_max = args->memory_max,
+		.timeline = session->timeline,
+		.context = session,
+		.say = on_say,
+		.row = args->csv_all ? on_row : NULL,
+		.progress = on_progress,
+	};
+	int rc = replay_run(reader, &replay, report);
+
+	replay_progress_clear();
+	trace_reader_close(reader);
+	if (rc == -EINVAL)
+		die("--address-width: %s has no tables for %u bits", args->format->name,
+		    args->address_width);
+	if (rc)
+		die("%s: out of memory", args->trace_name);
+}
+
+/* The files and the report; the exit status. */
+static int finish(struct session *session, const struct replay_report *report)
+{
+	const struct replay_args *args = session->args;
+	struct timeline_row *rows;
+	size_t nr = timeline_rows(session->timeline, &rows);
+	int status = close_csv(session, rows, nr);
+
+	if (args->plot)
+		status |= replay_plot(args, report, rows, nr);
+	free(rows);
+	if (args->json)
+		replay_print_json(args, report);
+	else
+		replay_print_text(args, report);
+	if (report->left_charged) {
+		fprintf(stderr, "%s: %llu bytes are still charged after every domain was freed\n",
+			program_invocation_short_name, (unsigned long long)report->left_charged);
+		status = 1;
+	}
+	return status;
+}
+
+int cmd_replay(int argc, char **argv)
+{
+	struct replay_args args = {.memory_max = UINT64_MAX};
+	struct session session = {.args = &args};
+	struct replay_report report;
+	struct trace_reader *reader;
+	char why[256];
+	int status;
+
+	cmd_parse(&argp, argc, argv, &args);
+	check_args(&args);
+	reader = trace_reader_open(args.trace, why, sizeof(why));
+	if (!reader)
+		die("%s: %s", args.trace_name, why);
+	session.timeline = timeline_new();
+	if (!session.timeline)
+		die("%s: out of memory", args.trace_name);
+	open_csv(&session);
+	run(&session, reader, &report);
+	if (!report.maps && !report.unmaps)
+		die("%s: no iommu:map or iommu:unmap event in %llu lines%s%s", args.trace_name,
+		    (unsigned long long)report.lines, report.input_error[0] ? ": " : "",
+		    report.input_error);
+	status = finish(&session, &report);
+	timeline_free(session.timeline);
+	if (report.input_error[0])
+		die("%s:%llu: the input ends here: %s", args.trace_name,
+		    (unsigned long long)report.lines, report.input_error);
+	return status;
+}

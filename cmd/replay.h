@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of `uiommu replay` share. */
+#ifndef CMD_REPLAY_H
+#define CMD_REPLAY_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <uiommu/format.h>
+
+#include "trace/replay.h"
+
+/* The command line. Files are NULL when not asked for. */
+struct replay_args {
+	const char *trace;
+	const char *trace_name; /* for people */
+	const struct iommu_format *format;
+	unsigned int address_width; /* 0 for the format's default */
+	uint64_t memory_max;        /* UINT64_MAX for none */
+	const char *csv;
+	const char *plot;
+	bool csv_all;
+	bool json;
+};
+
+/* The report on stdout. */
+void replay_print_text(const struct replay_args *args, const struct replay_report *report);
+void replay_print_json(const struct replay_args *args, const struct replay_report *report);
+
+/* The timeline as CSV. */
+void replay_csv_head(FILE *file);
+void replay_csv_row(FILE *file, const struct timeline_row *row);
+
+/* Die unless the file's name ends like a kind of picture that can be made. */
+void replay_plot_check(const char *path);
+
+/* Draw the timeline: 0, or 1 after a message. */
+int replay_plot(const struct replay_args *args, const struct replay_report *report,
+		const struct timeline_row *rows, size_t nr);
+
+/* The progress bar, on a terminal only. */
+void replay_progress(double done, uint64_t events);
+void replay_progress_clear(void);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* The timeline of a replay as CSV. */
+#include <inttypes.h>
+
+#include "cmd/replay.h"
+
+void replay_csv_head(FILE *file)
+{
+	fputs("event,time,mapped_bytes,table_bytes,stranded_bytes\n", file);
+}
+
+void replay_csv_row(FILE *file, const struct timeline_row *row)
+{
+	fprintf(file, "%" PRIu64 ",%" PRIu64 ".%09" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
+		row->event, row->time / 1000000000, row->time % 1000000000, row->mapped_bytes,
+		row->table_bytes, row->stranded_bytes);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* The report of a replay as JSON. Times are seconds on the tracer's clock. */
+#include <json-c/json.h>
+#include <stdlib.h>
+
+#include "cmd/cmd.h"
+#include "cmd/replay.h"
+
+/* json-c returns NULL without memory, and adding NULL would say "null". */
+static struct json_object *made(struct json_object *object)
+{
+	if (!object)
+		die("out of memory");
+	return object;
+}
+
+static struct json_object *new_object(void)
+{
+	return made(json_object_new_object());
+}
+
+static void add(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (json_object_object_add(object, key, value))
+		die("out of memory");
+}
+
+static void add_count(struct json_object *object, const char *key, uint64_t count)
+{
+	add(object, key, made(json_object_new_uint64(count)));
+}
+
+static void add_text(struct json_object *object, const char *key, const char *text)
+{
+	add(object, key, made(json_object_new_string(text)));
+}
+
+/* All nine decimals, which a double's shortest form may lack. */
+static void add_time(struct json_object *object, const char *key, uint64_t time)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "%llu.%09llu", (unsigned long long)(time / 1000000000),
+		 (unsigned long long)(time % 1000000000));
+	add(object, key, made(json_object_new_double_s((double)time / 1e9, text)));
+}
+
+static void add_place(struct json_object *object, const char *key, const struct replay_place *at)
+{
+	struct json_object *place;
+
+	if (!at->event) {
+		add(object, key, NULL);
+		return;
+	}
+	place = new_object();
+	add_count(place, "event", at->event);
+	add_count(place, "line", at->line);
+	add_time(place, "time", at->time);
+	add(object, key, place);
+}
+
+static void add_events(struct json_object *root, const struct replay_report *report)
+{
+	struct json_object *events = new_object();
+
+	add_count(events, "total", report->maps + report->unmaps);
+	add_count(events, "map", report->maps);
+	add_count(events, "unmap", report->unmaps);
+	add(root, "events", events);
+	add_count(root, "lines", report->lines);
+	add_count(root, "other_lines", report->other);
+	add_count(root, "bad_lines", report->bad);
+	add_count(root, "lost_events", report->lost_events);
+	add(root, "lost", json_object_new_boolean(report->lost));
+	add_time(root, "time_first", report->time_first);
+	add_time(root, "time_last", report->time_last);
+	add_time(root, "time_span", report->time_last - report->time_first);
+}
+
+static void add_domains(struct json_object *root, const struct replay_report *report)
+{
+	struct json_object *ambiguous = new_object();
+
+	add_count(root, "domains", report->domains);
+	add_count(ambiguous, "total", report->ambiguous_maps + report->ambiguous_unmaps);
+	add_count(ambiguous, "map", report->ambiguous_maps);
+	add_count(ambiguous, "unmap", report->ambiguous_unmaps);
+	add(root, "ambiguous", ambiguous);
+	add_count(root, "unmatched", report->unmatched);
+	add_count(root, "cut", report->cuts);
+}
+
+static void add_bytes(struct json_object *root, const char *key, uint64_t now, uint64_t peak,
+		      const struct replay_place *at)
+{
+	struct json_object *bytes = new_object();
+
+	add_count(bytes, "now", now);
+	add_count(bytes, "peak", peak);
+	add_place(bytes, "peak_at", at);
+	add(root, key, bytes);
+}
+
+static void add_levels(struct json_object *root, const struct replay_report *report)
+{
+	struct json_object *levels = made(json_object_new_array()), *level;
+
+	for (unsigned int i = 0; i < IOMMU_MAX_LEVELS; i++) {
+		if (!report->never_freed.tables[i])
+			continue;
+		level = new_object();
+		add_count(level, "level", i);
+		add_count(level, "now", report->tables.tables[i]);
+		add_count(level, "peak", report->tables_peak.tables[i]);
+		add_count(level, "never_freed", report->never_freed.tables[i]);
+		if (json_object_array_add(levels, level))
+			die("out of memory");
+	}
+	add(root, "levels", levels);
+}
+
+static void add_failures(struct json_object *root, const struct replay_report *report)
+{
+	struct json_object *failed = new_object();
+	uint64_t total = 0;
+
+	for (int i = 0; i < REPLAY_FAILURES; i++) {
+		struct json_object *kind = new_object();
+
+		add_count(kind, "events", report->failed[i]);
+		add_place(kind, "first", &report->first_failed[i]);
+		add(failed, replay_failure_key(i), kind);
+		total += report->failed[i];
+	}
+	add_count(failed, "total", total);
+	add(root, "failed", failed);
+}
+
+static void add_memcg(struct json_object *root, const struct replay_args *args,
+		      const struct replay_report *report)
+{
+	struct json_object *memcg = new_object();
+
+	if (args->memory_max == UINT64_MAX)
+		add_text(memcg, "max", "max");
+	else
+		add_count(memcg, "max", args->memory_max);
+	add_count(memcg, "current", report->charged);
+	add_count(memcg, "peak", report->charged_peak);
+	add_count(memcg, "sec_pagetables", report->charged_tables);
+	add(root, "memory_cgroup", memcg);
+}
+
+void replay_print_json(const struct replay_args *args, const struct replay_report *report)
+{
+	struct json_object *root = new_object();
+
+	add_text(root, "trace", args->trace);
+	add_text(root, "iommu", args->format->name);
+	add_count(root, "address_width", report->address_width);
+	add_events(root, report);
+	add_domains(root, report);
+	add_bytes(root, "mapped_bytes", report->mapped_bytes, report->mapped_peak,
+		  &report->mapped_peak_at);
+	add_bytes(root, "table_bytes", report->tables.bytes, report->tables_peak.bytes,
+		  &report->tables_peak_at);
+	add_bytes(root, "stranded_bytes", report->stranded, report->stranded_peak,
+		  &report->stranded_peak_at);
+	add_count(root, "never_freed_bytes", report->never_freed.bytes);
+	add_levels(root, report);
+	add_failures(root, report);
+	add_memcg(root, args, report);
+	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
+							  JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(root);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* The report of a replay for people, and the progress bar. */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/replay.h"
+
+#define COUNT_TEXT 32
+#define SECOND     1000000000
+
+/* "18,955". Returns @text. */
+static const char *format_count(uint64_t count, char text[COUNT_TEXT])
+{
+	char digits[COUNT_TEXT];
+	int n = snprintf(digits, sizeof(digits), "%" PRIu64, count);
+	char *out = text;
+
+	for (int i = 0; i < n; i++) {
+		if (i && (n - i) % 3 == 0)
+			*out++ = ',';
+		*out++ = digits[i];
+	}
+	*out = '\0';
+	return text;
+}
+
+static double seconds(uint64_t time)
+{
+	return (double)time / SECOND;
+}
+
+/* "event 1,234 (line 1,246, at 8.880 s)" */
+static const char *format_place(const struct replay_place *at, char *text, size_t size)
+{
+	char event[COUNT_TEXT], line[COUNT_TEXT];
+
+	snprintf(text, size, "event %s (line %s, at %.6f s)", format_count(at->event, event),
+		 format_count(at->line, line), seconds(at->time));
+	return text;
+}
+
+static void print_count(const char *what, uint64_t count, const char *note)
+{
+	char text[COUNT_TEXT];
+
+	printf("  %-16s %14s%s%s\n", what, format_count(count, text), *note ? "   " : "", note);
+}
+
+static void print_events(const struct replay_report *report)
+{
+	puts("Events");
+	print_count("map", report->maps, "");
+	print_count("unmap", report->unmaps, "");
+	print_count("other lines", report->other, "comments, headings, other events");
+	print_count("bad lines", report->bad, report->bad ? "passed over" : "");
+	if (report->lost)
+		print_count("lost", report->lost_events,
+			    "dropped by the tracer: what follows may be wrong");
+}
+
+static void print_domains(const struct replay_report *report)
+{
+	char note[128], map[COUNT_TEXT], unmap[COUNT_TEXT];
+
+	puts("\nDomains, inferred");
+	print_count("domains", report->domains, "");
+	snprintf(note, sizeof(note), "events that fit more than one: %s map, %s unmap",
+		 format_count(report->ambiguous_maps, map),
+		 format_count(report->ambiguous_unmaps, unmap));
+	print_count("ambiguous", report->ambiguous_maps + report->ambiguous_unmaps, note);
+	print_count("unmatched", report->unmatched, "unmaps of what the trace did not map");
+	if (report->cuts)
+		print_count("cut", report->cuts, "unmaps of a part of what was mapped");
+}
+
+static void print_bytes(const char *what, uint64_t now, uint64_t peak,
+			const struct replay_place *at)
+{
+	char now_text[BYTES_TEXT], peak_text[BYTES_TEXT], place[128];
+
+	printf("  %-16s %14s %14s   %s\n", what, format_bytes(now, now_text),
+	       format_bytes(peak, peak_text), at ? format_place(at, place, sizeof(place)) : "");
+}
+
+static void print_memory(const struct replay_report *report)
+{
+	printf("\n%-18s %14s %14s   %s\n", "Memory", "at the end", "peak", "reached at");
+	print_bytes("mapped", report->mapped_bytes, report->mapped_peak, &report->mapped_peak_at);
+	print_bytes("tables", report->tables.bytes, report->tables_peak.bytes,
+		    &report->tables_peak_at);
+	print_bytes("stranded", report->stranded, report->stranded_peak, &report->stranded_peak_at);
+	print_bytes("charged", report->charged, report->charged_peak, NULL);
+	puts("  stranded: empty tables that a kernel which never frees them would hold besides;\n"
+	     "  charged: tables and the domains themselves, by the memory cgroup's own account");
+}
+
+static void print_levels(const struct replay_report *report)
+{
+	char now[COUNT_TEXT], peak[COUNT_TEXT], never[COUNT_TEXT];
+
+	printf("\n%-18s %14s %14s %14s\n", "Tables", "at the end", "at the peak", "never freed");
+	for (unsigned int level = IOMMU_MAX_LEVELS; level-- > 0;)
+		if (report->never_freed.tables[level])
+			printf("  level %-10u %14s %14s %14s\n", level,
+			       format_count(report->tables.tables[level], now),
+			       format_count(report->tables_peak.tables[level], peak),
+			       format_count(report->never_freed.tables[level], never));
+	printf("  %-16s %14s %14s %14s\n", "bytes", format_bytes(report->tables.bytes, now),
+	       format_bytes(report->tables_peak.bytes, peak),
+	       format_bytes(report->never_freed.bytes, never));
+}
+
+static void print_failures(const struct replay_args *args, const struct replay_report *report)
+{
+	char count[COUNT_TEXT], place[128], bytes[BYTES_TEXT];
+	bool any = false;
+
+	for (int i = 0; i < REPLAY_FAILURES; i++)
+		any |= report->failed[i] != 0;
+	if (any || args->memory_max != UINT64_MAX)
+		puts("\nFailures");
+	if (args->memory_max != UINT64_MAX)
+		printf("  The budget of %s %s.\n", format_bytes(args->memory_max, bytes),
+		       report->failed[FAILED_BUDGET] ? "breaks" : "is enough");
+	for (int i = 0; i < REPLAY_FAILURES; i++)
+		if (report->failed[i])
+			printf("  %s: %s events, the first is %s\n", replay_failure_text(i),
+			       format_count(report->failed[i], count),
+			       format_place(&report->first_failed[i], place, sizeof(place)));
+}
+
+void replay_print_text(const struct replay_args *args, const struct replay_report *report)
+{
+	char events[COUNT_TEXT];
+
+	printf("%s: %s events in %.6f s, on %s with %u bits\n\n", args->trace_name,
+	       format_count(report->maps + report->unmaps, events),
+	       seconds(report->time_last - report->time_first), args->format->name,
+	       report->address_width);
+	print_events(report);
+	print_domains(report);
+	print_memory(report);
+	print_levels(report);
+	print_failures(args, report);
+}
+
+#define BAR_WIDTH 40
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / SECOND;
+}
+
+/* Nothing for the first half second, then ten times a second. */
+static bool is_due(void)
+{
+	static double due;
+	double now = now_seconds();
+
+	if (due == 0)
+		due = now + 0.5;
+	if (now < due)
+		return false;
+	due = now + 0.1;
+	return true;
+}
+
+static bool bar_shown;
+
+void replay_progress(double done, uint64_t events)
+{
+	char bar[BAR_WIDTH + 1], count[COUNT_TEXT];
+	int filled;
+
+	if (!isatty(STDERR_FILENO) || !is_due())
+		return;
+	bar_shown = true;
+	format_count(events, count);
+	if (done < 0) {
+		fprintf(stderr, "\r\033[K%s events", count);
+		return;
+	}
+	filled = (int)(BAR_WIDTH * (done < 1 ? done : 1));
+	memset(bar, ' ', BAR_WIDTH);
+	memset(bar, '=', (size_t)filled);
+	bar[BAR_WIDTH] = '\0';
+	fprintf(stderr, "\r\033[K[%s] %3.0f %%  %s events", bar, done * 100, count);
+}
+
+void replay_progress_clear(void)
+{
+	if (bar_shown)
+		fputs("\r\033[K", stderr);
+	bar_shown = false;
+}
