@@ -34,6 +34,7 @@ sanitize:
 	@tools/run-tests.py --build $(BUILD) asan-ubsan tsan
 
 bench: all
+	@ninja -C $(BUILD) --quiet bench/bench
 	$(BUILD)/bench/bench --json $(BUILD)/bench.json
 
 install: all

@@ -4,7 +4,9 @@
  * as in a hypervisor or a boot loader. It lives in 32 MiB of this program's own
  * data. The only things borrowed from Linux are write and exit.
  */
+#include <uiommu/format.h>
 #include <uiommu/iommu.h>
+#include <uiommu/memcontrol.h>
 #include <uiommu/mm.h>
 #include <uiommu/plat.h>
 
@@ -14,6 +16,11 @@ static char heap[24 * HUGE] __attribute__((aligned(2 << 20)));
 static size_t heap_used;
 
 /* What every freestanding compiler may call. */
+void *memset(void *to, int byte, size_t size);
+void *memcpy(void *to, const void *from, size_t size);
+void *memmove(void *to, const void *from, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
+
 void *memset(void *to, int byte, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -138,6 +145,7 @@ static int run(void)
 }
 
 /* Where Linux starts the program. */
+void begin(void);
 __attribute__((noreturn, used)) void begin(void)
 {
 	leave(run());

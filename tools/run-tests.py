@@ -98,7 +98,7 @@ def test_build(name, directory):
         return Tally(failed=1)
     log = directory / 'meson-logs' / 'testlog.json'
     log.unlink(missing_ok=True)
-    done = run(['meson', 'test', '-C', str(directory), '--no-rebuild', '--quiet',
+    done = run(['meson', 'test', '-C', str(directory), '--quiet',
                 '--timeout-multiplier', str(BUILDS[name][2])])
     tally = Tally()
     for line in log.read_text().splitlines() if log.exists() else []:
