@@ -72,7 +72,7 @@ static bool domain_type_is_known(enum iommu_domain_type type)
 static uint64_t choose_pgsizes(const struct iommu_domain_params *params,
 			       const struct pgtable_ops *ops)
 {
-	uint64_t has = ops->format.pgsizes;
+	uint64_t has = ops->format->pgsizes;
 	uint64_t chosen = params->pgsizes ? params->pgsizes & has : has;
 
 	return chosen & has & -has ? chosen : 0;
@@ -146,7 +146,7 @@ static void table_info(struct pgtable *pt, struct iommu_domain_info *info)
 {
 	uint64_t top = atomic_load(&pt->top);
 
-	info->format = pt->ops->format.name;
+	info->format = pt->ops->format->name;
 	info->address_width = pt->address_width;
 	info->aperture_last = pt->aperture_last;
 	info->pgsizes = pt->pgsizes;
