@@ -22,14 +22,17 @@
 #define AMD_WRITE       BIT_ULL(62)
 #define AMD_OA          0x000ffffffffff000ULL
 
-#define PT_NAME       amdv1
-#define PT_LEVELS     6
-#define PT_OA_BITS    52
-#define PT_RUNS       1
-#define PT_GROWS      1
-#define PT_SIGNED     0
-#define PT_EMPTY      0ULL
-#define PT_ATTRS_MASK (~(AMD_OA | AMD_NEXT_MASK))
+#define PT_NAME    amdv1
+#define PT_LEVELS  6
+#define PT_OA_BITS 52
+#define PT_RUNS    1
+#define PT_GROWS   1
+#define PT_SIGNED  0
+/* A leaf is present and its three NextLevel bits are alike. */
+#define PT_LEAF_KEY(item) ((((item) ^ (item) >> 1) & AMD_NEXT(3)) | ((item)&AMD_PRESENT))
+#define PT_LEAF           AMD_PRESENT
+#define PT_EMPTY          0ULL
+#define PT_ATTRS_MASK     (~(AMD_OA | AMD_NEXT_MASK))
 
 static const struct iommu_format pt_format = {
 	.name = "amdv1",
@@ -67,13 +70,6 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
 	return oa | AMD_PRESENT | AMD_READ | AMD_WRITE | AMD_NEXT(level + 1);
-}
-
-static inline bool pt_is_leaf(uint64_t item, unsigned int level)
-{
-	uint64_t next = item & AMD_NEXT_MASK;
-
-	return next == 0 || next == AMD_NEXT(7);
 }
 
 /* log2 of the bytes that an item of NextLevel 7 translates. */

@@ -33,6 +33,11 @@
 
 #define PT_DEAD (-0x40000000)
 
+static inline bool pt_is_leaf(uint64_t item, unsigned int level)
+{
+	return !level || PT_LEAF_KEY(item) == PT_LEAF;
+}
+
 static inline uint64_t item_load(const uint64_t *slot)
 {
 	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
@@ -150,16 +155,24 @@ struct unmap {
 	bool hole;           /* met something that is not mapped: stop */
 };
 
-/* How many items from the first on, at most n, are leaves. */
-static inline unsigned int leaf_prefix(const uint64_t *item, unsigned int level, unsigned int n)
+/* Are all of n items of a level above 0 leaves? */
+static ITEMS_CLONES bool all_leaves(const uint64_t *item, unsigned int n)
 {
-	unsigned int leaves = 0;
+	uint64_t other = 0;
 
 	for (unsigned int i = 0; i < n; i++)
-		leaves += item[i] != PT_EMPTY && pt_is_leaf(item[i], level);
-	if (likely(leaves == n))
+		other |= PT_LEAF_KEY(item[i]) ^ PT_LEAF;
+	return !other;
+}
+
+/* How many of n items, the first of which is a leaf, are leaves. */
+static inline unsigned int leaf_prefix(const uint64_t *item, unsigned int level, unsigned int n)
+{
+	unsigned int leaves = 1;
+
+	if (n == 1 || (level ? all_leaves(item, n) : items_none_equal(item, PT_EMPTY, n)))
 		return n;
-	for (leaves = 0; item[leaves] != PT_EMPTY && pt_is_leaf(item[leaves], level);)
+	while (item[leaves] != PT_EMPTY && pt_is_leaf(item[leaves], level))
 		leaves++;
 	return leaves;
 }
@@ -386,7 +399,7 @@ static inline void write_leaves(struct map *m, uint64_t *slot, unsigned int leve
 	uint64_t step = pt_leaf(0, BIT_ULL(shift), level, 0) - pt_leaf(0, 0, level, 0);
 
 	if (!PT_RUNS) {
-		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, 0), step, n);
+		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, 0), step, n, 0);
 		m->iova += (uint64_t)n << shift;
 		m->paddr += (uint64_t)n << shift;
 	}
@@ -395,7 +408,7 @@ static inline void write_leaves(struct map *m, uint64_t *slot, unsigned int leve
 		unsigned int longest = run_at(m, level, m->iova ^ m->paddr, n);
 		unsigned int slots = run == longest ? n >> run << run : 1u << run;
 
-		items_fill_runs(slot, pt_leaf(m->attrs, m->paddr, level, run), step, slots, run);
+		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, run), step, slots, run);
 		slot += slots;
 		n -= slots;
 		m->iova += (uint64_t)slots << shift;

@@ -16,8 +16,8 @@ static int split_entry(struct map *m, uint64_t *slot, unsigned int level, unsign
 		unsigned int smaller = fls64_index(m->pt->pgsizes >> shift & (BIT_ULL(run) - 1));
 		uint64_t step = pt_leaf(0, BIT_ULL(shift), level, 0) - pt_leaf(0, 0, level, 0);
 
-		items_fill_runs(slot, pt_leaf(m->attrs, m->paddr, level, smaller), step, 1u << run,
-				smaller);
+		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, smaller), step, 1u << run,
+			   smaller);
 		return 0;
 	}
 	m->max_level = level - 1;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loops over the items of a table, in the form that compilers turn into vector
- * code. Items change by single aligned 64-bit stores or vectors of such; never
- * by memset(), whose stores may be of any size.
+ * Loops over the items of a table. Items change by single aligned 64-bit stores
+ * or by vectors of such, never by memset(), whose stores may be of any size.
  */
 #ifndef PGTABLE_ITEMS_H
 #define PGTABLE_ITEMS_H
@@ -12,53 +11,56 @@
 
 #include "plat/compiler.h"
 
-/* The thread sanitizer wants to see what hardware gives us for nothing. */
-#if defined(__SANITIZE_THREAD__)
-#define ITEM_STORE(slot, value) __atomic_store_n(slot, value, __ATOMIC_RELAXED)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define ITEMS_SANITIZED
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ITEM_STORE(slot, value) __atomic_store_n(slot, value, __ATOMIC_RELAXED)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define ITEMS_SANITIZED
 #endif
-#endif
-#ifndef ITEM_STORE
-#define ITEM_STORE(slot, value) (*(slot) = (value))
 #endif
 
-/* n items: first, first + step, ... */
-static inline void items_fill(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n)
+/*
+ * Compiled once more for each of the processor's wider vectors, and chosen when
+ * the program is loaded; sanitizers are not up yet at that time.
+ */
+#if defined(__x86_64__) && defined(__linux__) && __STDC_HOSTED__ && !defined(ITEMS_SANITIZED)
+#define ITEMS_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define ITEMS_CLONES
+#endif
+
+/* Eight items. Vectors that the processor lacks become several smaller ones. */
+typedef uint64_t items_v __attribute__((vector_size(64), aligned(8), may_alias));
+#define ITEMS_V 8u
+
+/* n items in runs of 2^run equal ones: first, first + step, ... */
+ITEMS_CLONES void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
+				  unsigned int run);
+ITEMS_CLONES bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
+ITEMS_CLONES bool items_none_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
+
+static inline void items_fill(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
+			      unsigned int run)
 {
-	if (n == 1) {
+	if (n == 1)
 		__atomic_store_n(slot, first, __ATOMIC_RELAXED);
-		return;
-	}
-	for (unsigned int i = 0; i < n; i++)
-		ITEM_STORE(&slot[i], first + i * step);
-}
-
-/* n items in runs of 2^run equal ones; step is between the items of no run. */
-static inline void items_fill_runs(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
-				   unsigned int run)
-{
-	if (!run) {
-		items_fill(slot, first, step, n);
-		return;
-	}
-	for (unsigned int i = 0; i < n; i++)
-		ITEM_STORE(&slot[i], first + (uint64_t)(i >> run << run) * step);
+	else
+		items_fill_many(slot, first, step, n, run);
 }
 
 static inline void items_clear(uint64_t *slot, uint64_t empty, unsigned int n)
 {
-	items_fill(slot, empty, 0, n);
+	items_fill(slot, empty, 0, n, 0);
 }
 
 static inline bool items_all_equal(const uint64_t *slot, uint64_t value, unsigned int n)
 {
-	uint64_t differ = 0;
+	return n == 1 ? *slot == value : items_all_equal_many(slot, value, n);
+}
 
-	for (unsigned int i = 0; i < n; i++)
-		differ |= slot[i] ^ value;
-	return !differ;
+static inline bool items_none_equal(const uint64_t *slot, uint64_t value, unsigned int n)
+{
+	return n == 1 ? *slot != value : items_none_equal_many(slot, value, n);
 }
 
 #endif

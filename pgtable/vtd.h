@@ -14,14 +14,16 @@
 #define VTD_SNOOP BIT_ULL(11)
 #define VTD_OA    0x000ffffffffff000ULL
 
-#define PT_NAME       vtd
-#define PT_LEVELS     5
-#define PT_OA_BITS    52
-#define PT_RUNS       0
-#define PT_GROWS      0
-#define PT_SIGNED     0
-#define PT_EMPTY      0ULL
-#define PT_ATTRS_MASK (~(VTD_OA | VTD_LEAF))
+#define PT_NAME           vtd
+#define PT_LEVELS         5
+#define PT_OA_BITS        52
+#define PT_RUNS           0
+#define PT_GROWS          0
+#define PT_SIGNED         0
+#define PT_LEAF_KEY(item) ((item)&VTD_LEAF)
+#define PT_LEAF           VTD_LEAF
+#define PT_EMPTY          0ULL
+#define PT_ATTRS_MASK     (~(VTD_OA | VTD_LEAF))
 
 static const struct iommu_format pt_format = {
 	.name = "vtd",
@@ -52,11 +54,6 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
 	return oa | VTD_READ | VTD_WRITE;
-}
-
-static inline bool pt_is_leaf(uint64_t item, unsigned int level)
-{
-	return !level || (item & VTD_LEAF);
 }
 
 static inline uint64_t pt_leaf_oa(uint64_t item, unsigned int level)

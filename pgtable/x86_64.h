@@ -18,14 +18,16 @@
 #define X86_NOEXEC   BIT_ULL(63)
 #define X86_OA       0x000ffffffffff000ULL
 
-#define PT_NAME       x86_64
-#define PT_LEVELS     5
-#define PT_OA_BITS    52
-#define PT_RUNS       0
-#define PT_GROWS      0
-#define PT_SIGNED     1
-#define PT_EMPTY      0ULL
-#define PT_ATTRS_MASK (~(X86_OA | X86_LEAF))
+#define PT_NAME           x86_64
+#define PT_LEVELS         5
+#define PT_OA_BITS        52
+#define PT_RUNS           0
+#define PT_GROWS          0
+#define PT_SIGNED         1
+#define PT_LEAF_KEY(item) ((item)&X86_LEAF)
+#define PT_LEAF           X86_LEAF
+#define PT_EMPTY          0ULL
+#define PT_ATTRS_MASK     (~(X86_OA | X86_LEAF))
 
 static const struct iommu_format pt_format = {
 	.name = "x86_64",
@@ -58,11 +60,6 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
 	return oa | X86_PRESENT | X86_WRITE | X86_USER | X86_ACCESSED;
-}
-
-static inline bool pt_is_leaf(uint64_t item, unsigned int level)
-{
-	return !level || (item & X86_LEAF);
 }
 
 static inline uint64_t pt_leaf_oa(uint64_t item, unsigned int level)
