@@ -53,6 +53,7 @@ struct memcg_stock {
 
 struct memcg_stocks {
 	struct spinlock lock;
+	atomic_bool busy;    /* its thread is the only one, and inside without the lock */
 	unsigned int last;   /* the one that was used last */
 	unsigned int victim; /* counts those that gave way */
 	struct memcg_stock stock[MEMCG_STOCKS];

@@ -22,15 +22,83 @@
  *   hold, and never understates.
  *
  * Locks: each thread's stocks have one. A thread never takes a second. Who may
- * not wait for its own lock charges each level directly.
+ * not wait for its own lock charges each level directly. The only thread that
+ * there is says "busy" by a plain store instead, which is the better half of a
+ * charge; mm_thread_register() has a barrier for it.
  */
 #include "mm/memcontrol.h"
+#include "mm/rcu.h"
 #include "mm/shrinker.h"
 #include "mm/thread.h"
 
 #define MEMCG_BATCH ((size_t)64 * MEMCG_PAGE)
 #define FOLDED      SIZE_MAX
 #define LOCK_TRIES  64
+
+static inline bool alone(void)
+{
+	return atomic_load_explicit(&mm_nr_threads, memory_order_acquire) == 1 &&
+	       !rcu_reader_barriers;
+}
+
+/* For the thread whose stocks they are. */
+static inline bool stocks_try_enter(struct memcg_stocks *stocks)
+{
+	atomic_store_explicit(&stocks->busy, true, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (likely(alone()))
+		return true;
+	atomic_store_explicit(&stocks->busy, false, memory_order_release);
+	return spin_trylock(&stocks->lock);
+}
+
+/* After some tries: false for who may not wait, else let others run. */
+static bool try_again(unsigned int *tries, bool wait)
+{
+	cpu_relax();
+	if (++*tries < LOCK_TRIES)
+		return true;
+	if (wait)
+		plat_yield();
+	return wait;
+}
+
+static bool stocks_enter(struct memcg_stocks *stocks, bool wait)
+{
+	unsigned int tries = 0;
+
+	while (!stocks_try_enter(stocks)) {
+		if (!try_again(&tries, wait))
+			return false;
+	}
+	return true;
+}
+
+static inline void stocks_leave(struct memcg_stocks *stocks)
+{
+	if (likely(atomic_load_explicit(&stocks->busy, memory_order_relaxed)))
+		atomic_store_explicit(&stocks->busy, false, memory_order_release);
+	else
+		spin_unlock(&stocks->lock);
+}
+
+/*
+ * For any thread. The thread whose they are may still be inside from when it was
+ * alone: it leaves soon, and from then on takes the lock.
+ */
+static bool stocks_lock(struct memcg_stocks *stocks, bool wait)
+{
+	unsigned int tries = 0;
+
+	do {
+		if (spin_trylock(&stocks->lock)) {
+			if (!atomic_load_explicit(&stocks->busy, memory_order_acquire))
+				return true;
+			spin_unlock(&stocks->lock);
+		}
+	} while (try_again(&tries, wait));
+	return false;
+}
 
 /* What the thread surely held in stock under @level since the last fold. */
 static uint64_t stocked_under(const struct memcg_stocks *stocks, const struct mem_cgroup *level)
@@ -90,22 +158,9 @@ static void stocks_clear_under(struct memcg_stocks *stocks, const struct mem_cgr
 	}
 }
 
-static bool stocks_lock(struct memcg_stocks *stocks, bool wait)
-{
-	if (wait) {
-		spin_lock(&stocks->lock);
-		return true;
-	}
-	for (unsigned int i = 0; i < LOCK_TRIES; i++) {
-		if (spin_trylock(&stocks->lock))
-			return true;
-		cpu_relax();
-	}
-	return false;
-}
-
 void memcg_drain_stocks(struct mem_cgroup *memcg, bool wait)
 {
+	mm_thread_self(); /* so that no other thread takes itself for alone */
 	for (struct mm_thread *thread = mm_thread_list(); thread; thread = thread->next) {
 		if (!stocks_lock(&thread->stocks, wait))
 			continue;
@@ -120,7 +175,7 @@ void mem_cgroup_thread_exit(struct mm_thread *self)
 
 	self->active = NULL;
 	mem_cgroup_put(active);
-	spin_lock(&self->stocks.lock);
+	stocks_lock(&self->stocks, true);
 	stocks_clear_under(&self->stocks, NULL);
 	spin_unlock(&self->stocks.lock);
 }
@@ -228,10 +283,10 @@ static struct attempt charge_once(struct memcg_stocks *stocks, struct mem_cgroup
 {
 	struct attempt attempt;
 
-	if (!stocks_lock(stocks, gfpflags_allow_blocking(gfp)))
+	if (!stocks_enter(stocks, gfpflags_allow_blocking(gfp)))
 		return charge_direct(memcg, bytes, stat);
 	attempt = charge_locked(stocks, memcg, bytes, stat);
-	spin_unlock(&stocks->lock);
+	stocks_leave(stocks);
 	return attempt;
 }
 
@@ -310,14 +365,14 @@ int mem_cgroup_charge(struct mem_cgroup *memcg, size_t bytes, enum memcg_stat st
 	if (!memcg)
 		return 0;
 	stocks = &mm_thread_self()->stocks;
-	if (likely(spin_trylock(&stocks->lock))) {
+	if (likely(stocks_try_enter(stocks))) {
 		stock = &stocks->stock[stocks->last];
 		if (likely(stock->memcg == memcg && stock->bytes >= bytes)) {
 			stock_consume(stock, bytes, stat);
-			spin_unlock(&stocks->lock);
+			stocks_leave(stocks);
 			return 0;
 		}
-		spin_unlock(&stocks->lock);
+		stocks_leave(stocks);
 	}
 	return charge_slow(stocks, memcg, bytes, stat, gfp);
 }
@@ -345,10 +400,10 @@ static bool uncharge_locked(struct memcg_stocks *stocks, struct mem_cgroup *memc
 static __noinline void uncharge_slow(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
 				     size_t bytes, enum memcg_stat stat)
 {
-	if (stocks_lock(stocks, false)) {
+	if (stocks_enter(stocks, false)) {
 		bool stocked = uncharge_locked(stocks, memcg, bytes, stat);
 
-		spin_unlock(&stocks->lock);
+		stocks_leave(stocks);
 		if (stocked)
 			return;
 	} else {
@@ -367,15 +422,15 @@ void mem_cgroup_uncharge(struct mem_cgroup *memcg, size_t bytes, enum memcg_stat
 	if (!memcg)
 		return;
 	stocks = &mm_thread_self()->stocks;
-	if (likely(spin_trylock(&stocks->lock))) {
+	if (likely(stocks_try_enter(stocks))) {
 		stock = &stocks->stock[stocks->last];
 		if (likely(stock->memcg == memcg && stock->bytes + bytes <= 2 * MEMCG_BATCH)) {
 			stock->bytes += bytes;
 			stock->stat[stat] -= (long)bytes;
-			spin_unlock(&stocks->lock);
+			stocks_leave(stocks);
 			return;
 		}
-		spin_unlock(&stocks->lock);
+		stocks_leave(stocks);
 	}
 	uncharge_slow(stocks, memcg, bytes, stat);
 }

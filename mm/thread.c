@@ -89,8 +89,14 @@ struct mm_thread *mm_thread_register(void)
 		if (ret && ret != -EBUSY)
 			plat_panic("no address space for the arena");
 	}
-	/* Before the first walk: from now on, what others free waits for us. */
+	/*
+	 * Before the first walk: from now on, what others free waits for us. A
+	 * thread that was alone knows that it is not any more, or shows that it is
+	 * inside its stocks.
+	 */
 	atomic_fetch_add(&mm_nr_threads, 1);
+	if (!rcu_reader_barriers)
+		plat_barrier_all();
 	self = reuse_state();
 	if (!self)
 		self = new_state();

@@ -129,6 +129,44 @@ static void test_active_ends_with_its_thread(void **state)
 	assert_null(mem_cgroup_active());
 }
 
+static atomic_bool was_read;
+
+static void *read_once(void *memcg)
+{
+	uint64_t usage = mem_cgroup_usage(memcg);
+
+	/* The other thread may have stocked again meanwhile. */
+	check(usage >= PAGE && usage <= 2 * PAGE + 128 * PAGE);
+	atomic_store(&was_read, true);
+	return NULL;
+}
+
+/* The only thread there is charges without a lock, until another one comes. */
+static void test_thread_that_was_alone(void **state)
+{
+	struct mem_cgroup *memcg = mem_cgroup_create(NULL);
+
+	assert_int_equal(charge(memcg, PAGE), 0);
+	for (int i = 0; i < 100; i++) {
+		pthread_t thread;
+
+		atomic_store(&was_read, false);
+		assert_int_equal(pthread_create(&thread, NULL, read_once, memcg), 0);
+		do {
+			for (int j = 0; j < 100; j++) {
+				assert_int_equal(charge(memcg, PAGE), 0);
+				uncharge(memcg, PAGE);
+			}
+		} while (!atomic_load(&was_read));
+		pthread_join(thread, NULL);
+		assert_int_equal(atomic_load(&wrong), 0);
+		assert_int_equal(mem_cgroup_usage(memcg), PAGE);
+	}
+	uncharge(memcg, PAGE);
+	assert_int_equal(mem_cgroup_usage(memcg), 0);
+	mem_cgroup_put(memcg);
+}
+
 /* Threads on siblings under one ancestor whose limit they hit all the time. */
 #define CHARGERS   4
 #define PER_THREAD 40
@@ -239,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_charges_hold_a_dropped_cgroup),
 		cmocka_unit_test(test_idle_stock_is_taken_back),
 		cmocka_unit_test(test_active_ends_with_its_thread),
+		cmocka_unit_test(test_thread_that_was_alone),
 		cmocka_unit_test(test_threads_at_the_limit),
 		cmocka_unit_test(test_threads_that_just_fit),
 	};
