@@ -19,6 +19,7 @@
 #define STRANDED_COLOR "#d1495b"
 #define BUDGET_COLOR   "#555555"
 #define NAME_SHOWN     60
+#define COLUMNS        1200
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -87,15 +88,71 @@ static void print_output(FILE *pipe, const char *path)
 	fputc('\n', pipe);
 }
 
-static void print_data(FILE *pipe, const struct timeline_row *rows, size_t nr, uint64_t start)
+/* Everything that happens within the width of a column, which is about a pixel. */
+struct column {
+	uint64_t mapped_least;
+	uint64_t mapped_most;
+	uint64_t tables_least;
+	uint64_t tables_most;
+	uint64_t held; /* if no table were freed */
+};
+
+static void add_to_column(struct column *column, const struct timeline_row *row)
 {
-	fputs("$rows << END\n", pipe);
-	for (size_t i = 0; i < nr; i++)
-		fprintf(pipe, "%.9f %llu %llu %llu\n",
-			(double)(int64_t)(rows[i].time - start) / 1e9,
-			(unsigned long long)rows[i].mapped_bytes,
-			(unsigned long long)rows[i].table_bytes,
-			(unsigned long long)(rows[i].table_bytes + rows[i].stranded_bytes));
+	uint64_t held = row->table_bytes + row->stranded_bytes;
+
+	if (row->mapped_bytes < column->mapped_least)
+		column->mapped_least = row->mapped_bytes;
+	if (row->mapped_bytes > column->mapped_most)
+		column->mapped_most = row->mapped_bytes;
+	if (row->table_bytes < column->tables_least)
+		column->tables_least = row->table_bytes;
+	if (row->table_bytes > column->tables_most)
+		column->tables_most = row->table_bytes;
+	if (held > column->held)
+		column->held = held;
+}
+
+/* What stands since @row, until the next event. */
+static struct column column_of(const struct timeline_row *row)
+{
+	struct column column = {row->mapped_bytes, row->mapped_bytes, row->table_bytes,
+				row->table_bytes, 0};
+
+	add_to_column(&column, row);
+	return column;
+}
+
+static size_t column_index(const struct replay_report *report, uint64_t time)
+{
+	double span = (double)(report->time_last - report->time_first);
+
+	if (time <= report->time_first || span == 0)
+		return 0;
+	return (size_t)((double)(time - report->time_first) / span * (COLUMNS - 1));
+}
+
+static void print_data(FILE *pipe, const struct replay_report *report,
+		       const struct timeline_row *rows, size_t nr)
+{
+	double step = (double)(report->time_last - report->time_first) / 1e9 / (COLUMNS - 1);
+	struct timeline_row last = {0};
+	size_t next = 0;
+
+	fputs("$columns << END\n", pipe);
+	for (size_t i = 0; i < COLUMNS; i++) {
+		struct column column = column_of(&last);
+
+		for (; next < nr && column_index(report, rows[next].time) <= i; next++) {
+			last = rows[next];
+			add_to_column(&column, &last);
+		}
+		fprintf(pipe, "%.9f %llu %llu %llu %llu %llu\n", (double)i * step,
+			(unsigned long long)column.mapped_least,
+			(unsigned long long)column.mapped_most,
+			(unsigned long long)column.tables_least,
+			(unsigned long long)column.tables_most, (unsigned long long)column.held);
+	}
 	fputs("END\n", pipe);
 }
 
@@ -104,69 +161,81 @@ static void print_frame(FILE *pipe, const struct replay_args *args,
 {
 	double span = (double)(report->time_last - report->time_first) / 1e9;
 
-	fprintf(pipe, "set multiplot\n"
-		      "set border 3 linecolor '#666666'\n"
-		      "set tics nomirror out textcolor '#333333'\n"
-		      "set grid ytics xtics linecolor '#e4e4e4' linetype 1 linewidth 0.6\n"
-		      "set lmargin at screen 0.085\nset rmargin at screen 0.975\n");
 	fprintf(pipe,
-		"set xrange [0:%.9f]\nset key outside above horizontal left reverse "
-		"Left samplen 2.5 textcolor '#333333'\n",
+		"set multiplot\n"
+		"set border 3 linecolor '#888888'\n"
+		"set tics nomirror out textcolor '#333333'\n"
+		"set grid ytics xtics linecolor '#e4e4e4' linetype 1 linewidth 0.6\n"
+		"set lmargin at screen 0.085\nset rmargin at screen 0.975\n"
+		"set xrange [0:%.9f]\n"
+		"set key maxrows 1 reverse Left samplen 2 width -2 textcolor '#333333'\n",
 		span > 0 ? span : 1.0);
 	fputs("set label 1 ", pipe);
 	print_quoted(pipe, base_name(args->trace_name), NAME_SHOWN);
-	fputs(" at screen 0.02,0.965 left noenhanced font ',20' textcolor '#222222'\n", pipe);
+	fputs(" at screen 0.02,0.955 left noenhanced font ',20' textcolor '#222222'\n", pipe);
 	fprintf(pipe,
 		"set label 2 '%llu events, %u domain%s, replayed on %s with %u bits' at screen "
-		"0.02,0.925 left noenhanced textcolor '#666666'\n",
+		"0.02,0.91 left noenhanced textcolor '#666666'\n",
 		(unsigned long long)(report->maps + report->unmaps), report->domains,
 		report->domains == 1 ? "" : "s", args->format->name, report->address_width);
 }
 
-static void print_mapped(FILE *pipe, const struct replay_report *report)
+/* An area up to the most that a column saw, darker up to the least. */
+static void print_area(FILE *pipe, unsigned int least, struct unit unit, const char *color,
+		       const char *title)
 {
-	struct unit unit = choose_unit(report->mapped_peak);
-
 	fprintf(pipe,
-		"set tmargin at screen 0.83\nset bmargin at screen 0.53\n"
-		"set format x ''\nset ylabel '%s' offset 1,0\n"
-		"set yrange [0:%.6f]\n"
-		"plot $rows using 1:($2/%.1f) with fillsteps fillstyle solid 0.35 noborder "
-		"linecolor '" MAPPED_COLOR "' title 'mapped by devices', "
-		"'' using 1:($2/%.1f) with steps linewidth 1.2 linecolor '" MAPPED_COLOR
-		"' notitle\nunset label 1\nunset label 2\n",
-		unit.name,
-		(double)(report->mapped_peak ? report->mapped_peak : 1) / unit.bytes * 1.06,
-		unit.bytes, unit.bytes);
+		"plot $columns using 1:($%u/%.1f) with filledcurves y1=0 fillstyle solid 0.30 "
+		"noborder linecolor '%s' notitle, "
+		"'' using 1:($%u/%.1f) with filledcurves y1=0 fillstyle solid 0.35 noborder "
+		"linecolor '%s' notitle, "
+		"'' using 1:($%u/%.1f) with lines linewidth 1.4 linecolor '%s' title '%s'",
+		least + 1, unit.bytes, color, least, unit.bytes, color, least + 1, unit.bytes,
+		color, title);
 }
 
-static void print_budget(FILE *pipe, const struct replay_args *args, struct unit unit)
+static void print_mapped(FILE *pipe, const struct replay_report *report)
 {
-	if (args->memory_max != UINT64_MAX)
-		fprintf(pipe,
-			", %.6f with lines dashtype 2 linewidth 1.5 linecolor '" BUDGET_COLOR
-			"' title 'budget'",
-			(double)args->memory_max / unit.bytes);
+	uint64_t most = report->mapped_peak ? report->mapped_peak : 1;
+	struct unit unit = choose_unit(most);
+
+	fprintf(pipe,
+		"set tmargin at screen 0.81\nset bmargin at screen 0.53\n"
+		"set key at screen 0.075,0.865 left top\n"
+		"set format x ''\nset ylabel '%s' offset 1,0 textcolor '#333333'\n"
+		"set yrange [0:%.6f]\n",
+		unit.name, (double)most / unit.bytes * 1.06);
+	print_area(pipe, 2, unit, MAPPED_COLOR, "mapped for devices");
+	fputs("\nunset label 1\nunset label 2\n", pipe);
 }
 
 static void print_tables(FILE *pipe, const struct replay_args *args,
 			 const struct replay_report *report)
 {
 	uint64_t most = report->never_freed.bytes ? report->never_freed.bytes : 1;
+	/* A budget far above all that is needed would flatten the rest. */
+	bool budget = args->memory_max <= 2 * most;
 	struct unit unit = choose_unit(most);
 
+	if (budget && args->memory_max > most)
+		most = args->memory_max;
 	fprintf(pipe,
-		"set tmargin at screen 0.42\nset bmargin at screen 0.10\n"
-		"set format x '%%g'\nset xlabel 'seconds since the first event'\n"
-		"set ylabel '%s' offset 1,0\nset yrange [0:%.6f]\n"
-		"plot $rows using 1:($3/%.1f) with fillsteps fillstyle solid 0.4 noborder "
-		"linecolor '" TABLES_COLOR "' title 'I/O page tables', "
-		"'' using 1:($3/%.1f) with steps linewidth 1.2 linecolor '" TABLES_COLOR
-		"' notitle, "
-		"'' using 1:($4/%.1f) with steps linewidth 2.2 linecolor '" STRANDED_COLOR
+		"set tmargin at screen 0.42\nset bmargin at screen 0.115\n"
+		"set key at screen 0.075,0.475 left top\n"
+		"set format x '%%g'\n"
+		"set xlabel 'seconds since the first event' textcolor '#333333'\n"
+		"set ylabel '%s' offset 1,0 textcolor '#333333'\nset yrange [0:%.6f]\n",
+		unit.name, (double)most / unit.bytes * 1.08);
+	print_area(pipe, 4, unit, TABLES_COLOR, "I/O page tables");
+	fprintf(pipe,
+		", '' using 1:($6/%.1f) with lines linewidth 2.2 linecolor '" STRANDED_COLOR
 		"' title 'if empty tables were never freed'",
-		unit.name, (double)most / unit.bytes * 1.08, unit.bytes, unit.bytes, unit.bytes);
-	print_budget(pipe, args, unit);
+		unit.bytes);
+	if (budget)
+		fprintf(pipe,
+			", %.6f with lines dashtype 2 linewidth 1.5 linecolor '" BUDGET_COLOR
+			"' title 'budget'",
+			(double)args->memory_max / unit.bytes);
 	fputs("\nunset multiplot\n", pipe);
 }
 
@@ -203,7 +272,7 @@ int replay_plot(const struct replay_args *args, const struct replay_report *repo
 		return 1;
 	}
 	print_output(pipe, args->plot);
-	print_data(pipe, rows, nr, report->time_first);
+	print_data(pipe, report, rows, nr);
 	print_frame(pipe, args, report);
 	print_mapped(pipe, report);
 	print_tables(pipe, args, report);

@@ -78,6 +78,9 @@ static void fail(struct replay *replay, const struct trace_event *event, const c
 
 	if (!report->failed[failure]++)
 		report->first_failed[failure] = replay->at;
+	/* Where a budget breaks is what the report is about. */
+	if (failure == FAILED_BUDGET)
+		return;
 	say(replay, &replay->said_failed, "%s of iova 0x%" PRIx64 ", size %" PRIu64 ": %s", what,
 	    event->iova, event->size, failures[failure].text);
 }
