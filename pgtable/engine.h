@@ -214,7 +214,9 @@ static bool subtree_full(const uint64_t *table, unsigned int level)
 
 	if (atomic_load_explicit(&page->live, memory_order_relaxed) != (int)PT_ITEMS)
 		return false;
-	for (unsigned int i = 0; level && i < PT_ITEMS; i++)
+	if (!level || all_leaves(table, PT_ITEMS))
+		return true;
+	for (unsigned int i = 0; i < PT_ITEMS; i++)
 		if (!pt_is_leaf(table[i], level) &&
 		    !subtree_full(item_to_table(table[i]), level - 1))
 			return false;
@@ -225,8 +227,9 @@ static bool subtree_full(const uint64_t *table, unsigned int level)
 static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level)
 {
 	struct page *page = virt_to_page(table);
+	bool parent = level && !all_leaves(table, PT_ITEMS);
 
-	for (unsigned int i = 0; level && i < PT_ITEMS; i++)
+	for (unsigned int i = 0; parent && i < PT_ITEMS; i++)
 		if (table[i] != PT_EMPTY && !pt_is_leaf(table[i], level))
 			subtree_gather(u, item_to_table(table[i]), level - 1);
 	atomic_store_explicit(&page->live, PT_DEAD, memory_order_relaxed);

@@ -3,17 +3,15 @@
 
 #ifdef ITEMS_SANITIZED
 /* Single stores that a sanitizer sees for what they are. */
-void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
-		     unsigned int run)
+static void fill(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n, unsigned int run)
 {
 	for (unsigned int i = 0; i < n; i++)
 		__atomic_store_n(&slot[i], first + (uint64_t)(i >> run << run) * step,
 				 __ATOMIC_RELAXED);
 }
 #else
-ITEMS_CLONES
-void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
-		     unsigned int run)
+static ITEMS_CLONES void fill(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
+			      unsigned int run)
 {
 	/* A run shorter than a vector repeats in it; a longer one takes several. */
 	unsigned int in = run < 3 ? run : 3, vectors = 1u << (run - in), i = 0;
@@ -31,8 +29,7 @@ void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int
 }
 #endif
 
-ITEMS_CLONES
-bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n)
+static ITEMS_CLONES bool all_equal(const uint64_t *slot, uint64_t value, unsigned int n)
 {
 	items_v differ = {0};
 	uint64_t any = 0;
@@ -47,8 +44,7 @@ bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n)
 	return !any;
 }
 
-ITEMS_CLONES
-bool items_none_equal_many(const uint64_t *slot, uint64_t value, unsigned int n)
+static ITEMS_CLONES bool none_equal(const uint64_t *slot, uint64_t value, unsigned int n)
 {
 	items_v equal = {0};
 	uint64_t any = 0;
@@ -61,4 +57,21 @@ bool items_none_equal_many(const uint64_t *slot, uint64_t value, unsigned int n)
 	for (unsigned int k = 0; k < ITEMS_V; k++)
 		any |= equal[k];
 	return !any;
+}
+
+/* Compilers disagree on what a function with clones looks like to other files. */
+void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
+		     unsigned int run)
+{
+	fill(slot, first, step, n, run);
+}
+
+bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n)
+{
+	return all_equal(slot, value, n);
+}
+
+bool items_none_equal_many(const uint64_t *slot, uint64_t value, unsigned int n)
+{
+	return none_equal(slot, value, n);
 }

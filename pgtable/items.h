@@ -34,10 +34,10 @@ typedef uint64_t items_v __attribute__((vector_size(64), aligned(8), may_alias))
 #define ITEMS_V 8u
 
 /* n items in runs of 2^run equal ones: first, first + step, ... */
-ITEMS_CLONES void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
-				  unsigned int run);
-ITEMS_CLONES bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
-ITEMS_CLONES bool items_none_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
+void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
+		     unsigned int run);
+bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
+bool items_none_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
 
 static inline void items_fill(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
 			      unsigned int run)
