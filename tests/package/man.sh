@@ -11,7 +11,7 @@ problems()
 {
 	groff -t -man -ww -z "$1" 2>&1
 	lexgrog "$1" >/dev/null 2>&1 || echo 'no NAME that lexgrog understands'
-	sed -n 's/^\.BR \([^ ]*\) (\([0-9]\)).*/\1.\2/p' "$1" | grep -iE 'iommu|mem_cgroup' |
+	sed -n 's/\\-/-/g; s/^\.BR \([^ ]*\) (\([0-9]\)).*/\1.\2/p' "$1" | grep -iE 'iommu|mem_cgroup' |
 		while read -r to; do
 			case $have in *" $to "*) ;; *) echo "refers to $to" ;; esac
 		done
