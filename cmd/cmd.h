@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the commands share: one-line errors, arguments, numbers for people.
+ * A command's name for its errors is program_invocation_short_name, which
+ * main.c sets to "uiommu COMMAND".
+ */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include <argp.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The exit status for input that cannot be used. */
+#define CMD_BAD_INPUT 2
+
+/* The commands: argv[0] is "uiommu COMMAND". Each returns the exit status. */
+int cmd_size(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+
+/* One line on stderr that begins with the command's name; exit status 2. */
+void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* The same for a failure that is not the input's; exit status 1. */
+void out_of_memory(void) __attribute__((noreturn));
+
+/*
+ * Parse arguments. --help and --usage are added to the options and answered; an
+ * unknown or incomplete option is one line and exit status 2. Positional
+ * arguments and options may come in any order.
+ */
+void cmd_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/*
+ * A number of bytes: decimal, or hexadecimal after 0x, with an optional suffix
+ * K, M, G, T or P (1024 to the power of 1 to 5; either case). Dies with a line
+ * that begins with @where ("--map iova") and names the text.
+ */
+uint64_t parse_bytes(const char *where, const char *text);
+
+/* A number without a suffix, from @min to @max. */
+uint64_t parse_number(const char *where, const char *text, uint64_t min, uint64_t max);
+
+#define BYTES_TEXT 32
+
+/* Bytes for people: "1.5 MiB". Returns @text. */
+const char *format_bytes(uint64_t bytes, char text[BYTES_TEXT]);
+
+/* Bytes as short as they can be written exactly: "4K", "3M", "4097". Returns @text. */
+const char *exact_bytes(uint64_t bytes, char text[BYTES_TEXT]);
+
+#endif

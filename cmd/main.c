@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* The command `uiommu`: finds the command in the first argument and runs it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *title;
+} commands[] = {
+	{"size", cmd_size, "tell how many I/O page tables a set of mappings or a guest needs"},
+	{"replay", cmd_replay, "replay a kernel trace of iommu:map and iommu:unmap events"},
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void show_help(void)
+{
+	puts("Usage: uiommu COMMAND [OPTION...]\n"
+	     "The Linux IOMMU stack in user space: I/O page tables, charged and counted.\n");
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].title);
+	puts("\n  -?, --help     show this help; 'uiommu COMMAND --help' for a command's\n"
+	     "  -V, --version  show the version\n\n"
+	     "Exit status: 0 on success, 1 when something failed, 2 for bad input.");
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+/* From here on argp and die() speak as "uiommu COMMAND". */
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "uiommu %s", command->name);
+	argv[0] = name;
+	program_invocation_name = name;
+	program_invocation_short_name = name;
+	return command->run(argc, argv);
+}
+
+static void finish_output(void)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "%s: cannot write the output: %s\n", program_invocation_short_name,
+			strerror(errno));
+		_Exit(1);
+	}
+}
+
+static int run(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2)
+		die("no command given: expected 'size' or 'replay' (see 'uiommu --help')");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?") || !strcmp(argv[1], "-h")) {
+		show_help();
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		puts("uiommu " UIOMMU_VERSION);
+		return 0;
+	}
+	if (argv[1][0] == '-')
+		die("%s: unknown option (see 'uiommu --help')", argv[1]);
+	command = find_command(argv[1]);
+	if (!command)
+		die("%s: unknown command: expected 'size' or 'replay' (see 'uiommu --help')",
+		    argv[1]);
+	return run_command(command, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	static char name[] = "uiommu";
+
+	program_invocation_short_name = name;
+	atexit(finish_output);
+	return run(argc, argv);
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables that a set of mappings needs, in closed form. It shares nothing
+ * with the engine but the formats' names, widths and page sizes.
+ *
+ * Leaves: one mapping is aligned alike in input and physical memory up to its
+ * backing or the alignment of its iova, whichever is less; no larger leaf can be
+ * in it. From its start on come leaves of the largest size that is allowed, and
+ * in what then remains, smaller than one of these, of ever smaller sizes.
+ *
+ * Tables: one of a level exists where a leaf of that level or below lies in what
+ * the table spans. A leaf of a level above fills whole such spans, and nothing
+ * else can lie there. So the tables of a level are the distinct spans that the
+ * mappings touch (comb.h counts those), less the spans in the leaves above.
+ */
+#include <string.h>
+
+#include <uiommu/size.h>
+
+#include "pgtable/comb.h"
+#include "pgtable/pgtable.h"
+#include "plat/plat.h"
+
+/*
+ * What a format's tables look like; struct iommu_format has the rest. An item
+ * is 8 bytes, so a table of 2^n items takes 2^(n+3).
+ */
+struct layout {
+	const char *format;
+	uint8_t granule_lg2;                 /* smallest page */
+	uint8_t index_lg2[IOMMU_MAX_LEVELS]; /* items of a table, from level 0 on; 0: no level */
+	uint8_t start_levels;                /* grows on demand from so many; 0: fixed */
+	bool sign_extended;                  /* half of the addresses are at the upper end */
+};
+
+static const struct layout layouts[] = {
+	{"vtd", 12, {9, 9, 9, 9, 9}, 0, false},
+	{"x86_64", 12, {9, 9, 9, 9, 9}, 0, true},
+	{"amdv1", 12, {9, 9, 9, 9, 9, 9}, 3, false},
+};
+
+/* log2 of the bytes that an item of the level spans; of the table below it. */
+static unsigned int level_shift(const struct layout *layout, unsigned int level)
+{
+	unsigned int shift = layout->granule_lg2;
+
+	for (unsigned int i = 0; i < level; i++)
+		shift += layout->index_lg2[i];
+	return shift;
+}
+
+/* The bytes that so many levels span; 0 for 2^64 and more. */
+static uint64_t level_span(const struct layout *layout, unsigned int levels)
+{
+	unsigned int shift = level_shift(layout, levels);
+
+	return shift < 64 ? BIT_ULL(shift) : 0;
+}
+
+/* Levels that it takes to tell 2^width addresses apart; 0 when there are not so many. */
+static unsigned int levels_for(const struct layout *layout, unsigned int width)
+{
+	for (unsigned int levels = 1; levels <= IOMMU_MAX_LEVELS; levels++) {
+		if (!layout->index_lg2[levels - 1])
+			return 0;
+		if (level_shift(layout, levels) >= width)
+			return levels;
+	}
+	return 0;
+}
+
+/* The level whose items a leaf of 2^size_lg2 bytes is made of. */
+static unsigned int leaf_level(const struct layout *layout, unsigned int size_lg2)
+{
+	return levels_for(layout, size_lg2 + 1) - 1;
+}
+
+static const struct layout *find_layout(const char *format)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++)
+		if (pgtable_find(layouts[i].format) == pgtable_find(format))
+			return &layouts[i];
+	return NULL;
+}
+
+/* ---- leaves ---- */
+
+/* Leaves per level, and how much they map, in granules. */
+struct leaves {
+	const struct layout *layout;
+	uint64_t pgsizes;
+	uint64_t entries[IOMMU_MAX_LEVELS];
+	uint64_t granules[IOMMU_MAX_LEVELS];
+};
+
+/* Count @times ranges of @size bytes each, aligned to 2^align_lg2 at least. */
+static void count_leaves(struct leaves *leaves, uint64_t size, unsigned int align_lg2,
+			 uint64_t times)
+{
+	uint64_t sizes = leaves->pgsizes & (BIT_ULL(align_lg2) | (BIT_ULL(align_lg2) - 1));
+
+	while (times && sizes) {
+		unsigned int lg2 = fls64_index(sizes);
+		unsigned int level = leaf_level(leaves->layout, lg2);
+		uint64_t entries = (size >> lg2) * times;
+
+		leaves->entries[level] += entries;
+		leaves->granules[level] += entries << (lg2 - leaves->layout->granule_lg2);
+		size &= BIT_ULL(lg2) - 1;
+		sizes &= ~BIT_ULL(lg2);
+	}
+}
+
+/* The inverse of an odd number modulo 2^64; each step doubles the right bits. */
+static uint64_t odd_inverse(uint64_t odd)
+{
+	uint64_t inverse = odd;
+
+	for (unsigned int bits = 3; bits < 64; bits *= 2)
+		inverse *= 2 - odd * inverse;
+	return inverse;
+}
+
+/* How many of the starts first + i * stride, i < count, are multiples of 2^lg2. */
+static uint64_t aligned_starts(uint64_t first, uint64_t stride, uint64_t count, unsigned int lg2)
+{
+	uint64_t mask = BIT_ULL(lg2) - 1;
+	unsigned int stride_lg2;
+	uint64_t i;
+
+	if (!(stride & mask) || count == 1)
+		return first & mask ? 0 : count;
+	stride_lg2 = ffs64_index(stride);
+	if (first & (BIT_ULL(stride_lg2) - 1))
+		return 0;
+	/* The first such i, by division modulo a power of two. */
+	i = -(first >> stride_lg2) * odd_inverse(stride >> stride_lg2) & mask >> stride_lg2;
+	return i < count ? ((count - 1 - i) >> (lg2 - stride_lg2)) + 1 : 0;
+}
+
+/* The leaves of a map whose start, if it is repeated, may be aligned in many ways. */
+static void count_map(struct leaves *leaves, const struct iommu_size_map *map,
+		      unsigned int backing_lg2)
+{
+	uint64_t here = map->count; /* starts that are aligned to 2^lg2 at least */
+
+	for (unsigned int lg2 = leaves->layout->granule_lg2; here; lg2++) {
+		uint64_t more = 0;
+
+		if (lg2 < backing_lg2)
+			more = aligned_starts(map->iova, map->stride, map->count, lg2 + 1);
+		count_leaves(leaves, map->size, lg2, here - more);
+		here = more;
+	}
+}
+
+/*
+ * A table that grows has leaves below its top of the moment only. That matters
+ * to a map whose first piece is exactly what the top table spans: the piece has
+ * leaves smaller than itself, though the table may grow later.
+ */
+static void count_spanning_piece(struct leaves *leaves, struct iommu_size_map map, uint64_t piece,
+				 unsigned int backing_lg2)
+{
+	count_leaves(leaves, piece, fls64_index(piece) - 1, 1);
+	count_leaves(leaves, map.size - piece, backing_lg2, 1);
+	map.iova += map.stride;
+	map.count--;
+	count_map(leaves, &map, backing_lg2);
+}
+
+/* ---- what is asked for ---- */
+
+struct sizing {
+	const struct layout *layout;
+	const struct iommu_format *format;
+	struct iommu_size *size;
+	const struct iommu_size_map *maps;
+	size_t nr;
+	struct comb *combs;
+	struct comb_work work;
+};
+
+static int refuse(struct iommu_size *size, enum iommu_size_reason reason, size_t a, size_t b)
+{
+	size->reason = reason;
+	size->maps[0] = a;
+	size->maps[1] = b;
+	switch (reason) {
+	case IOMMU_SIZE_WRAPS:
+	case IOMMU_SIZE_APERTURE:
+		return -ERANGE;
+	case IOMMU_SIZE_OVERLAP:
+		return -EADDRINUSE;
+	case IOMMU_SIZE_INTERLEAVED:
+		return -E2BIG;
+	case IOMMU_SIZE_MEMORY:
+		return -ENOMEM;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Find the format and the width, and fill in what follows from them alone. */
+static int choose_format(struct sizing *s, const char *name, unsigned int width)
+{
+	struct iommu_size *size = s->size;
+	unsigned int bits;
+
+	s->format = iommu_format_find(name);
+	s->layout = s->format ? find_layout(name) : NULL;
+	if (!s->layout)
+		return refuse(size, IOMMU_SIZE_FORMAT, 0, 0);
+	if (!width)
+		width = s->format->width_default;
+	size->format = s->format->name;
+	size->address_width = width;
+	size->granule = BIT_ULL(s->layout->granule_lg2);
+	size->levels = levels_for(s->layout, width);
+	if (width < s->format->width_min || width > s->format->width_max ||
+	    (!s->layout->start_levels && level_shift(s->layout, size->levels) != width))
+		return refuse(size, IOMMU_SIZE_WIDTH, 0, 0);
+	bits = width - s->layout->sign_extended;
+	size->aperture_last = bits < 64 ? BIT_ULL(bits) - 1 : UINT64_MAX;
+	if (s->layout->start_levels)
+		size->levels = MIN(size->levels, s->layout->start_levels);
+	return 0;
+}
+
+/* What is wrong with a map's numbers each by itself. */
+static enum iommu_size_reason judge_map(const struct iommu_size_map *map, uint64_t granule)
+{
+	if (map->iova & (granule - 1))
+		return IOMMU_SIZE_BAD_IOVA;
+	if (!map->size || map->size & (granule - 1))
+		return IOMMU_SIZE_BAD_SIZE;
+	if (map->backing & (map->backing - 1) || (map->backing && map->backing < granule))
+		return IOMMU_SIZE_BAD_BACKING;
+	if (!map->count)
+		return IOMMU_SIZE_BAD_COUNT;
+	if (map->count > 1 && map->stride & (granule - 1))
+		return IOMMU_SIZE_BAD_STRIDE;
+	if (map->size - 1 > UINT64_MAX - map->iova)
+		return IOMMU_SIZE_WRAPS;
+	return IOMMU_SIZE_GOOD;
+}
+
+/* What is wrong with where it ends up. */
+static enum iommu_size_reason judge_range(const struct iommu_size_map *map, uint64_t aperture_last)
+{
+	unsigned __int128 last = map->iova + (map->size - 1);
+
+	if (map->count > 1)
+		last += (unsigned __int128)(map->count - 1) * map->stride;
+	if (last > UINT64_MAX)
+		return IOMMU_SIZE_WRAPS;
+	if (last > aperture_last)
+		return IOMMU_SIZE_APERTURE;
+	if (map->count > 1 && map->stride < map->size)
+		return IOMMU_SIZE_OVERLAP;
+	return IOMMU_SIZE_GOOD;
+}
+
+static uint64_t map_last(const struct iommu_size_map *map)
+{
+	return map->iova + (map->size - 1) + (map->count - 1) * (map->count > 1 ? map->stride : 0);
+}
+
+static int check_maps(struct sizing *s)
+{
+	for (size_t i = 0; i < s->nr; i++) {
+		enum iommu_size_reason reason = judge_map(&s->maps[i], s->size->granule);
+
+		if (reason == IOMMU_SIZE_GOOD)
+			reason = judge_range(&s->maps[i], s->size->aperture_last);
+		if (reason != IOMMU_SIZE_GOOD)
+			return refuse(s->size, reason, i, i);
+	}
+	return 0;
+}
+
+static void make_combs(struct sizing *s)
+{
+	for (size_t i = 0; i < s->nr; i++) {
+		const struct iommu_size_map *map = &s->maps[i];
+
+		s->combs[i] = (struct comb){map->iova, map->iova + (map->size - 1),
+					    map->count > 1 ? map->stride : 0, map->count, i};
+	}
+}
+
+/* Make a table that grows as tall as an address needs. */
+static void grow_to(struct sizing *s, uint64_t last)
+{
+	if (s->layout->start_levels && last)
+		s->size->levels =
+			MAX(s->size->levels, levels_for(s->layout, fls64_index(last) + 1));
+}
+
+/* Leaves of all maps, in order, since a growing table's height depends on it. */
+static void count_all_leaves(struct sizing *s, struct leaves *leaves)
+{
+	for (size_t i = 0; i < s->nr; i++) {
+		const struct iommu_size_map *map = &s->maps[i];
+		unsigned int backing_lg2 =
+			map->backing ? ffs64_index(map->backing) : s->layout->granule_lg2;
+		uint64_t piece = MIN(map->size, BIT_ULL(backing_lg2));
+
+		grow_to(s, map->iova + (piece - 1));
+		if (s->layout->start_levels && !map->iova &&
+		    piece == level_span(s->layout, s->size->levels))
+			count_spanning_piece(leaves, *map, piece, backing_lg2);
+		else
+			count_map(leaves, map, backing_lg2);
+		grow_to(s, map_last(map));
+	}
+}
+
+/* Tables of a level below the top. */
+static int count_tables(struct sizing *s, const struct leaves *leaves, unsigned int level)
+{
+	unsigned int shift = level_shift(s->layout, level + 1);
+	uint64_t touched, above = 0;
+
+	if (!comb_blocks(s->combs, s->nr, shift, &s->work, &touched))
+		return refuse(s->size, IOMMU_SIZE_INTERLEAVED, s->work.tags[0], s->work.tags[1]);
+	for (unsigned int i = level + 1; i < s->size->levels; i++)
+		above += leaves->granules[i];
+	s->size->tables[level] = touched - (above >> (shift - s->layout->granule_lg2));
+	return 0;
+}
+
+static int count_everything(struct sizing *s)
+{
+	struct leaves leaves = {.layout = s->layout, .pgsizes = s->format->pgsizes};
+	struct iommu_size *size = s->size;
+	uint64_t total = 0;
+	int ret = 0;
+
+	make_combs(s);
+	if (combs_find_overlap(s->combs, s->nr, size->maps))
+		return refuse(size, IOMMU_SIZE_OVERLAP, size->maps[0], size->maps[1]);
+	make_combs(s); /* finding overlaps used them up */
+	count_all_leaves(s, &leaves);
+	memcpy(size->entries, leaves.entries, sizeof(size->entries));
+	size->tables[size->levels - 1] = 1;
+	for (unsigned int level = 0; level + 1 < size->levels && !ret; level++)
+		ret = count_tables(s, &leaves, level);
+	for (unsigned int level = 0; level < size->levels; level++) {
+		size->bytes[level] = size->tables[level] << (s->layout->index_lg2[level] + 3);
+		total += size->bytes[level];
+	}
+	size->top_bytes = size->bytes[size->levels - 1];
+	size->table_bytes = total - size->top_bytes;
+	return ret;
+}
+
+/* Count in the memory given. */
+static int count_in(struct sizing *s, void *memory)
+{
+	s->combs = memory;
+	comb_work_init(&s->work, s->nr, s->combs + s->nr);
+	return count_everything(s);
+}
+
+/* Maps that are counted in memory on the stack. */
+#define FEW_BYTES 8192
+
+int iommu_size(const char *format, unsigned int address_width, const struct iommu_size_map *maps,
+	       size_t nr, struct iommu_size *size)
+{
+	struct sizing s = {.size = size, .maps = maps, .nr = nr};
+	size_t bytes = nr * sizeof(struct comb) + comb_work_bytes(nr);
+	void *memory;
+	int ret;
+
+	memset(size, 0, sizeof(*size));
+	ret = choose_format(&s, format, address_width);
+	if (!ret)
+		ret = check_maps(&s);
+	if (ret)
+		return ret;
+	if (bytes <= FEW_BYTES) {
+		uint64_t few[FEW_BYTES / sizeof(uint64_t)];
+
+		return count_in(&s, few);
+	}
+	bytes = (bytes + 0x1fffff) & ~(size_t)0x1fffff; /* what plat_commit() can do */
+	memory = plat_reserve(bytes);
+	if (!memory)
+		return refuse(size, IOMMU_SIZE_MEMORY, 0, 0);
+	if (plat_commit(memory, bytes))
+		ret = refuse(size, IOMMU_SIZE_MEMORY, 0, 0);
+	else
+		ret = count_in(&s, memory);
+	plat_unreserve(memory, bytes);
+	return ret;
+}
