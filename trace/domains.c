@@ -11,7 +11,8 @@
  * domain ever used (its tree is searched from the top). That counts two. That
  * the same thread mapped there last counts one: it drives one device at a time.
  * Among equals the address tells: where it was unmapped last, else the domain
- * whose lowest address is nearest. Such an event is counted as ambiguous.
+ * whose lowest address is nearest, else the one that was mapped in last. Such an
+ * event is counted as ambiguous.
  *
  * An unmap takes a whole buffer away. It belongs to the domain in which runs
  * tile its range exactly, preferably one whole buffer and nothing else; among
@@ -46,6 +47,7 @@ struct unmap_memory {
 struct domain {
 	struct runs runs;
 	uint64_t lowest; /* lowest address ever mapped */
+	uint64_t mapped; /* the event that last mapped here */
 	struct map_memory maps[THREADS];
 	struct unmap_memory unmaps[UNMAPS];
 };
@@ -159,12 +161,13 @@ struct evidence {
 	unsigned int weight;
 	uint64_t unmapped; /* the event that unmapped this address, or 0 */
 	uint64_t distance; /* below the domain's lowest address */
+	uint64_t mapped;   /* the event that last mapped there */
 };
 
 static struct evidence weigh(const struct domain *domain, const struct trace_event *event,
 			     bool same_thread)
 {
-	struct evidence evidence = {.distance = UINT64_MAX};
+	struct evidence evidence = {.distance = UINT64_MAX, .mapped = domain->mapped};
 
 	evidence.unmapped = unmap_event(domain, event->iova);
 	if (last_of(event) < domain->lowest)
@@ -181,7 +184,9 @@ static bool is_stronger(const struct evidence *a, const struct evidence *b)
 		return a->weight > b->weight;
 	if (a->unmapped != b->unmapped)
 		return a->unmapped > b->unmapped;
-	return a->distance < b->distance;
+	if (a->distance != b->distance)
+		return a->distance < b->distance;
+	return a->mapped > b->mapped;
 }
 
 static int find_likely(const struct domains *domains, const struct trace_event *event,
@@ -222,6 +227,7 @@ static struct run *add_run(struct domains *domains, unsigned int index,
 	if (run.start < domain->lowest)
 		domain->lowest = run.start;
 	domain->maps[hash(thread, THREADS)] = (struct map_memory){thread, run.last};
+	domain->mapped = number;
 	domains->threads[hash(thread, THREADS)] = (struct thread_memory){thread, index};
 	return runs_insert(&domain->runs, &run);
 }
