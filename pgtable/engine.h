@@ -345,15 +345,36 @@ struct map {
 	long tables[IOMMU_MAX_LEVELS];
 };
 
+static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iotlb_gather *gather,
+			     gfp_t gfp)
+{
+	m->pt = pt;
+	m->self = mm_thread_self();
+	m->gather = gather;
+	m->max_level = PT_LEVELS;
+	m->gfp = gfp;
+	m->grown = 0;
+	m->reap = m->made = false;
+}
+
+static inline void map_end(struct map *m)
+{
+	if (m->made)
+		pgtable_count_add(m->pt, m->self, m->tables, 1);
+}
+
 static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)
 {
 	struct page *page = alloc_pages(m->gfp | zero, 0, m->pt->owner, PAGE_TABLE);
 
-	if (likely(page != NULL)) {
-		page->level = (uint8_t)level;
-		atomic_store_explicit(&page->live, 0, memory_order_relaxed);
-		m->tables[level]++;
-	}
+	if (unlikely(!page))
+		return NULL;
+	page->level = (uint8_t)level;
+	atomic_store_explicit(&page->live, 0, memory_order_relaxed);
+	if (!m->made)
+		memset(m->tables, 0, sizeof(m->tables));
+	m->made = true;
+	m->tables[level]++;
 	return page;
 }
 
@@ -576,7 +597,7 @@ static inline int map_range(struct map *m, uint64_t top)
 {
 	uint64_t last = m->iova + m->left - 1;
 	uint64_t *table = top_table(top);
-	unsigned int level = top_level(top);
+	unsigned int level = top_level(top), n;
 	int ret;
 
 	/* Go straight down to the lowest table that holds the whole range. */
@@ -592,7 +613,11 @@ static inline int map_range(struct map *m, uint64_t top)
 		table = item_to_table(item);
 		level--;
 	}
-	ret = map_table(m, table, level);
+	n = leaf_slots(m, level, PT_ITEMS);
+	if (likely((uint64_t)n << pt_shift(level) == m->left))
+		ret = place_leaves(m, table, level, index_of(m->iova, level), n);
+	else
+		ret = map_table(m, table, level);
 	while (unlikely(ret == -EAGAIN)) {
 		cpu_relax();
 		top = atomic_load(&m->pt->top);
@@ -621,19 +646,14 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 		      gfp_t gfp, struct iommu_iotlb_gather *gather, uint64_t *mapped)
 {
 	uint64_t last = iova + size - 1, top;
-	struct map m = {
-		.pt = pt,
-		.self = mm_thread_self(),
-		.gather = gather,
-		.attrs = pt_attrs(prot),
-		.iova = iova,
-		.paddr = paddr,
-		.left = size,
-		.max_level = PT_LEVELS,
-		.gfp = gfp,
-	};
+	struct map m;
 	int ret = 0;
 
+	map_begin(&m, pt, gather, gfp);
+	m.attrs = pt_attrs(prot);
+	m.iova = iova;
+	m.paddr = paddr;
+	m.left = size;
 	*mapped = 0;
 	if (unlikely(!range_fits(pt, iova, last) || (paddr + size - 1) >> PT_OA_BITS))
 		return -ERANGE;
@@ -649,7 +669,7 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 	if (unlikely(ret))
 		map_undo(&m, iova);
 	rcu_read_unlock(m.self);
-	pgtable_count_add(pt, m.self, m.tables, 1);
+	map_end(&m);
 	*mapped = ret ? 0 : size;
 	return ret;
 }

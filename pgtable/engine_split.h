@@ -37,6 +37,7 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 
 	if (!range_fits(pt, iova, iova))
 		return 0;
+	map_begin(&m, pt, gather, gfp);
 	rcu_read_lock(m.self);
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
 	table = top_table(top);
@@ -61,6 +62,6 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 				  pt_run_lg2(item, level));
 	}
 	rcu_read_unlock(m.self);
-	pgtable_count_add(pt, m.self, m.tables, 1);
+	map_end(&m);
 	return ret;
 }
