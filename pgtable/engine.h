@@ -342,6 +342,7 @@ struct map {
 	gfp_t gfp;
 	unsigned int grown; /* levels put on top */
 	bool reap;          /* a count went back to 0 at iova */
+	bool made;          /* tables[] counts */
 	long tables[IOMMU_MAX_LEVELS];
 };
 
