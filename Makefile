@@ -5,7 +5,7 @@ PREFIX := /usr/local
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check bench install sanitize format format-check clean help
+.PHONY: all demo check bench install sanitize examples format format-check clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
@@ -43,6 +43,10 @@ ifneq ($(origin PREFIX),file)
 endif
 	$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD) --no-rebuild
 
+# Put the real output under every example of README.md and the man pages.
+examples: all
+	@tools/examples.py --fix --build $(BUILD) README.md man/*.[17]
+
 format:
 	@tools/style.py --fix
 
@@ -60,5 +64,6 @@ help:
 	@echo 'make bench        nanoseconds per call beside the bare memory fill'
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
 	@echo 'make format       clang-format the tree; make format-check only looks'
+	@echo 'make examples     put real output in the examples of README.md and man/'
 	@echo 'make clean        remove what was built'
 	@echo 'demo and check first install missing Debian packages (as root or with sudo).'
