@@ -59,13 +59,13 @@ static inline bool eat(struct span *s, const char *literal)
 	return true;
 }
 
-static inline int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* Value + 1 of a hexadecimal digit; 0 for any other character. */
+static const unsigned char hex_digits[256] = {
+	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+	['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+	['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 static inline bool is_digit(char c)
 {
@@ -79,19 +79,21 @@ static inline bool is_blank(char c)
 
 static bool parse_hex(struct span *s, uint64_t *value)
 {
-	const char *from;
-	uint64_t v = 0;
-	int digit;
+	uint64_t v = 0, overflow = 0;
+	const char *at;
+	unsigned int digit;
 
 	if (!eat(s, "0x"))
 		return false;
-	for (from = s->at; s->at < s->end && (digit = hex_digit(*s->at)) >= 0; s->at++) {
-		if (v >> 60)
-			return false;
-		v = v << 4 | (unsigned int)digit;
+	for (at = s->at; at < s->end && (digit = hex_digits[(unsigned char)*at]) != 0; at++) {
+		overflow |= v >> 60;
+		v = v << 4 | (digit - 1);
 	}
+	if (at == s->at || overflow)
+		return false;
+	s->at = at;
 	*value = v;
-	return s->at > from;
+	return true;
 }
 
 static bool parse_decimal(struct span *s, uint64_t *value)
