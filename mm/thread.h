@@ -44,7 +44,6 @@ struct mm_thread {
 
 /* Make a state for the calling thread and set the library up if need be. */
 struct mm_thread *mm_thread_register(void) __cold;
-void mm_thread_exit(struct mm_thread *self);
 
 /* First of the list of all states; walk it by ->next. */
 struct mm_thread *mm_thread_list(void);

@@ -19,8 +19,9 @@ extern __thread struct mm_thread *plat_self __attribute__((tls_model("initial-ex
 extern struct mm_thread *plat_self;
 #endif
 
-/* Arrange for mm_thread_exit() to run on this thread's state when it ends. */
+/* Arrange for mm_thread_exit(), which is mm's, to run on this thread's state when it ends. */
 void plat_thread_started(struct mm_thread *self);
+void mm_thread_exit(struct mm_thread *self);
 
 /* Reserve address space, aligned to 2 MiB; NULL when there is none. */
 void *plat_reserve(size_t size);

@@ -14,7 +14,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "mm/thread.h"
 #include "plat/compiler.h"
 
 #define HUGE_SIZE ((size_t)2 << 20)

@@ -30,7 +30,7 @@ def is_c(path):
 
 
 def lines(path):
-    return (TOP / path).read_text(errors='replace').split('\n')
+    return (TOP / path).read_text(errors='replace').splitlines()
 
 
 def unformatted(files):
