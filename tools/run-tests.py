@@ -142,7 +142,7 @@ def main():
         tally = step(name, base if name == 'gcc' else base.with_name(f'{base.name}-{name}'))
         total.update(tally)
         print(f'{name}: {tally.line()} in {time.monotonic() - start:.0f} s', flush=True)
-    if not total['passed']:
+    if not total:
         total['failed'] += 1
     print(total.line())
     return 1 if total['failed'] else 0
