@@ -115,8 +115,7 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
 __hot size_t iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
 			      struct iommu_iotlb_gather *gather)
 {
-	if (unlikely(!range_is_good(domain, iova, 0, size) ||
-		     iova + (size - 1) > domain->pt.aperture_last))
+	if (unlikely(!range_is_good(domain, iova, 0, size)))
 		return 0;
 	return domain->pt.ops->unmap(&domain->pt, iova, size, gather);
 }
@@ -142,8 +141,8 @@ int iommu_split_mapping(struct iommu_domain *domain, dma_addr_t iova, size_t siz
 		return -EINVAL;
 	iommu_iotlb_gather_init(&gather);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ends) && !ret; i++) {
-		/* Nothing begins before 0 (or 2^64) or reaches over the aperture. */
-		if (ends[i] && ends[i] <= domain->pt.aperture_last)
+		/* Nothing reaches over 0, nor over 2^64. */
+		if (ends[i])
 			ret = domain->pt.ops->split(&domain->pt, ends[i], gfp, &gather);
 	}
 	iommu_iotlb_sync_if_needed(domain, &gather);
@@ -154,7 +153,5 @@ __hot phys_addr_t iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iov
 {
 	if (unlikely(!domain->pt.ops))
 		return domain->type == IOMMU_DOMAIN_IDENTITY ? iova : 0;
-	if (unlikely(iova > domain->pt.aperture_last))
-		return 0;
 	return domain->pt.ops->iova_to_phys(&domain->pt, iova);
 }
