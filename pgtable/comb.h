@@ -53,7 +53,7 @@ struct comb_work {
 	size_t tags[2]; /* two of those that took too many */
 };
 
-#define COMB_STEPS 250000000u
+#define COMB_STEPS 300000000u
 
 /* Bytes of memory for @nr combs, and how a work area is laid out in it. */
 size_t comb_work_bytes(size_t nr);
