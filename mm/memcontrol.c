@@ -2,9 +2,9 @@
 /*
  * The tree of memory cgroups: references, and the counters of each level.
  *
- * A charge climbs from the leaf to the root by compare-and-swap, so no level is
- * above its maximum even for an instant. An uncharge goes from the root down:
- * until the leaf, its last, the leaf's usage keeps the whole path alive.
+ * A charge goes from the root to the leaf by compare-and-swap, an uncharge from
+ * the leaf to the root. So no cgroup is above its own memory.max or that of any
+ * ancestor, or above its parent's usage, even for an instant.
  */
 #include "mm/memcontrol.h"
 
@@ -124,11 +124,11 @@ static bool level_charge(struct mem_cgroup *level, uint64_t bytes, enum memcg_bo
 	return true;
 }
 
-/* True when nothing is charged any more: the caller then drops that life. */
-static bool level_uncharge(struct mem_cgroup *level, uint64_t bytes)
+/* The caller keeps the level alive. */
+static void level_uncharge(struct mem_cgroup *level, uint64_t bytes)
 {
-	return atomic_fetch_sub_explicit(&level->usage, bytes, memory_order_acq_rel) == bytes &&
-	       bytes;
+	if (atomic_fetch_sub_explicit(&level->usage, bytes, memory_order_acq_rel) == bytes && bytes)
+		life_put(level);
 }
 
 struct mem_cgroup *memcg_charge_levels(struct mem_cgroup *memcg, uint64_t bytes,
@@ -137,13 +137,16 @@ struct mem_cgroup *memcg_charge_levels(struct mem_cgroup *memcg, uint64_t bytes,
 	struct mem_cgroup *level;
 	unsigned int d;
 
-	/* Look first: a charge that is undone gets in the way of others. */
+	/*
+	 * Look first: a charge that is undone gets in the way of others. From the
+	 * leaf, so that the lowest level that is full is the one that refuses.
+	 */
 	for (d = memcg->depth + 1; d-- > 0;) {
 		level = memcg->path[d];
 		if (!level_has_room(level, memcg_usage_now(level), bytes, bound))
 			return level;
 	}
-	for (d = memcg->depth + 1; d-- > 0;) {
+	for (d = 0; d <= memcg->depth; d++) {
 		if (!level_charge(memcg->path[d], bytes, bound))
 			goto undo;
 	}
@@ -151,24 +154,18 @@ struct mem_cgroup *memcg_charge_levels(struct mem_cgroup *memcg, uint64_t bytes,
 
 undo:
 	level = memcg->path[d];
-	/* The caller's hold on memcg is one on all of these: none can go. */
-	while (++d <= memcg->depth) {
-		if (level_uncharge(memcg->path[d], bytes))
-			life_put(memcg->path[d]);
-	}
+	while (d-- > 0)
+		level_uncharge(memcg->path[d], bytes);
 	return level;
 }
 
 void memcg_uncharge_levels(struct mem_cgroup *memcg, uint64_t bytes)
 {
-	unsigned int depth = memcg->depth;
-
-	for (unsigned int d = 0; d < depth; d++) {
-		if (level_uncharge(memcg->path[d], bytes))
-			life_put(memcg->path[d]);
-	}
-	if (level_uncharge(memcg, bytes))
-		mem_cgroup_put(life_put(memcg));
+	/* Its usage may have kept memcg alive, and with it the path. */
+	life_get(memcg);
+	for (unsigned int d = memcg->depth + 1; d-- > 0;)
+		level_uncharge(memcg->path[d], bytes);
+	mem_cgroup_put(life_put(memcg));
 }
 
 void memcg_stat_add(struct mem_cgroup *memcg, enum memcg_stat stat, int64_t bytes)

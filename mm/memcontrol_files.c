@@ -154,7 +154,10 @@ static int parse_limit(const char *text, uint64_t *limit)
 	return *skip_space(text) ? -EINVAL : 0;
 }
 
-/* A limit came down: free what can be, as long as that helps. */
+/*
+ * A limit changed: free what can be while that helps. Reading the usage takes
+ * back the stocks, which may be above the new limit.
+ */
 static void shrink_below(struct mem_cgroup *memcg, uint64_t limit)
 {
 	for (unsigned int round = 0; round < MEMCG_SHRINK_ROUNDS; round++) {
@@ -171,8 +174,6 @@ static int write_limit(struct mem_cgroup *memcg, _Atomic uint64_t *place, const 
 	if (error)
 		return error;
 	atomic_store(place, limit);
-	/* Stocks from before may be above the new limit. */
-	memcg_drain_stocks(memcg, true);
 	shrink_below(memcg, limit);
 	return 0;
 }

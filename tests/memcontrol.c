@@ -165,6 +165,55 @@ static void test_ancestors_limit(void **state)
 	mem_cgroup_put(b);
 }
 
+/* What stands in stock, here and there, is room on every level. */
+static void test_stock_refuses_nothing(void **state)
+{
+	struct mem_cgroup *root = mem_cgroup_create(NULL);
+	struct mem_cgroup *a = mem_cgroup_create(root), *b = mem_cgroup_create(root);
+	struct mem_cgroup *a1 = mem_cgroup_create(a), *a2 = mem_cgroup_create(a);
+
+	assert_int_equal(charge(a1, PAGE), 0);
+	assert_int_equal(charge(b, PAGE), 0);
+	assert_true(memcg_usage_now(a) > 50 * PAGE);
+	assert_true(memcg_usage_now(b) > 50 * PAGE);
+	/* By hand: mem_cgroup_write() would take the stocks back. */
+	atomic_store(&a->max, 200 * PAGE);
+	atomic_store(&root->max, 202 * PAGE);
+	assert_int_equal(charge(a2, 199 * PAGE), 0);
+	assert_int_equal(charge(b, PAGE), 0);
+	assert_int_equal(charge(a2, 1), -ENOMEM);
+	expect_events(a, 0, 1);
+	assert_int_equal(charge(b, 1), -ENOMEM);
+	expect_events(a, 0, 1);
+	expect_events(root, 0, 2);
+	uncharge(a1, PAGE);
+	uncharge(a2, 199 * PAGE);
+	uncharge(b, 2 * PAGE);
+	expect_number(root, "memory.current", 0);
+	expect_number(root, "memory.peak", 202 * PAGE);
+	mem_cgroup_put(root);
+	mem_cgroup_put(a);
+	mem_cgroup_put(b);
+	mem_cgroup_put(a1);
+	mem_cgroup_put(a2);
+}
+
+static void test_peak_outlives_surplus(void **state)
+{
+	for (int pages = 1; pages < 600; pages += 7) {
+		struct mem_cgroup *memcg = mem_cgroup_create(NULL);
+
+		for (int i = 0; i < pages; i++)
+			assert_int_equal(charge(memcg, PAGE), 0);
+		for (int i = 0; i < pages; i++)
+			uncharge(memcg, PAGE);
+		assert_true(memcg_usage_now(memcg) <= 128 * PAGE);
+		expect_number(memcg, "memory.peak", (uint64_t)pages * PAGE);
+		expect_number(memcg, "memory.current", 0);
+		mem_cgroup_put(memcg);
+	}
+}
+
 static void test_high_counts_each_charge_above_it(void **state)
 {
 	struct mem_cgroup *root = mem_cgroup_create(NULL), *a = mem_cgroup_create(root);
@@ -276,6 +325,8 @@ int main(void)
 		cmocka_unit_test(test_short_buffers),
 		cmocka_unit_test(test_tree_is_limited_in_depth),
 		cmocka_unit_test(test_ancestors_limit),
+		cmocka_unit_test(test_stock_refuses_nothing),
+		cmocka_unit_test(test_peak_outlives_surplus),
 		cmocka_unit_test(test_high_counts_each_charge_above_it),
 		cmocka_unit_test(test_max_below_usage_stands),
 		cmocka_unit_test(test_shrinkers_make_room),

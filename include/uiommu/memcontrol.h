@@ -28,7 +28,7 @@ struct mem_cgroup;
  *
  * Context: May block. Any thread.
  * Return: the cgroup, with one reference that mem_cgroup_put() drops; NULL
- * when out of memory or when the tree would be deeper than 64.
+ * when out of memory or when the tree would have more than 64 levels.
  */
 struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent);
 
@@ -47,7 +47,8 @@ struct mem_cgroup *mem_cgroup_get(struct mem_cgroup *memcg);
  *
  * The cgroup goes with its last reference. Charges and children hold
  * references of their own, so a cgroup that is dropped while something is
- * still charged to it lives on until that is freed.
+ * still charged to it lives on until that is freed. What threads hold in stock
+ * is returned when nothing but charges refers to it.
  *
  * Context: Any.
  */
@@ -89,6 +90,15 @@ struct mem_cgroup *mem_cgroup_active(void);
  * memory.stat the keys kernel, sec_pagetables and slab, in bytes. Per-thread
  * stock is returned first, so a read with no call under way is exact.
  *
+ * Events are counted in the cgroup whose limit it was and in each ancestor:
+ * max for each charge that met memory.max, also if shrinkers then made room;
+ * high for each charge that left the usage above memory.high. There is nothing
+ * to kill, so low and the oom keys stay 0.
+ *
+ * memory.peak is exact for one thread. When several charge under a cgroup it
+ * may be above the true peak by what the others had in stock, at most 2 MiB
+ * each, and never above what was charged in all; it is never below.
+ *
  * Context: Any; takes short spinlocks only.
  * Return: the length of the text, which was cut short if it is >= @size, as
  * with snprintf(); -ENOENT for a file that does not exist.
@@ -100,11 +110,14 @@ int mem_cgroup_read(struct mem_cgroup *memcg, const char *file, char *buf, size_
  * @memcg: the cgroup
  * @file: "memory.max", "memory.high" or "memory.peak"
  * @text: "max", or a number of bytes with an optional suffix K, M, G, T, P or
- *        E (either case); white space around it is ignored. Rounded down to
- *        whole pages of 4096 bytes. Any text resets memory.peak to the usage.
+ *        E (either case); white space around it is ignored. As in the kernel
+ *        the number may be hexadecimal (0x) or octal (0). Rounded down to
+ *        whole pages of 4096 bytes; 2^63 - 4096 and above is "max". Any text
+ *        resets memory.peak to the usage.
  *
- * A memory.max below the usage runs the shrinkers, then stands: what is
- * charged stays, and the next charge fails.
+ * A memory.max or memory.high below the usage runs the shrinkers, then stands:
+ * what is charged stays. Above memory.max the next charge fails; above
+ * memory.high each charge that may block runs the shrinkers once.
  *
  * Context: May block (shrinkers).
  * Return: 0; -EINVAL when @text is none of these; -ENOENT for a file that does
