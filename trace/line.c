@@ -19,6 +19,8 @@
 #define PAGE_MASK  ((uint64_t)4095)
 #define SHOWN_TEXT 40
 
+#define NOT_AN_EVENT "the event before \"IOMMU: iova=\" is neither map nor unmap"
+
 /* What is left to read: [at, end), or, going backwards, [start, at). */
 struct span {
 	const char *start;
@@ -209,10 +211,12 @@ static enum trace_kind parse_head(struct span *s, struct trace_event *event, cha
 
 	back_blanks(s);
 	if (!back_literal(s, "map:"))
-		return bad(why, "the event before \"IOMMU: iova=\" is neither map nor unmap");
+		return bad(why, NOT_AN_EVENT);
 	if (back_literal(s, "un"))
 		kind = TRACE_UNMAP;
 	back_literal(s, "iommu:");
+	if (s->at > s->start && !is_blank(s->at[-1]))
+		return bad(why, NOT_AN_EVENT);
 	back_blanks(s);
 	if (!back_char(s, ':') || !back_time(s, &event->time))
 		return bad(why, "no time stamp before the event");
