@@ -33,7 +33,7 @@ struct comb_cursor {
 	uint64_t hi;
 };
 
-/* The sum of floor((a * i + b) / m) for i below n, modulo 2^128. a, b, m < 2^83. */
+/* The sum of floor((a * i + b) / m) for i below n, modulo 2^128. n, m < 2^64. */
 u128 floor_sum(u128 n, u128 m, u128 a, u128 b);
 
 uint64_t gcd_u64(uint64_t a, uint64_t b);

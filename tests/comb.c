@@ -190,12 +190,31 @@ static void test_billions(void **unused)
 			 2 * (1ULL << 23) - ((1ULL << 23) - 1) / 1000033 - 1);
 }
 
+/* Out of steps it says so, and between whom. */
+static void test_giving_up(void **unused)
+{
+	const struct comb combs[3] = {
+		{0, 0, 1009, 390, 2}, {1, 1, 1013, 390, 7}, {2, 2, 997, 390, 5}};
+	void *memory = malloc(comb_work_bytes(3));
+	struct comb_work work;
+	uint64_t blocks;
+
+	comb_work_init(&work, 3, memory);
+	work.steps = 1000;
+	assert_false(comb_blocks(combs, 3, 2, &work, &blocks));
+	assert_true(work.tags[0] < work.tags[1]);
+	work.steps = 1200;
+	assert_true(comb_blocks(combs, 3, 2, &work, &blocks));
+	free(memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unions),   cmocka_unit_test(test_pairwise_sums),
-		cmocka_unit_test(test_overlaps), cmocka_unit_test(test_find_overlap),
-		cmocka_unit_test(test_ends),     cmocka_unit_test(test_billions),
+		cmocka_unit_test(test_unions),    cmocka_unit_test(test_pairwise_sums),
+		cmocka_unit_test(test_overlaps),  cmocka_unit_test(test_find_overlap),
+		cmocka_unit_test(test_ends),      cmocka_unit_test(test_billions),
+		cmocka_unit_test(test_giving_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
