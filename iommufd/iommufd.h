@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The objects behind /dev/iommu, and what the files of this room offer each
+ * other. Public entry points are in <uiommu/iommufd.h>, the ABI is in
+ * <uiommu/abi/iommufd.h>.
+ *
+ * Locking. One recursive mutex per context, ctx->lock, is held for the whole of
+ * every ioctl and of every call on an access; everything below belongs to it.
+ * It is recursive because the unmap callback of an access may call back. Under
+ * it come the core's locks. A fault queue has a lock of its own, which is never
+ * held while another is taken, since its file is read and polled without ctx.
+ *
+ * References. object->users counts what keeps an object from IOMMU_DESTROY:
+ * other objects that point to it. Destroying cannot fail and does not allocate.
+ *
+ * Charges. Everything is allocated with GFP_KERNEL_ACCOUNT and charged to
+ * ctx->owner, also what the core and the tables allocate for it.
+ */
+#ifndef IOMMUFD_IOMMUFD_H
+#define IOMMUFD_IOMMUFD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uiommu/abi/iommufd.h>
+#include <uiommu/device.h>
+#include <uiommu/iommu.h>
+#include <uiommu/iommufd.h>
+
+#include "iommufd/list.h" /* struct list_head, as in the kernel */
+#include "mm/slab.h"
+
+enum iommufd_object_type {
+	IOMMUFD_OBJ_NONE,
+	IOMMUFD_OBJ_ANY = IOMMUFD_OBJ_NONE, /* for iommufd_get_object() */
+	IOMMUFD_OBJ_DEVICE,
+	IOMMUFD_OBJ_HWPT_PAGING,
+	IOMMUFD_OBJ_HWPT_NESTED,
+	IOMMUFD_OBJ_IOAS,
+	IOMMUFD_OBJ_ACCESS,
+	IOMMUFD_OBJ_FAULT,
+	IOMMUFD_OBJ_SELFTEST, /* --test-abi: a mock device */
+	IOMMUFD_OBJ_MAX,
+};
+
+/* First member of every object. */
+struct iommufd_object {
+	enum iommufd_object_type type;
+	uint32_t id;
+	unsigned int users;      /* objects that point here */
+	uint32_t created_cmd;    /* ioctl that made it, for the report */
+};
+
+enum iommufd_account_mode {
+	IOPT_PAGES_ACCOUNT_NONE,
+	IOPT_PAGES_ACCOUNT_USER, /* RLIMIT_MEMLOCK per user: the default */
+	IOPT_PAGES_ACCOUNT_MM,   /* per process, as type1 did */
+};
+
+struct iommufd_ctx {
+	pthread_mutex_t lock; /* recursive */
+	struct mem_cgroup *owner;
+	const struct iommufd_host *host;
+	void *host_context;
+	struct iommufd_object **objects; /* by id; [0] is never used */
+	uint32_t nr_objects;             /* size of objects[] */
+	enum iommufd_account_mode account_mode;
+	struct iommufd_ioas *vfio_ioas;
+	struct list_head groups; /* of iommufd_group */
+	uint32_t cmd;            /* the ioctl that is running */
+	unsigned int temp_memory_limit; /* --test-abi */
+	struct iommufd_stats *stats;
+};
+
+/* ---- object.c: the table of objects ---- */
+
+/* A zeroed object of @size with an id, not yet visible to get. ERR_PTR. */
+void *iommufd_object_alloc(struct iommufd_ctx *ctx, size_t size, enum iommufd_object_type type);
+/* Make it visible: nothing can fail from here on. */
+void iommufd_object_finalize(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+/* Undo iommufd_object_alloc(). */
+void iommufd_object_abort(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+/* ERR_PTR(-ENOENT) for no such id or another type. Takes no reference: ctx->lock. */
+void *iommufd_get_object(struct iommufd_ctx *ctx, uint32_t id, enum iommufd_object_type type);
+/* IOMMU_DESTROY: 0, -ENOENT, -EBUSY. */
+int iommufd_object_remove(struct iommufd_ctx *ctx, uint32_t id);
+/* Destroy one that the library itself holds; users must be 0. */
+void iommufd_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+/* At close: all of them, users last. */
+void iommufd_destroy_all(struct iommufd_ctx *ctx);
+/* One destructor per type; set in object.c's table, written by the type's file. */
+
+/* ---- ioctl.c: struct growth, dispatch ---- */
+
+struct iommufd_ucmd {
+	struct iommufd_ctx *ctx;
+	uint64_t ubuffer;   /* the caller's struct */
+	uint32_t user_size; /* its size field */
+	void *cmd;          /* our zero-extended copy */
+};
+
+/* Copy the struct back, as much of it as the caller knows. 0 or -EFAULT. */
+int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len);
+int iommufd_copy_from_user(struct iommufd_ctx *ctx, void *to, uint64_t from, size_t len);
+int iommufd_copy_to_user(struct iommufd_ctx *ctx, uint64_t to, const void *from, size_t len);
+/*
+ * Copy a user struct of @user_len into one of @len that may be older or newer:
+ * zero-extends; -E2BIG for a non-zero tail that is not known; -EFAULT.
+ */
+int iommufd_copy_struct_from_user(struct iommufd_ctx *ctx, void *to, size_t len, uint64_t from,
+				  size_t user_len);
+
+/* ---- pages.c: ranges of user memory that are mapped ---- */
+
+/*
+ * User memory [start, start + npages * 4096) that areas map, shared by copies.
+ * A page is pinned once per iopt_pages while any filled area or any access has
+ * it; npinned is what RLIMIT_MEMLOCK accounts.
+ */
+struct iopt_pages;
+
+/* ---- iopt.c: one IO address space ---- */
+
+struct io_pagetable {
+	struct iommufd_ctx *ctx;
+	struct iopt_areas *areas;      /* ordered by iova, disjoint */
+	struct list_head allowed;      /* of ranges; empty: everything */
+	struct list_head reserved;     /* of ranges, with the owner that asked */
+	struct list_head domains;      /* of iopt_domain: filled with all areas */
+	struct list_head accesses;     /* of iommufd_access */
+	uint64_t iova_alignment;
+	bool disable_large_pages;
+};
+
+void iopt_init(struct io_pagetable *iopt, struct iommufd_ctx *ctx);
+void iopt_destroy(struct io_pagetable *iopt);
+
+/* IOMMU_IOAS_MAP. *iova is taken with IOPT_FIXED, else chosen. */
+#define IOPT_FIXED 1u
+int iopt_map_user_pages(struct io_pagetable *iopt, uint64_t *iova, uint64_t uaddr, uint64_t length,
+			int iommu_prot, unsigned int flags);
+/* IOMMU_IOAS_MAP_FILE: @fd is the caller's. */
+int iopt_map_file_pages(struct io_pagetable *iopt, uint64_t *iova, int fd, uint64_t start,
+			uint64_t length, int iommu_prot, unsigned int flags);
+/* IOMMU_IOAS_COPY, also between contexts' IOASs of one context. */
+int iopt_copy(struct io_pagetable *dst, uint64_t *dst_iova, struct io_pagetable *src,
+	      uint64_t src_iova, uint64_t length, int iommu_prot, unsigned int flags);
+/* Whole areas only: -ENOENT when a border cuts one, or there is none. */
+int iopt_unmap_iova(struct io_pagetable *iopt, uint64_t iova, uint64_t length, uint64_t *unmapped);
+int iopt_unmap_all(struct io_pagetable *iopt, uint64_t *unmapped);
+/* VFIO type1 v1: split areas at these iovas; -EINVAL when an access pins across. */
+int iopt_cut_iova(struct io_pagetable *iopt, const uint64_t *iovas, unsigned int nr);
+
+/* Fill a domain with all areas, keep it so; and undo that. */
+int iopt_table_add_domain(struct io_pagetable *iopt, struct iommu_domain *domain);
+void iopt_table_remove_domain(struct io_pagetable *iopt, struct iommu_domain *domain);
+/* Reserve a device's regions; -EADDRINUSE over an area. *sw_msi_start may be NULL. */
+int iopt_table_enforce_dev_resv_regions(struct io_pagetable *iopt, struct iommu_device *dev,
+					uint64_t *sw_msi_start);
+int iopt_reserve_iova(struct io_pagetable *iopt, uint64_t start, uint64_t last, void *owner);
+void iopt_remove_reserved_iova(struct io_pagetable *iopt, void *owner);
+/* Replaces the allowed ranges; -EADDRINUSE when a reserved one is in them. */
+struct iopt_range {
+	struct list_head link;
+	uint64_t start, last;
+	void *owner;
+};
+int iopt_set_allow_iova(struct io_pagetable *iopt, struct list_head *ranges);
+/* Calls back for each usable range in order: IOMMU_IOAS_IOVA_RANGES. */
+int iopt_for_each_usable(struct io_pagetable *iopt,
+			 int (*each)(void *arg, uint64_t start, uint64_t last), void *arg);
+void iopt_enable_large_pages(struct io_pagetable *iopt);
+int iopt_disable_large_pages(struct io_pagetable *iopt);
+/* IOMMU_IOAS_CHANGE_PROCESS. */
+int iopt_change_process(struct io_pagetable *iopt);
+
+/* Dirty tracking of a domain that is filled from this table: dirty.c. */
+int iopt_set_dirty_tracking(struct io_pagetable *iopt, struct iommu_domain *domain, bool enable);
+int iopt_read_and_clear_dirty(struct io_pagetable *iopt, struct iommu_domain *domain,
+			      const struct iommu_hwpt_get_dirty_bitmap *bitmap);
+
+/* ---- ioas.c ---- */
+
+struct iommufd_ioas {
+	struct iommufd_object obj;
+	struct io_pagetable iopt;
+	struct list_head hwpts; /* auto-made ones first to be tried at attach */
+};
+
+struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ctx);
+void iommufd_ioas_destroy(struct iommufd_object *obj);
+int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_map(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
+int iommufd_option(struct iommufd_ucmd *ucmd);
+
+/* ---- vfio_compat.c ---- */
+
+int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
+/* VFIO type1 ioctls on /dev/iommu; -ENOIOCTLCMD (515) is answered -ENOTTY. */
+int iommufd_vfio_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, uint64_t arg);
+
+/* ---- hwpt.c: page tables that ioctls make ---- */
+
+struct iommufd_fault;
+
+struct iommufd_hwpt {
+	struct iommufd_object obj;
+	struct iommu_domain *domain;
+	struct iommufd_fault *fault;   /* a reference in fault->obj.users, or NULL */
+	/* paging: */
+	struct iommufd_ioas *ioas;     /* a reference, or NULL */
+	bool auto_domain, enforce_cache_coherency, msi_cookie, nest_parent, dirty_tracking;
+	struct list_head hwpt_item;    /* in ioas->hwpts */
+	/* nested: */
+	struct iommufd_hwpt *parent;   /* a reference, or NULL */
+	void *nested;                  /* of the device's ops */
+};
+
+struct iommufd_device;
+
+struct iommufd_hwpt *iommufd_hwpt_paging_alloc(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
+					       struct iommufd_device *idev, uint32_t flags,
+					       bool immediate_attach);
+void iommufd_hwpt_destroy(struct iommufd_object *obj); /* both kinds */
+int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
+int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
+int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
+int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
+/* Drop one user's hold; an automatic one goes with its last. */
+void iommufd_hwpt_put(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
+
+/* ---- device.c: devices that are bound to a context ---- */
+
+struct iommufd_group {
+	struct list_head link;
+	struct iommu_group *group;
+	struct iommufd_hwpt *hwpt;   /* what all of it is attached to */
+	struct list_head devices;    /* attached ones */
+	unsigned int nr_bound;
+};
+
+struct iommufd_device {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ctx;
+	struct iommufd_group *igroup;
+	struct list_head group_item;
+	struct iommu_device *dev;
+	const struct iommufd_device_ops *ops; /* see <uiommu/iommufd.h> */
+	void *ops_context;
+	bool attached, enforce_cache_coherency;
+};
+
+void iommufd_device_destroy(struct iommufd_object *obj);
+int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
+
+/* ---- access.c ---- */
+
+struct iommufd_access {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ctx;
+	struct iommufd_ioas *ioas; /* a reference, or NULL */
+	const struct iommufd_access_ops *ops;
+	void *data;
+	struct list_head link;     /* in ioas->iopt.accesses */
+	uint64_t iova_alignment;
+};
+
+void iommufd_access_destroy_object(struct iommufd_object *obj);
+/* Ask every access to let go of a range, before it is unmapped. */
+void iommufd_access_notify_unmap(struct io_pagetable *iopt, uint64_t iova, uint64_t length);
+
+/* ---- fault.c ---- */
+
+void iommufd_fault_destroy(struct iommufd_object *obj);
+int iommufd_fault_alloc(struct iommufd_ucmd *ucmd);
+
+/* ---- selftest.c: --test-abi ---- */
+
+int iommufd_test(struct iommufd_ucmd *ucmd);
+void iommufd_selftest_destroy(struct iommufd_object *obj);
+
+#endif
