@@ -11,11 +11,11 @@ compile()
 	command -v "$1" >/dev/null || return 0
 	printf '#include <uiommu/%s>\n#include <uiommu/%s>\n' "$name" "$name" |
 		"$1" -x "$2" "$3" ${4:+"$4"} -Wall -Wextra -Wpedantic -Werror \
-			-I"${header%/uiommu/*}" -fsyntax-only - 2>&1 | sed "s/^/# $1 $3: /"
+			-I"${header%/uiommu/"$name"}" -fsyntax-only - 2>&1 | sed "s/^/# $1 $3: /"
 }
 
 for header; do
-	n=$((n + 1)) name=${header##*/}
+	n=$((n + 1)) name=${header##*/uiommu/}
 	said=$(for cc in gcc clang; do
 		compile $cc c -std=c99
 		compile $cc c -std=c11 -ffreestanding

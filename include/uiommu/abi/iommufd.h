@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ABI of /dev/iommu as of Linux 6.12, with the calls that came soon after.
+ * Names, numbers and layouts are the kernel's, and so is the include guard:
+ * whichever of this file and <linux/iommufd.h> comes first is the one in use.
+ *
+ * Every ioctl takes a pointer to a struct that begins with its own size in
+ * bytes. A struct may be longer than the receiver knows, if the rest is 0, and
+ * may be shorter, down to its length when the ioctl was introduced. Errors that
+ * all of them share:
+ *
+ *   EFAULT      the pointer, or one in the struct, is bad
+ *   EINVAL      too short; or a value is understood and wrong
+ *   E2BIG       longer than known, and the rest is not 0
+ *   EOPNOTSUPP  a flag, an enumerator or a reserved field has an unknown value
+ *   ENOENT      no object of that kind has the id, or nothing is at the IOVA
+ *   ENOMEM      out of memory, or of the budget it is charged to
+ *   EOVERFLOW   start + length does not fit
+ *   ENOTTY      no such ioctl
+ *
+ * Fields that are named out_ are written on success; all others are read, and
+ * reserved ones must be 0.
+ */
+#ifndef _UAPI_IOMMUFD_H
+#define _UAPI_IOMMUFD_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define IOMMUFD_TYPE (';')
+
+enum {
+	IOMMUFD_CMD_BASE = 0x80,
+	IOMMUFD_CMD_DESTROY = IOMMUFD_CMD_BASE,
+	IOMMUFD_CMD_IOAS_ALLOC = 0x81,
+	IOMMUFD_CMD_IOAS_ALLOW_IOVAS = 0x82,
+	IOMMUFD_CMD_IOAS_COPY = 0x83,
+	IOMMUFD_CMD_IOAS_IOVA_RANGES = 0x84,
+	IOMMUFD_CMD_IOAS_MAP = 0x85,
+	IOMMUFD_CMD_IOAS_UNMAP = 0x86,
+	IOMMUFD_CMD_OPTION = 0x87,
+	IOMMUFD_CMD_VFIO_IOAS = 0x88,
+	IOMMUFD_CMD_HWPT_ALLOC = 0x89,
+	IOMMUFD_CMD_GET_HW_INFO = 0x8a,
+	IOMMUFD_CMD_HWPT_SET_DIRTY_TRACKING = 0x8b,
+	IOMMUFD_CMD_HWPT_GET_DIRTY_BITMAP = 0x8c,
+	IOMMUFD_CMD_HWPT_INVALIDATE = 0x8d,
+	IOMMUFD_CMD_FAULT_QUEUE_ALLOC = 0x8e,
+	IOMMUFD_CMD_IOAS_MAP_FILE = 0x8f,       /* Linux 6.13 */
+	IOMMUFD_CMD_IOAS_CHANGE_PROCESS = 0x92, /* Linux 6.14 */
+};
+
+/* ---- objects ---- */
+
+/**
+ * struct iommu_destroy - Destroy the object @id, of any kind that has an id.
+ * @size: of this struct
+ * @id: the object
+ *
+ * ENOENT: there is none. EBUSY: another object, or a device that is attached,
+ * uses it.
+ */
+struct iommu_destroy {
+	__u32 size;
+	__u32 id;
+};
+#define IOMMU_DESTROY _IO(IOMMUFD_TYPE, IOMMUFD_CMD_DESTROY)
+
+/* ---- I/O address spaces ---- */
+
+/**
+ * struct iommu_ioas_alloc - Make an I/O address space (IOAS), which is empty.
+ * @size: of this struct
+ * @flags: 0
+ * @out_ioas_id: its id
+ */
+struct iommu_ioas_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 out_ioas_id;
+};
+#define IOMMU_IOAS_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_ALLOC)
+
+/**
+ * struct iommu_iova_range - A range of I/O virtual addresses.
+ * @start: its first address
+ * @last: its last address, which belongs to it
+ */
+struct iommu_iova_range {
+	__aligned_u64 start;
+	__aligned_u64 last;
+};
+
+/**
+ * struct iommu_ioas_iova_ranges - Ask which addresses of an IOAS can be mapped.
+ * @size: of this struct
+ * @ioas_id: the IOAS
+ * @num_iovas: in: ranges that fit at @allowed_iovas; out: ranges that exist
+ * @__reserved: 0
+ * @allowed_iovas: address of an array of struct iommu_iova_range to fill
+ * @out_iova_alignment: first address and length of every mapping must be
+ *                      multiples of this; a power of two, at most the CPU's
+ *                      page size
+ *
+ * The answer changes when devices are attached and detached. EMSGSIZE: not all
+ * ranges fit; as many as do are stored, and @num_iovas says how many there are.
+ */
+struct iommu_ioas_iova_ranges {
+	__u32 size;
+	__u32 ioas_id;
+	__u32 num_iovas;
+	__u32 __reserved;
+	__aligned_u64 allowed_iovas;
+	__aligned_u64 out_iova_alignment;
+};
+#define IOMMU_IOAS_IOVA_RANGES _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_IOVA_RANGES)
+
+/**
+ * struct iommu_ioas_allow_iovas - Say which addresses of an IOAS must stay usable.
+ * @size: of this struct
+ * @ioas_id: the IOAS
+ * @num_iovas: ranges at @allowed_iovas; 0 takes back an earlier list
+ * @__reserved: 0
+ * @allowed_iovas: address of an array of struct iommu_iova_range
+ *
+ * The list replaces the one before. A device that would make one of the ranges
+ * unusable is then refused, and an address that IOMMU_IOAS_MAP chooses is in
+ * one of them. EADDRINUSE: one of them is not usable now.
+ */
+struct iommu_ioas_allow_iovas {
+	__u32 size;
+	__u32 ioas_id;
+	__u32 num_iovas;
+	__u32 __reserved;
+	__aligned_u64 allowed_iovas;
+};
+#define IOMMU_IOAS_ALLOW_IOVAS _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_ALLOW_IOVAS)
+
+/**
+ * enum iommufd_ioas_map_flags - How to map.
+ * @IOMMU_IOAS_MAP_FIXED_IOVA: at the address given, instead of one to be chosen
+ * @IOMMU_IOAS_MAP_WRITEABLE: devices may write
+ * @IOMMU_IOAS_MAP_READABLE: devices may read
+ */
+enum iommufd_ioas_map_flags {
+	IOMMU_IOAS_MAP_FIXED_IOVA = 1 << 0,
+	IOMMU_IOAS_MAP_WRITEABLE = 1 << 1,
+	IOMMU_IOAS_MAP_READABLE = 1 << 2,
+};
+
+/**
+ * struct iommu_ioas_map - Map memory of the calling process.
+ * @size: of this struct
+ * @flags: of enum iommufd_ioas_map_flags, one of READABLE and WRITEABLE at least
+ * @ioas_id: the IOAS
+ * @__reserved: 0
+ * @user_va: address of the memory
+ * @length: bytes of it, not 0
+ * @iova: in, with FIXED_IOVA: where; out: where it was mapped
+ *
+ * EEXIST: something is mapped in the range. EADDRINUSE: the range is reserved.
+ * ENOSPC: no free range is long enough. EFAULT: not memory that may be accessed
+ * as asked for.
+ */
+struct iommu_ioas_map {
+	__u32 size;
+	__u32 flags;
+	__u32 ioas_id;
+	__u32 __reserved;
+	__aligned_u64 user_va;
+	__aligned_u64 length;
+	__aligned_u64 iova;
+};
+#define IOMMU_IOAS_MAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP)
+
+/**
+ * struct iommu_ioas_map_file - Map memory of a file (memfd), whoever has it mapped.
+ * @size: of this struct
+ * @flags: as in struct iommu_ioas_map
+ * @ioas_id: the IOAS
+ * @fd: the file
+ * @start: offset in it, in bytes
+ * @length: bytes of it, not 0
+ * @iova: as in struct iommu_ioas_map
+ */
+struct iommu_ioas_map_file {
+	__u32 size;
+	__u32 flags;
+	__u32 ioas_id;
+	__s32 fd;
+	__aligned_u64 start;
+	__aligned_u64 length;
+	__aligned_u64 iova;
+};
+#define IOMMU_IOAS_MAP_FILE _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP_FILE)
+
+/**
+ * struct iommu_ioas_copy - Map memory that another IOAS, or the same, maps already.
+ * @size: of this struct
+ * @flags: of enum iommufd_ioas_map_flags
+ * @dst_ioas_id: IOAS to map in
+ * @src_ioas_id: IOAS to take the memory from
+ * @length: bytes, not 0
+ * @dst_iova: as iova in struct iommu_ioas_map
+ * @src_iova: where the memory is mapped in the source
+ *
+ * The memory is pinned and accounted once for both. ENOENT: the source does not
+ * map all of the range.
+ */
+struct iommu_ioas_copy {
+	__u32 size;
+	__u32 flags;
+	__u32 dst_ioas_id;
+	__u32 src_ioas_id;
+	__aligned_u64 length;
+	__aligned_u64 dst_iova;
+	__aligned_u64 src_iova;
+};
+#define IOMMU_IOAS_COPY _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_COPY)
+
+/**
+ * struct iommu_ioas_unmap - Undo whole mappings.
+ * @size: of this struct
+ * @ioas_id: the IOAS
+ * @iova: where the range starts
+ * @length: in: bytes of the range; out: bytes that were unmapped
+ *
+ * The range may hold several mappings, with gaps, and must not cut one: ENOENT,
+ * also if there is none. From 0 with a length of 2^64 - 1 it is everything, and
+ * success when that is nothing.
+ */
+struct iommu_ioas_unmap {
+	__u32 size;
+	__u32 ioas_id;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+};
+#define IOMMU_IOAS_UNMAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_UNMAP)
+
+/**
+ * struct iommu_ioas_change_process - Account all mappings to the calling process.
+ * @size: of this struct
+ * @__reserved: 0
+ *
+ * For a file that was handed to another process. EINVAL: one of the mappings
+ * was made with IOMMU_IOAS_MAP, so its memory is another process's.
+ */
+struct iommu_ioas_change_process {
+	__u32 size;
+	__u32 __reserved;
+};
+#define IOMMU_IOAS_CHANGE_PROCESS _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_CHANGE_PROCESS)
+
+/* ---- options ---- */
+
+/**
+ * enum iommufd_option - What IOMMU_OPTION reads and sets.
+ * @IOMMU_OPTION_RLIMIT_MODE: 0: pinned memory counts against RLIMIT_MEMLOCK per
+ *                            user; 1: per process. Of the file (object_id 0).
+ *                            Set needs CAP_SYS_RESOURCE (EPERM) and a file
+ *                            without objects (EBUSY)
+ * @IOMMU_OPTION_HUGE_PAGES: 1: adjoining pages may be mapped by one large entry;
+ *                           0: every page by itself. Of an IOAS
+ */
+enum iommufd_option {
+	IOMMU_OPTION_RLIMIT_MODE = 0,
+	IOMMU_OPTION_HUGE_PAGES = 1,
+};
+
+/**
+ * enum iommufd_option_ops - What to do with an option.
+ * @IOMMU_OPTION_OP_SET: set it
+ * @IOMMU_OPTION_OP_GET: read it
+ */
+enum iommufd_option_ops {
+	IOMMU_OPTION_OP_SET = 0,
+	IOMMU_OPTION_OP_GET = 1,
+};
+
+/**
+ * struct iommu_option - Read or set an option.
+ * @size: of this struct
+ * @option_id: one of enum iommufd_option
+ * @op: one of enum iommufd_option_ops
+ * @__reserved: 0
+ * @object_id: whose option it is, or 0
+ * @val64: the value, in for a set and out for a get
+ */
+struct iommu_option {
+	__u32 size;
+	__u32 option_id;
+	__u16 op;
+	__u16 __reserved;
+	__u32 object_id;
+	__aligned_u64 val64;
+};
+#define IOMMU_OPTION _IO(IOMMUFD_TYPE, IOMMUFD_CMD_OPTION)
+
+/**
+ * enum iommufd_vfio_ioas_op - What to do with the IOAS of VFIO's ioctls.
+ * @IOMMU_VFIO_IOAS_GET: tell its id; ENODEV without one
+ * @IOMMU_VFIO_IOAS_SET: let it be this one
+ * @IOMMU_VFIO_IOAS_CLEAR: let there be none
+ */
+enum iommufd_vfio_ioas_op {
+	IOMMU_VFIO_IOAS_GET = 0,
+	IOMMU_VFIO_IOAS_SET = 1,
+	IOMMU_VFIO_IOAS_CLEAR = 2,
+};
+
+/**
+ * struct iommu_vfio_ioas - Choose the IOAS that VFIO's ioctls on this file act on.
+ * @size: of this struct
+ * @ioas_id: its id, in for SET and out for GET
+ * @op: one of enum iommufd_vfio_ioas_op
+ * @__reserved: 0
+ *
+ * The choice is no use of the IOAS: it can be destroyed, and then there is none.
+ */
+struct iommu_vfio_ioas {
+	__u32 size;
+	__u32 ioas_id;
+	__u16 op;
+	__u16 __reserved;
+};
+#define IOMMU_VFIO_IOAS _IO(IOMMUFD_TYPE, IOMMUFD_CMD_VFIO_IOAS)
+
+/* ---- hardware page tables ---- */
+
+/**
+ * enum iommufd_hwpt_alloc_flags - What a hardware page table (HWPT) is for.
+ * @IOMMU_HWPT_ALLOC_NEST_PARENT: to stand under nested ones
+ * @IOMMU_HWPT_ALLOC_DIRTY_TRACKING: only devices whose IOMMU can track dirty
+ *                                   pages may be attached
+ * @IOMMU_HWPT_FAULT_ID_VALID: fault_id is set
+ */
+enum iommufd_hwpt_alloc_flags {
+	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,
+	IOMMU_HWPT_ALLOC_DIRTY_TRACKING = 1 << 1,
+	IOMMU_HWPT_FAULT_ID_VALID = 1 << 2,
+};
+
+/**
+ * enum iommu_hwpt_vtd_s1_flags - Bits of a first-stage table of Intel VT-d.
+ * @IOMMU_VTD_S1_SRE: supervisor requests are allowed
+ * @IOMMU_VTD_S1_EAFE: extended accessed flags are kept
+ * @IOMMU_VTD_S1_WPE: write protection holds for supervisor requests too
+ */
+enum iommu_hwpt_vtd_s1_flags {
+	IOMMU_VTD_S1_SRE = 1 << 0,
+	IOMMU_VTD_S1_EAFE = 1 << 1,
+	IOMMU_VTD_S1_WPE = 1 << 2,
+};
+
+/**
+ * struct iommu_hwpt_vtd_s1 - A first-stage table of Intel VT-d.
+ * @flags: of enum iommu_hwpt_vtd_s1_flags
+ * @pgtbl_addr: address of the top table, in the parent's address space
+ * @addr_width: bits of input address
+ * @__reserved: 0
+ */
+struct iommu_hwpt_vtd_s1 {
+	__aligned_u64 flags;
+	__aligned_u64 pgtbl_addr;
+	__u32 addr_width;
+	__u32 __reserved;
+};
+
+/**
+ * enum iommu_hwpt_data_type - What data_uptr of struct iommu_hwpt_alloc points to.
+ * @IOMMU_HWPT_DATA_NONE: nothing
+ * @IOMMU_HWPT_DATA_VTD_S1: a struct iommu_hwpt_vtd_s1
+ */
+enum iommu_hwpt_data_type {
+	IOMMU_HWPT_DATA_NONE = 0,
+	IOMMU_HWPT_DATA_VTD_S1 = 1,
+};
+
+/**
+ * struct iommu_hwpt_alloc - Make a hardware page table (HWPT) that fits a device.
+ * @size: of this struct
+ * @flags: of enum iommufd_hwpt_alloc_flags
+ * @dev_id: the device
+ * @pt_id: an IOAS, whose mappings the table is to hold; or a nest parent, for a
+ *         table that the caller writes itself
+ * @out_hwpt_id: its id
+ * @__reserved: 0
+ * @data_type: of enum iommu_hwpt_data_type; NONE with an IOAS, and only then
+ * @data_len: bytes at @data_uptr, 0 for NONE
+ * @data_uptr: address of the data, 0 for NONE
+ * @fault_id: with IOMMU_HWPT_FAULT_ID_VALID, the queue that page requests go to
+ * @__reserved2: 0
+ */
+struct iommu_hwpt_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 dev_id;
+	__u32 pt_id;
+	__u32 out_hwpt_id;
+	__u32 __reserved;
+	__u32 data_type;
+	__u32 data_len;
+	__aligned_u64 data_uptr;
+	__u32 fault_id;
+	__u32 __reserved2;
+};
+#define IOMMU_HWPT_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_ALLOC)
+
+/**
+ * enum iommu_hw_info_vtd_flags - Errata of an Intel VT-d unit.
+ * @IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17: a nest parent must not map read-only
+ */
+enum iommu_hw_info_vtd_flags {
+	IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17 = 1 << 0,
+};
+
+/**
+ * struct iommu_hw_info_vtd - What there is to know of an Intel VT-d unit.
+ * @flags: of enum iommu_hw_info_vtd_flags
+ * @__reserved: 0
+ * @cap_reg: its capability register (VT-d 11.4.2)
+ * @ecap_reg: its extended capability register (VT-d 11.4.3)
+ */
+struct iommu_hw_info_vtd {
+	__u32 flags;
+	__u32 __reserved;
+	__aligned_u64 cap_reg;
+	__aligned_u64 ecap_reg;
+};
+
+/**
+ * enum iommu_hw_info_type - What hardware information is about.
+ * @IOMMU_HW_INFO_TYPE_NONE: there is none
+ * @IOMMU_HW_INFO_TYPE_DEFAULT: as an input: whatever there is (newer than 6.12)
+ * @IOMMU_HW_INFO_TYPE_INTEL_VTD: a struct iommu_hw_info_vtd
+ */
+enum iommu_hw_info_type {
+	IOMMU_HW_INFO_TYPE_NONE = 0,
+	IOMMU_HW_INFO_TYPE_DEFAULT = 0,
+	IOMMU_HW_INFO_TYPE_INTEL_VTD = 1,
+};
+
+/**
+ * enum iommufd_hw_capabilities - What the IOMMU of a device can do, of any make.
+ * @IOMMU_HW_CAP_DIRTY_TRACKING: IOMMU_HWPT_SET_DIRTY_TRACKING and
+ *                               IOMMU_HWPT_GET_DIRTY_BITMAP work
+ * @IOMMU_HW_CAP_PCI_PASID_EXEC: requests with a PASID may ask to execute
+ * @IOMMU_HW_CAP_PCI_PASID_PRIV: and be privileged; both mean nothing without
+ *                               PASIDs
+ */
+enum iommufd_hw_capabilities {
+	IOMMU_HW_CAP_DIRTY_TRACKING = 1 << 0,
+	IOMMU_HW_CAP_PCI_PASID_EXEC = 1 << 1,
+	IOMMU_HW_CAP_PCI_PASID_PRIV = 1 << 2,
+};
+
+/**
+ * enum iommufd_hw_info_flags - How to ask for hardware information (newer than 6.12).
+ * @IOMMU_HW_INFO_FLAG_INPUT_TYPE: in_data_type is set
+ */
+enum iommufd_hw_info_flags {
+	IOMMU_HW_INFO_FLAG_INPUT_TYPE = 1 << 0,
+};
+
+/**
+ * struct iommu_hw_info - Ask for what is known of the IOMMU of a device.
+ * @size: of this struct
+ * @flags: of enum iommufd_hw_info_flags
+ * @dev_id: the device
+ * @data_len: in: bytes at @data_uptr, may be 0; out: bytes that there are
+ * @data_uptr: address of a buffer; what there is not more of is filled with 0
+ * @in_data_type: with IOMMU_HW_INFO_FLAG_INPUT_TYPE: only this kind will do
+ * @out_data_type: the kind, of enum iommu_hw_info_type
+ * @out_max_pasid_log2: bits of a PASID, 0 if there are no PASIDs
+ * @__reserved: 0
+ * @out_capabilities: of enum iommufd_hw_capabilities
+ */
+struct iommu_hw_info {
+	__u32 size;
+	__u32 flags;
+	__u32 dev_id;
+	__u32 data_len;
+	__aligned_u64 data_uptr;
+	__extension__ union {
+		__u32 in_data_type;
+		__u32 out_data_type;
+	};
+	__u8 out_max_pasid_log2;
+	__u8 __reserved[3];
+	__aligned_u64 out_capabilities;
+};
+#define IOMMU_GET_HW_INFO _IO(IOMMUFD_TYPE, IOMMUFD_CMD_GET_HW_INFO)
+
+/**
+ * enum iommufd_hwpt_set_dirty_tracking_flags - Whether to track.
+ * @IOMMU_HWPT_DIRTY_TRACKING_ENABLE: yes
+ */
+enum iommufd_hwpt_set_dirty_tracking_flags {
+	IOMMU_HWPT_DIRTY_TRACKING_ENABLE = 1,
+};
+
+/**
+ * struct iommu_hwpt_set_dirty_tracking - Track writes in an HWPT, or cease to.
+ * @size: of this struct
+ * @flags: of enum iommufd_hwpt_set_dirty_tracking_flags
+ * @hwpt_id: the HWPT, made with IOMMU_HWPT_ALLOC_DIRTY_TRACKING
+ * @__reserved: 0
+ *
+ * What was dirty before is forgotten when tracking begins.
+ */
+struct iommu_hwpt_set_dirty_tracking {
+	__u32 size;
+	__u32 flags;
+	__u32 hwpt_id;
+	__u32 __reserved;
+};
+#define IOMMU_HWPT_SET_DIRTY_TRACKING _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_SET_DIRTY_TRACKING)
+
+/**
+ * enum iommufd_hwpt_get_dirty_bitmap_flags - How to read what is dirty.
+ * @IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR: leave it dirty, for one who is about to
+ *                                        unmap it
+ */
+enum iommufd_hwpt_get_dirty_bitmap_flags {
+	IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR = 1,
+};
+
+/**
+ * struct iommu_hwpt_get_dirty_bitmap - Read which pages were written, and mark them clean.
+ * @size: of this struct
+ * @hwpt_id: the HWPT
+ * @flags: of enum iommufd_hwpt_get_dirty_bitmap_flags
+ * @__reserved: 0
+ * @iova: the page of bit 0
+ * @length: bytes of the range
+ * @page_size: bytes that each bit stands for, a power of two
+ * @data: address of the bitmap, in words of 64 bits; bits are set, none cleared
+ */
+struct iommu_hwpt_get_dirty_bitmap {
+	__u32 size;
+	__u32 hwpt_id;
+	__u32 flags;
+	__u32 __reserved;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 page_size;
+	__aligned_u64 data;
+};
+#define IOMMU_HWPT_GET_DIRTY_BITMAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_GET_DIRTY_BITMAP)
+
+/**
+ * enum iommu_hwpt_invalidate_data_type - What requests to invalidate look like.
+ * @IOMMU_HWPT_INVALIDATE_DATA_VTD_S1: struct iommu_hwpt_vtd_s1_invalidate
+ */
+enum iommu_hwpt_invalidate_data_type {
+	IOMMU_HWPT_INVALIDATE_DATA_VTD_S1 = 0,
+};
+
+/**
+ * enum iommu_hwpt_vtd_s1_invalidate_flags - What to invalidate.
+ * @IOMMU_VTD_INV_FLAGS_LEAF: entries of the last level only
+ */
+enum iommu_hwpt_vtd_s1_invalidate_flags {
+	IOMMU_VTD_INV_FLAGS_LEAF = 1 << 0,
+};
+
+/**
+ * struct iommu_hwpt_vtd_s1_invalidate - Invalidate translations of Intel VT-d.
+ * @addr: first address, a multiple of 4096
+ * @npages: pages of 4096 bytes; 2^64 - 1 from address 0 is everything
+ * @flags: of enum iommu_hwpt_vtd_s1_invalidate_flags
+ * @__reserved: 0
+ */
+struct iommu_hwpt_vtd_s1_invalidate {
+	__aligned_u64 addr;
+	__aligned_u64 npages;
+	__u32 flags;
+	__u32 __reserved;
+};
+
+/**
+ * struct iommu_hwpt_invalidate - Invalidate what is cached of a nested HWPT.
+ * @size: of this struct
+ * @hwpt_id: the HWPT
+ * @data_uptr: address of an array of requests
+ * @data_type: of enum iommu_hwpt_invalidate_data_type
+ * @entry_len: bytes of one request
+ * @entry_num: in: requests, 0 to ask whether @data_type is understood; out:
+ *             requests that were carried out, also after an error
+ * @__reserved: 0
+ */
+struct iommu_hwpt_invalidate {
+	__u32 size;
+	__u32 hwpt_id;
+	__aligned_u64 data_uptr;
+	__u32 data_type;
+	__u32 entry_len;
+	__u32 entry_num;
+	__u32 __reserved;
+};
+#define IOMMU_HWPT_INVALIDATE _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_INVALIDATE)
+
+/* ---- page requests ---- */
+
+/**
+ * enum iommu_hwpt_pgfault_flags - About a page request.
+ * @IOMMU_PGFAULT_FLAGS_PASID_VALID: it has a PASID
+ * @IOMMU_PGFAULT_FLAGS_LAST_PAGE: it is the last of its group
+ */
+enum iommu_hwpt_pgfault_flags {
+	IOMMU_PGFAULT_FLAGS_PASID_VALID = (1 << 0),
+	IOMMU_PGFAULT_FLAGS_LAST_PAGE = (1 << 1),
+};
+
+/**
+ * enum iommu_hwpt_pgfault_perm - What the device wants to do (PCIe 10.4.1).
+ * @IOMMU_PGFAULT_PERM_READ: read
+ * @IOMMU_PGFAULT_PERM_WRITE: write
+ * @IOMMU_PGFAULT_PERM_EXEC: execute
+ * @IOMMU_PGFAULT_PERM_PRIV: any of these with privilege
+ */
+enum iommu_hwpt_pgfault_perm {
+	IOMMU_PGFAULT_PERM_READ = (1 << 0),
+	IOMMU_PGFAULT_PERM_WRITE = (1 << 1),
+	IOMMU_PGFAULT_PERM_EXEC = (1 << 2),
+	IOMMU_PGFAULT_PERM_PRIV = (1 << 3),
+};
+
+/**
+ * struct iommu_hwpt_pgfault - A page request, as read from a fault queue's file.
+ * @flags: of enum iommu_hwpt_pgfault_flags
+ * @dev_id: the device
+ * @pasid: the PASID, if there is one
+ * @grpid: index of the page request group
+ * @perm: of enum iommu_hwpt_pgfault_perm
+ * @__reserved: 0
+ * @addr: the address
+ * @length: bytes that the device is about to use, if it says so, or 0
+ * @cookie: of the group, to be returned in the response
+ */
+struct iommu_hwpt_pgfault {
+	__u32 flags;
+	__u32 dev_id;
+	__u32 pasid;
+	__u32 grpid;
+	__u32 perm;
+	__u32 __reserved;
+	__aligned_u64 addr;
+	__u32 length;
+	__u32 cookie;
+};
+
+/**
+ * enum iommufd_page_response_code - How a page request ended (PCIe 10.4.2.1).
+ * @IOMMUFD_PAGE_RESP_SUCCESS: the page is there: try again
+ * @IOMMUFD_PAGE_RESP_INVALID: there is no such page: give up
+ */
+enum iommufd_page_response_code {
+	IOMMUFD_PAGE_RESP_SUCCESS = 0,
+	IOMMUFD_PAGE_RESP_INVALID = 1,
+};
+
+/**
+ * struct iommu_hwpt_page_response - A response, as written to a fault queue's file.
+ * @cookie: of the group it is for
+ * @code: of enum iommufd_page_response_code
+ */
+struct iommu_hwpt_page_response {
+	__u32 cookie;
+	__u32 code;
+};
+
+/**
+ * struct iommu_fault_alloc - Make a queue of page requests.
+ * @size: of this struct
+ * @flags: 0
+ * @out_fault_id: its id
+ * @out_fault_fd: file to read requests from, and to write responses to
+ */
+struct iommu_fault_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 out_fault_id;
+	__u32 out_fault_fd;
+};
+#define IOMMU_FAULT_QUEUE_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_FAULT_QUEUE_ALLOC)
+
+#endif
