@@ -131,6 +131,8 @@ struct io_pagetable {
 	struct list_head accesses;     /* of iommufd_access */
 	uint64_t iova_alignment;
 	bool disable_large_pages;
+	uint64_t nr_areas;     /* for the report */
+	uint64_t mapped_bytes; /* sum of their lengths */
 };
 
 void iopt_init(struct io_pagetable *iopt, struct iommufd_ctx *ctx);
@@ -172,6 +174,12 @@ int iopt_for_each_usable(struct io_pagetable *iopt,
 			 int (*each)(void *arg, uint64_t start, uint64_t last), void *arg);
 void iopt_enable_large_pages(struct io_pagetable *iopt);
 int iopt_disable_large_pages(struct io_pagetable *iopt);
+/*
+ * For the preload's munmap(): tell whether an area maps user memory in
+ * [start, last], and the IOVA and bytes of the first such part. Takes no lock.
+ */
+bool iopt_find_user(struct io_pagetable *iopt, uint64_t start, uint64_t last, uint64_t *iova,
+		    uint64_t *length);
 /* IOMMU_IOAS_CHANGE_PROCESS. */
 int iopt_change_process(struct io_pagetable *iopt);
 
@@ -280,6 +288,24 @@ void iommufd_access_notify_unmap(struct io_pagetable *iopt, uint64_t iova, uint6
 
 void iommufd_fault_destroy(struct iommufd_object *obj);
 int iommufd_fault_alloc(struct iommufd_ucmd *ucmd);
+
+/* ---- inspect.c: what the report of `uiommu run` is made of ---- */
+
+struct iommufd_object_info {
+	uint32_t id, created_cmd;
+	enum iommufd_object_type type;
+	struct iommu_domain *domain; /* of an HWPT, else NULL */
+	uint32_t ioas_id;            /* of a paging HWPT and of an IOAS, else 0 */
+	uint64_t nr_areas, mapped_bytes;
+};
+
+/* Calls back for each object in the order of ids, ctx->lock held. */
+void iommufd_for_each_object(struct iommufd_ctx *ctx,
+			     void (*each)(void *arg, const struct iommufd_object_info *info),
+			     void *arg);
+/* iopt_find_user() over every IOAS of the context, locked. */
+bool iommufd_find_user(struct iommufd_ctx *ctx, uint64_t start, uint64_t last, uint64_t *iova,
+		       uint64_t *length);
 
 /* ---- selftest.c: --test-abi ---- */
 
