@@ -149,16 +149,18 @@ static int switch_devices(struct iommu_group *group, struct iommu_domain *domain
 	return ret;
 }
 
-static int attach_group_locked(struct iommu_domain *domain, struct iommu_group *group)
+static void leave_domain(struct iommu_device *dev)
 {
-	struct iommu_domain *old = current_domain(group);
-	int ret;
+	if (dev->attach != dev->default_attach)
+		kfree(dev->attach);
+	dev->attach = dev->default_attach;
+}
 
-	if (old != default_domain(group))
-		return -EBUSY;
-	if (old == domain)
-		return 0;
-	ret = prepare_coming(group, domain);
+/* Both steps, from whatever domain to one that is not the default one. */
+static int switch_group(struct iommu_group *group, struct iommu_domain *domain)
+{
+	int ret = prepare_coming(group, domain);
+
 	if (ret)
 		return ret;
 	ret = switch_devices(group, domain);
@@ -168,11 +170,24 @@ static int attach_group_locked(struct iommu_domain *domain, struct iommu_group *
 	}
 	for_each_device(dev, group)
 	{
+		leave_domain(dev);
 		dev->attach = dev->coming;
 		dev->coming = NULL;
 	}
 	point_to(&group->domain, domain);
 	return 0;
+}
+
+static int attach_group_locked(struct iommu_domain *domain, struct iommu_group *group)
+{
+	struct iommu_domain *old = current_domain(group);
+	int ret;
+
+	if (old != default_domain(group))
+		return -EBUSY;
+	if (old == domain)
+		return 0;
+	return switch_group(group, domain);
 }
 
 static bool has_one_device(const struct iommu_group *group)
@@ -204,11 +219,20 @@ int iommu_attach_device(struct iommu_domain *domain, struct iommu_device *dev)
 	return ret;
 }
 
-static void leave_domain(struct iommu_device *dev)
+int iommu_group_replace_domain(struct iommu_group *group, struct iommu_domain *domain)
 {
-	if (dev->attach != dev->default_attach)
-		kfree(dev->attach);
-	dev->attach = dev->default_attach;
+	int ret;
+
+	might_sleep_if(mm_thread_self(), true);
+	plat_mutex_lock(&group->lock);
+	if (!domain || domain == default_domain(group))
+		ret = -EINVAL;
+	else if (domain == current_domain(group))
+		ret = 0;
+	else
+		ret = switch_group(group, domain);
+	plat_mutex_unlock(&group->lock);
+	return ret;
 }
 
 static void to_default_domain(struct iommu_group *group)

@@ -15,6 +15,7 @@
 #include "pgtable/format.h"
 
 #define AMD_PRESENT     BIT_ULL(0)
+#define AMD_DIRTY       BIT_ULL(6) /* written by hardware with HAD, else ignored */
 #define AMD_NEXT(level) ((uint64_t)(level) << 9)
 #define AMD_NEXT_MASK   AMD_NEXT(7)
 #define AMD_COHERENT    BIT_ULL(60) /* FC: force snooping */
@@ -32,6 +33,7 @@
 #define PT_LEAF_KEY(item) ((((item) ^ (item) >> 1) & AMD_NEXT(3)) | ((item)&AMD_PRESENT))
 #define PT_LEAF           AMD_PRESENT
 #define PT_EMPTY          0ULL
+#define PT_DIRTY          AMD_DIRTY
 #define PT_ATTRS_MASK     (~(AMD_OA | AMD_NEXT_MASK))
 
 static const struct iommu_format pt_format = {

@@ -96,17 +96,24 @@ static void table_gather(struct pgtable *pt, struct page *page, struct iommu_iot
 /*
  * Take a table that the caller has killed out of its slot, and gather it. True
  * when the slot became empty, false when somebody has put a new table there.
+ * Hardware may note in the item meanwhile that it was used.
  */
-static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t item, uint64_t iova,
+static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t *table, uint64_t iova,
 			 unsigned int level, struct iommu_iotlb_gather *gather)
 {
-	struct page *page = virt_to_page(item_to_table(item));
+	struct page *page = virt_to_page(table);
+	uint64_t item;
 
 	page->zeroed = PT_EMPTY == 0;
 	table_gather(pt, page, gather);
 	iommu_iotlb_gather_add_range(gather, iova & ~(BIT_ULL(pt_shift(level)) - 1),
 				     BIT_ULL(pt_shift(level)));
-	return item_replace(slot, item, PT_EMPTY);
+	do {
+		item = item_load(slot);
+		if (item == PT_EMPTY || item_to_table(item) != table)
+			return false;
+	} while (!item_replace(slot, item, PT_EMPTY));
+	return true;
 }
 
 /*
@@ -124,7 +131,7 @@ static __noinline bool reap(struct pgtable *pt, uint64_t *table, unsigned int le
 
 	if (item != PT_EMPTY && !pt_is_leaf(item, level) &&
 	    reap(pt, item_to_table(item), level - 1, iova, false, gather)) {
-		if (table_unlink(pt, slot, item, iova, level, gather))
+		if (table_unlink(pt, slot, item_to_table(item), iova, level, gather))
 			return table_put(page, 1, is_top);
 	}
 	return !is_top && atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
@@ -254,7 +261,7 @@ static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned 
 		return true;
 	}
 	return unmap_table(u, child, level - 1, false) &&
-	       table_unlink(u->pt, slot, item, iova, level, u->gather);
+	       table_unlink(u->pt, slot, child, iova, level, u->gather);
 }
 
 /* Unmap what the range has under this table. True when that killed it. */
@@ -300,10 +307,11 @@ static void unmap_range(struct unmap *u, uint64_t top)
 	}
 	killed = unmap_table(u, table, level, level == highest);
 	while (unlikely(killed)) {
-		uint64_t item = pt_table(virt_to_phys(table), ++level);
+		uint64_t *child = table;
 
+		level++;
 		table = path[level] - index_of(iova, level);
-		killed = table_unlink(u->pt, path[level], item, iova, level, u->gather) &&
+		killed = table_unlink(u->pt, path[level], child, iova, level, u->gather) &&
 			 table_put(virt_to_page(table), 1, level == highest);
 	}
 }
@@ -652,6 +660,10 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 
 	map_begin(&m, pt, gather, gfp);
 	m.attrs = pt_attrs(prot);
+	/* Formats that begin a mapping dirty, to spare hardware the note. */
+	if (pt_attrs(IOMMU_READ | IOMMU_WRITE) & PT_DIRTY &&
+	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
+		m.attrs &= ~PT_DIRTY;
 	m.iova = iova;
 	m.paddr = paddr;
 	m.left = size;
@@ -706,12 +718,22 @@ static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
 
 #include "pgtable/engine_split.h"
 
+#include "pgtable/engine_dirty.h"
+
 #include "pgtable/engine_init.h"
 
-#define PT_OPS                                                                                     \
-	{                                                                                          \
-		.format = &pt_format, .init = engine_init, .fini = engine_fini, .map = engine_map, \
-		.unmap = engine_unmap, .iova_to_phys = engine_iova_to_phys, .split = engine_split, \
-	}
+/* clang-format off */
+#define PT_OPS {                                                   \
+	.format = &pt_format,                                      \
+	.init = engine_init,                                       \
+	.fini = engine_fini,                                       \
+	.map = engine_map,                                         \
+	.unmap = engine_unmap,                                     \
+	.iova_to_phys = engine_iova_to_phys,                       \
+	.split = engine_split,                                     \
+	.read_dirty = PT_DIRTY ? engine_read_dirty : NULL,         \
+	.mark_dirty = PT_DIRTY ? engine_mark_dirty : NULL,         \
+}
+/* clang-format on */
 
 #endif

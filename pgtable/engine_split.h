@@ -3,28 +3,62 @@
  * Part of engine.h: splitting large entries.
  */
 
-/* Make one leaf entry of 2^run slots into smaller ones. */
+/* Mark all that a table has, which is not linked yet, dirty. */
+static void mark_table(uint64_t *table, unsigned int level)
+{
+	for (unsigned int i = 0; i < PT_ITEMS; i++) {
+		if (pt_is_leaf(table[i], level))
+			table[i] |= PT_DIRTY;
+		else
+			mark_table(item_to_table(table[i]), level - 1);
+	}
+}
+
+/* Make an entry of 2^run items into smaller ones in the same items. */
+static void split_run(const struct map *m, uint64_t *slot, unsigned int level, unsigned int run)
+{
+	unsigned int shift = pt_shift(level), n = 1u << run;
+	unsigned int smaller = fls64_index(m->pt->pgsizes >> shift & (BIT_ULL(run) - 1));
+	uint64_t dirty = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		dirty |= item_load(&slot[i]) & PT_DIRTY;
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t paddr = m->paddr + ((uint64_t)(i >> smaller << smaller) << shift);
+		uint64_t item = pt_leaf(m->attrs | dirty, paddr, level, smaller);
+
+		item = __atomic_exchange_n(&slot[i], item, __ATOMIC_SEQ_CST);
+		if (item & PT_DIRTY & ~dirty) {
+			/* Since we looked, and for every part: begin again. */
+			dirty = PT_DIRTY;
+			i = ~0u;
+		}
+	}
+}
+
+/* Make one leaf entry of 2^run slots into smaller ones, dirty if it was. */
 static int split_entry(struct map *m, uint64_t *slot, unsigned int level, unsigned int run)
 {
-	unsigned int shift = pt_shift(level);
-	uint64_t item = *slot;
+	uint64_t item = item_load(slot);
 	struct page *new;
 	int ret;
 
 	m->attrs = item & PT_ATTRS_MASK;
 	if (run) {
-		unsigned int smaller = fls64_index(m->pt->pgsizes >> shift & (BIT_ULL(run) - 1));
-		uint64_t step = pt_leaf(0, BIT_ULL(shift), level, 0) - pt_leaf(0, 0, level, 0);
-
-		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, smaller), step, 1u << run,
-			   smaller);
+		split_run(m, slot, level, run);
 		return 0;
 	}
 	m->max_level = level - 1;
 	ret = map_new(m, level - 1, &new);
-	if (!ret)
-		item_replace(slot, item, pt_table(virt_to_phys(page_address(new)), level));
-	return ret;
+	if (ret)
+		return ret;
+	/* Hardware may mark the old entry up to the last moment. */
+	while (!item_replace(slot, item, pt_table(virt_to_phys(page_address(new)), level))) {
+		item = item_load(slot);
+		if (item & PT_DIRTY)
+			mark_table(page_address(new), level - 1);
+	}
+	return 0;
 }
 
 static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,

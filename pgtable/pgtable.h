@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include <uiommu/dirty.h>
 #include <uiommu/format.h>
 #include <uiommu/iommu.h>
 
@@ -55,6 +56,16 @@ struct pgtable_ops {
 	/* Split an entry that begins before @iova and reaches over it. 0, -ENOMEM. */
 	int (*split)(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 		     struct iommu_iotlb_gather *gather);
+
+	/*
+	 * Report what is dirty in [iova, last], as iommu_read_and_clear_dirty().
+	 * NULL, as is the next, for a format without dirty bits.
+	 */
+	void (*read_dirty)(struct pgtable *pt, uint64_t iova, uint64_t last, bool clear,
+			   const struct iommu_dirty_bitmap *dirty);
+
+	/* As iommu_mark_dirty(). */
+	bool (*mark_dirty)(struct pgtable *pt, uint64_t iova);
 };
 
 /* Tables per level, spread over cache lines by thread: only sums mean anything. */
@@ -71,6 +82,7 @@ struct pgtable {
 	uint64_t aperture_last; /* the last input address */
 	unsigned int address_width;
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
+	atomic_bool track_dirty;  /* mappings begin clean */
 	atomic_uint unsynced;     /* gathers that hold unlinked tables of this one */
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
 };

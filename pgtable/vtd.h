@@ -11,6 +11,7 @@
 #define VTD_READ  BIT_ULL(0)
 #define VTD_WRITE BIT_ULL(1)
 #define VTD_LEAF  BIT_ULL(7) /* page size, at the levels above 0 */
+#define VTD_DIRTY BIT_ULL(9) /* written by hardware with SSADE, else ignored */
 #define VTD_SNOOP BIT_ULL(11)
 #define VTD_OA    0x000ffffffffff000ULL
 
@@ -23,6 +24,7 @@
 #define PT_LEAF_KEY(item) ((item)&VTD_LEAF)
 #define PT_LEAF           VTD_LEAF
 #define PT_EMPTY          0ULL
+#define PT_DIRTY          VTD_DIRTY
 #define PT_ATTRS_MASK     (~(VTD_OA | VTD_LEAF))
 
 static const struct iommu_format pt_format = {

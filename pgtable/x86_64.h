@@ -27,6 +27,7 @@
 #define PT_LEAF_KEY(item) ((item)&X86_LEAF)
 #define PT_LEAF           X86_LEAF
 #define PT_EMPTY          0ULL
+#define PT_DIRTY          X86_DIRTY
 #define PT_ATTRS_MASK     (~(X86_OA | X86_LEAF))
 
 static const struct iommu_format pt_format = {
@@ -43,7 +44,11 @@ static inline unsigned int pt_levels(unsigned int address_width)
 	return pt_levels_of_width(address_width, 48, 57);
 }
 
-/* The layout has no write-only: what may be written may be read. */
+/*
+ * The layout has no write-only: what may be written may be read. Accessed and
+ * dirty are set in advance, so that hardware need not write them; the engine
+ * takes dirty out again while writes are tracked.
+ */
 static inline uint64_t pt_attrs(int prot)
 {
 	return X86_PRESENT | X86_USER | X86_ACCESSED |

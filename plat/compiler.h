@@ -34,6 +34,7 @@
 #define EINVAL     22
 #define ERANGE     34
 #define ENOSYS     38
+#define EOPNOTSUPP 95
 #define EADDRINUSE 98
 #endif
 

@@ -290,6 +290,24 @@ int iommu_attach_group(struct iommu_domain *domain, struct iommu_group *group);
 void iommu_detach_group(struct iommu_domain *domain, struct iommu_group *group);
 
 /**
+ * iommu_group_replace_domain() - Attach a group to another domain.
+ * @group: the group, attached to any domain
+ * @domain: the domain, not NULL
+ *
+ * The devices go from the one domain straight to the other, without passing
+ * through the default domain. What this allocates is charged to the domain's
+ * owner. All or nothing: when it fails, the group is attached to what it was.
+ *
+ * Context: May block.
+ * Return: 0, also when the group is attached to @domain already; -EINVAL when
+ * @domain is NULL or the group's default domain, for which
+ * iommu_detach_group() is, or a blocked one and a device has a direct region;
+ * -ENOMEM when memory or the budget of the owner is short; an error of
+ * attach_dev().
+ */
+int iommu_group_replace_domain(struct iommu_group *group, struct iommu_domain *domain);
+
+/**
  * iommu_alloc_resv_region() - Make the description of a reserved region.
  * @start: first address
  * @length: bytes
