@@ -181,7 +181,6 @@ static int switch_group(struct iommu_group *group, struct iommu_domain *domain)
 static int attach_group_locked(struct iommu_domain *domain, struct iommu_group *group)
 {
 	struct iommu_domain *old = current_domain(group);
-	int ret;
 
 	if (old != default_domain(group))
 		return -EBUSY;
