@@ -28,6 +28,7 @@
 #include <uiommu/iommu.h>
 #include <uiommu/iommufd.h>
 
+#include "iommufd/idmap.h"
 #include "iommufd/list.h" /* struct list_head, as in the kernel */
 #include "mm/slab.h"
 
@@ -48,8 +49,9 @@ enum iommufd_object_type {
 struct iommufd_object {
 	enum iommufd_object_type type;
 	uint32_t id;
-	unsigned int users;      /* objects that point here */
-	uint32_t created_cmd;    /* ioctl that made it, for the report */
+	unsigned int users;   /* objects that point here */
+	uint32_t created_cmd; /* ioctl that made it, for the report; 0: a call */
+	bool live;            /* finalized: get finds it */
 };
 
 enum iommufd_account_mode {
@@ -61,17 +63,25 @@ enum iommufd_account_mode {
 struct iommufd_ctx {
 	pthread_mutex_t lock; /* recursive */
 	struct mem_cgroup *owner;
-	const struct iommufd_host *host;
-	void *host_context;
-	struct iommufd_object **objects; /* by id; [0] is never used */
-	uint32_t nr_objects;             /* size of objects[] */
+	struct iommufd_config config; /* as it was created with; format is never NULL */
+	struct idmap objects;         /* of iommufd_object, by id from 1 */
 	enum iommufd_account_mode account_mode;
 	struct iommufd_ioas *vfio_ioas;
-	struct list_head groups; /* of iommufd_group */
-	uint32_t cmd;            /* the ioctl that is running */
+	struct list_head groups;        /* of iommufd_group */
+	uint32_t cmd;                   /* the ioctl that is running */
 	unsigned int temp_memory_limit; /* --test-abi */
 	struct iommufd_stats *stats;
 };
+
+/* ---- ctx.c: enter and leave ---- */
+
+/*
+ * Every public function takes the lock like this: it also makes ctx->owner the
+ * memory cgroup that the thread charges to. Returns what iommufd_unlock() needs.
+ * Nests.
+ */
+struct mem_cgroup *iommufd_lock(struct iommufd_ctx *ctx);
+void iommufd_unlock(struct iommufd_ctx *ctx, struct mem_cgroup *before);
 
 /* ---- object.c: the table of objects ---- */
 
@@ -79,19 +89,22 @@ struct iommufd_ctx {
 void *iommufd_object_alloc(struct iommufd_ctx *ctx, size_t size, enum iommufd_object_type type);
 /* Make it visible: nothing can fail from here on. */
 void iommufd_object_finalize(struct iommufd_ctx *ctx, struct iommufd_object *obj);
-/* Undo iommufd_object_alloc(). */
+/* Undo iommufd_object_alloc(): frees it, without its destructor. */
 void iommufd_object_abort(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 /* ERR_PTR(-ENOENT) for no such id or another type. Takes no reference: ctx->lock. */
 void *iommufd_get_object(struct iommufd_ctx *ctx, uint32_t id, enum iommufd_object_type type);
 /* IOMMU_DESTROY: 0, -ENOENT, -EBUSY. */
 int iommufd_object_remove(struct iommufd_ctx *ctx, uint32_t id);
-/* Destroy one that the library itself holds; users must be 0. */
+/* Destroy one that the library itself holds, live or not; users must be 0. */
 void iommufd_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 /* At close: all of them, users last. */
 void iommufd_destroy_all(struct iommufd_ctx *ctx);
-/* One destructor per type; set in object.c's table, written by the type's file. */
+/*
+ * One destructor per type, in object.c's table, written by the type's file. It
+ * undoes all but the allocation, which object.c frees after it.
+ */
 
-/* ---- ioctl.c: struct growth, dispatch ---- */
+/* ---- ioctl.c: dispatch ---- */
 
 struct iommufd_ucmd {
 	struct iommufd_ctx *ctx;
@@ -100,8 +113,23 @@ struct iommufd_ucmd {
 	void *cmd;          /* our zero-extended copy */
 };
 
+/* One line of the table of ioctls. */
+struct iommufd_ioctl_op {
+	const char *name;
+	unsigned int cmd;
+	size_t size, min_size; /* of its struct, now and when it was new */
+	int (*execute)(struct iommufd_ucmd *ucmd);
+};
+
+#define IOMMUFD_UCMD_MAX 128 /* no struct is larger */
+
+/* The name of an ioctl of iommufd or VFIO, or NULL. */
+const char *iommufd_ioctl_name(unsigned int cmd);
 /* Copy the struct back, as much of it as the caller knows. 0 or -EFAULT. */
 int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len);
+
+/* ---- user.c: memory of the program; a bad pointer is -EFAULT, see user.h ---- */
+
 int iommufd_copy_from_user(struct iommufd_ctx *ctx, void *to, uint64_t from, size_t len);
 int iommufd_copy_to_user(struct iommufd_ctx *ctx, uint64_t to, const void *from, size_t len);
 /*
@@ -124,11 +152,11 @@ struct iopt_pages;
 
 struct io_pagetable {
 	struct iommufd_ctx *ctx;
-	struct iopt_areas *areas;      /* ordered by iova, disjoint */
-	struct list_head allowed;      /* of ranges; empty: everything */
-	struct list_head reserved;     /* of ranges, with the owner that asked */
-	struct list_head domains;      /* of iopt_domain: filled with all areas */
-	struct list_head accesses;     /* of iommufd_access */
+	struct iopt_areas *areas;  /* ordered by iova, disjoint */
+	struct list_head allowed;  /* of ranges; empty: everything */
+	struct list_head reserved; /* of ranges, with the owner that asked */
+	struct list_head domains;  /* of iopt_domain: filled with all areas */
+	struct list_head accesses; /* of iommufd_access */
 	uint64_t iova_alignment;
 	bool disable_large_pages;
 	uint64_t nr_areas;     /* for the report */
@@ -148,7 +176,10 @@ int iopt_map_file_pages(struct io_pagetable *iopt, uint64_t *iova, int fd, uint6
 /* IOMMU_IOAS_COPY, also between contexts' IOASs of one context. */
 int iopt_copy(struct io_pagetable *dst, uint64_t *dst_iova, struct io_pagetable *src,
 	      uint64_t src_iova, uint64_t length, int iommu_prot, unsigned int flags);
-/* Whole areas only: -ENOENT when a border cuts one, or there is none. */
+/*
+ * Whole areas only: -ENOENT when a border cuts one. Nothing there is 0 with
+ * *unmapped 0, which IOMMU_IOAS_UNMAP makes -ENOENT and VFIO does not.
+ */
 int iopt_unmap_iova(struct io_pagetable *iopt, uint64_t iova, uint64_t length, uint64_t *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, uint64_t *unmapped);
 /* VFIO type1 v1: split areas at these iovas; -EINVAL when an access pins across. */
@@ -221,14 +252,14 @@ struct iommufd_fault;
 struct iommufd_hwpt {
 	struct iommufd_object obj;
 	struct iommu_domain *domain;
-	struct iommufd_fault *fault;   /* a reference in fault->obj.users, or NULL */
+	struct iommufd_fault *fault; /* a reference in fault->obj.users, or NULL */
 	/* paging: */
-	struct iommufd_ioas *ioas;     /* a reference, or NULL */
+	struct iommufd_ioas *ioas; /* a reference, or NULL */
 	bool auto_domain, enforce_cache_coherency, msi_cookie, nest_parent, dirty_tracking;
-	struct list_head hwpt_item;    /* in ioas->hwpts */
+	struct list_head hwpt_item; /* in ioas->hwpts */
 	/* nested: */
-	struct iommufd_hwpt *parent;   /* a reference, or NULL */
-	void *nested;                  /* of the device's ops */
+	struct iommufd_hwpt *parent; /* a reference, or NULL */
+	void *nested;                /* of the device's ops */
 };
 
 struct iommufd_device;
@@ -249,8 +280,8 @@ void iommufd_hwpt_put(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
 struct iommufd_group {
 	struct list_head link;
 	struct iommu_group *group;
-	struct iommufd_hwpt *hwpt;   /* what all of it is attached to */
-	struct list_head devices;    /* attached ones */
+	struct iommufd_hwpt *hwpt; /* what all of it is attached to */
+	struct list_head devices;  /* attached ones */
 	unsigned int nr_bound;
 };
 
@@ -276,7 +307,7 @@ struct iommufd_access {
 	struct iommufd_ioas *ioas; /* a reference, or NULL */
 	const struct iommufd_access_ops *ops;
 	void *data;
-	struct list_head link;     /* in ioas->iopt.accesses */
+	struct list_head link; /* in ioas->iopt.accesses */
 	uint64_t iova_alignment;
 };
 
@@ -309,6 +340,8 @@ bool iommufd_find_user(struct iommufd_ctx *ctx, uint64_t start, uint64_t last, u
 
 /* ---- selftest.c: --test-abi ---- */
 
+/* IOMMU_TEST_CMD. */
+extern const struct iommufd_ioctl_op iommufd_test_op;
 int iommufd_test(struct iommufd_ucmd *ucmd);
 void iommufd_selftest_destroy(struct iommufd_object *obj);
 
