@@ -248,10 +248,11 @@ int iommufd_vfio_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, uint64_t arg);
 /* ---- hwpt.c: page tables that ioctls make ---- */
 
 struct iommufd_fault;
+struct iommufd_fault_queue;
 
 struct iommufd_hwpt {
 	struct iommufd_object obj;
-	struct iommu_domain *domain;
+	struct iommu_domain *domain;   /* nested: the parent's */
 	struct iommufd_fault *fault; /* a reference in fault->obj.users, or NULL */
 	/* paging: */
 	struct iommufd_ioas *ioas; /* a reference, or NULL */
@@ -264,14 +265,20 @@ struct iommufd_hwpt {
 
 struct iommufd_device;
 
+/* An HWPT filled with all of @ioas; iommufd_object_finalize() is to follow. ERR_PTR. */
 struct iommufd_hwpt *iommufd_hwpt_paging_alloc(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
-					       struct iommufd_device *idev, uint32_t flags,
-					       bool immediate_attach);
+					       struct iommufd_device *idev, uint32_t flags);
 void iommufd_hwpt_destroy(struct iommufd_object *obj); /* both kinds */
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
+/* The paging HWPT that translates: itself, or its parent. */
+static inline struct iommufd_hwpt *iommufd_hwpt_paging(struct iommufd_hwpt *hwpt)
+{
+	return hwpt->parent ? hwpt->parent : hwpt;
+}
+
 /* Drop one user's hold; an automatic one goes with its last. */
 void iommufd_hwpt_put(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
 
@@ -285,15 +292,15 @@ struct iommufd_group {
 	unsigned int nr_bound;
 };
 
+/* obj.users counts its driver, so that only iommufd_device_unbind() destroys it. */
 struct iommufd_device {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ctx;
 	struct iommufd_group *igroup;
-	struct list_head group_item;
+	struct list_head group_item; /* in igroup->devices */
 	struct iommu_device *dev;
 	const struct iommufd_device_ops *ops; /* see <uiommu/iommufd.h> */
 	void *ops_context;
-	bool attached, enforce_cache_coherency;
 };
 
 void iommufd_device_destroy(struct iommufd_object *obj);
@@ -317,8 +324,21 @@ void iommufd_access_notify_unmap(struct io_pagetable *iopt, uint64_t iova, uint6
 
 /* ---- fault.c ---- */
 
+/* The object is the ioctls' side of a queue, which its file may outlive. */
+struct iommufd_fault {
+	struct iommufd_object obj; /* the file is a user */
+	struct iommufd_fault_queue *queue;
+};
+
 void iommufd_fault_destroy(struct iommufd_object *obj);
 int iommufd_fault_alloc(struct iommufd_ucmd *ucmd);
+/* Answer all that is left of a device, which is to be detached, with INVALID. */
+void iommufd_fault_auto_respond(struct iommufd_fault *fault, struct iommufd_device *idev);
+/* File operations. */
+ssize_t iommufd_fault_read(struct iommufd_fault_queue *queue, void *buf, size_t len);
+ssize_t iommufd_fault_write(struct iommufd_fault_queue *queue, const void *buf, size_t len);
+short iommufd_fault_poll(struct iommufd_fault_queue *queue, short events);
+void iommufd_fault_release(struct iommufd_fault_queue *queue);
 
 /* ---- inspect.c: what the report of `uiommu run` is made of ---- */
 

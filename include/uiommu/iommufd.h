@@ -56,9 +56,16 @@ enum iommufd_file_kind {
  *                iommufd_file_read(), _write(), _poll() and, at the last close,
  *                _release() for it. Returns the descriptor or a negative errno;
  *                after an error @file is still the caller's. May be NULL.
+ * @remove_file: undo install_file for a program that could not be told of the
+ *               descriptor: it is closed without a call of _release(). Not NULL
+ *               if install_file is not.
+ * @file_changed: a file has become readable, or ceased to be. Called with locks
+ *                held: must not call the library. May be NULL.
  */
 struct iommufd_host {
 	int (*install_file)(void *context, enum iommufd_file_kind kind, void *file);
+	void (*remove_file)(void *context, int fd);
+	void (*file_changed)(void *context, enum iommufd_file_kind kind, void *file, bool readable);
 };
 
 /**
@@ -111,39 +118,218 @@ void iommufd_ctx_destroy(struct iommufd_ctx *ctx);
  */
 int iommufd_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, void *arg);
 
-/* Files made by ioctls; @file is what install_file was given. As the kernel's
- * file operations; errors are negative errnos. */
+/**
+ * iommufd_file_read() - What read() on a file that an ioctl made does.
+ * @file: what install_file was given
+ * @kind: of the same call
+ * @buf: where it goes; a bad pointer gives -EFAULT
+ * @len: bytes at @buf
+ * @nonblock: the file is O_NONBLOCK; no file blocks anyway, as in the kernel
+ *
+ * A fault queue gives whole groups of struct iommu_hwpt_pgfault.
+ *
+ * Context: Any thread. Not at the same time as iommufd_file_release().
+ * Return: bytes read, 0 when nothing is there; -ESPIPE when @len is not a
+ * multiple of the struct, -EINVAL when the first group does not fit, -EFAULT;
+ * -EINVAL for a kind that is not read.
+ */
 ssize_t iommufd_file_read(void *file, enum iommufd_file_kind kind, void *buf, size_t len,
 			  bool nonblock);
+
+/**
+ * iommufd_file_write() - What write() on a file that an ioctl made does.
+ * @file: what install_file was given
+ * @kind: of the same call
+ * @buf: what is written; a bad pointer gives -EFAULT
+ * @len: bytes at @buf
+ *
+ * A fault queue takes struct iommu_hwpt_page_response.
+ *
+ * Context: Any thread. Not at the same time as iommufd_file_release().
+ * Return: bytes taken; when none were: -ESPIPE when @len is not a multiple of
+ * the struct, -EINVAL for an unknown cookie or code, -EFAULT; -EINVAL for a
+ * kind that is not written.
+ */
 ssize_t iommufd_file_write(void *file, enum iommufd_file_kind kind, const void *buf, size_t len);
+
+/**
+ * iommufd_file_poll() - What poll() on a file that an ioctl made does.
+ * @file: what install_file was given
+ * @kind: of the same call
+ * @events: what is waited for
+ *
+ * Never blocks: the host waits, and is told of changes by file_changed.
+ *
+ * Context: Any thread. Not at the same time as iommufd_file_release().
+ * Return: those of @events that are there.
+ */
 short iommufd_file_poll(void *file, enum iommufd_file_kind kind, short events);
+
+/**
+ * iommufd_file_release() - What the last close of such a file does.
+ * @file: what install_file was given
+ * @kind: of the same call
+ *
+ * Context: May block. Before iommufd_ctx_destroy() or after it, but not at the
+ * same time.
+ */
 void iommufd_file_release(void *file, enum iommufd_file_kind kind);
 
-struct iommu_user_data_host;
+/**
+ * struct iommufd_user_data - What a program hands to a device model.
+ * @ctx: the context of the ioctl
+ * @type: what it says that the data is
+ * @entry_len: bytes of one entry
+ * @entry_num: entries
+ * @uptr: address of the first one
+ */
+struct iommufd_user_data {
+	struct iommufd_ctx *ctx;
+	uint32_t type;
+	uint32_t entry_len;
+	uint32_t entry_num;
+	uint64_t uptr;
+};
+
+/**
+ * iommufd_copy_user_data() - Fetch one entry of it.
+ * @data: what the program handed in
+ * @type: what it must be
+ * @index: which entry, from 0 on
+ * @to: where it goes; what the program's struct is too short for becomes 0
+ * @min_len: bytes that it must have at least
+ * @len: bytes at @to, and the most that it may have
+ *
+ * Context: May block. From the callbacks of struct iommufd_device_ops.
+ * Return: 0; -EINVAL for another type, no such entry, or a wrong length;
+ * -EFAULT for a bad pointer.
+ */
+int iommufd_copy_user_data(const struct iommufd_user_data *data, uint32_t type, uint32_t index,
+			   void *to, size_t min_len, size_t len);
 
 /**
  * struct iommufd_device_ops - What a device model adds to iommufd.
- * @hw_info: fill @buf (@len bytes) with the device's hardware information and
- *           set *@type and *@full, the length of all of it; 0 or an errno
- * @dirty_tracking: domains for it can track dirty pages
+ * @hw_info: fill @buf (@len bytes) with as much of the device's hardware
+ *           information as fits, and set *@type (of enum iommu_hw_info_type, not
+ *           0) and *@full, the length of all of it, at most 4096. Returns 0 or a
+ *           negative errno. NULL for none.
+ * @nested_alloc: make a first stage of what @data describes, and put it in
+ *                *@nested. Returns 0, or a negative errno: -EOPNOTSUPP for a type
+ *                that it does not know. NULL when it cannot nest.
+ * @nested_free: free one
+ * @nested_invalidate: carry out the requests of @array, in order; set *@done to
+ *                     how many it has, also when it stops with a negative errno.
+ *                     There may be none, and then only the type matters.
+ * @nested_attach: the device goes by this first stage from now on, or by none
+ *                 (NULL), above the domain that it is attached to. May be NULL.
+ * @page_response: a group of page requests has its answer, of enum
+ *                 iommufd_page_response_code. Called with the queue locked: must
+ *                 not call the library. May be NULL.
+ * @dirty_tracking: domains for it can track dirty pages, if their format can
  * @enforce_cache_coherency: it can
+ * @max_pasid_log2: bits of a PASID, 0 if it has no PASIDs
+ *
+ * Callbacks are called with the context locked, if nothing else is said, and
+ * outlive the context. What they allocate is theirs to charge.
  */
 struct iommufd_device_ops {
 	int (*hw_info)(void *context, void *buf, size_t len, uint32_t *type, size_t *full);
+	int (*nested_alloc)(void *context, const struct iommufd_user_data *data, void **nested);
+	void (*nested_free)(void *nested);
+	int (*nested_invalidate)(void *nested, const struct iommufd_user_data *array,
+				 uint32_t *done);
+	void (*nested_attach)(void *context, void *nested);
+	void (*page_response)(void *context, uint32_t pasid, uint32_t grpid, uint32_t code);
 	bool dirty_tracking;
 	bool enforce_cache_coherency;
+	uint8_t max_pasid_log2;
 };
 
-/* Bind a device; *id is its object id in the context. ERR_PTR. */
+/**
+ * iommufd_device_bind() - Put a device under the control of a context.
+ * @ctx: the context
+ * @dev: a device of the core, in no other context; stays its owner's
+ * @ops: what the model adds; must outlive the context
+ * @context: handed to @ops
+ * @id: becomes its object id
+ *
+ * Context: May block. Any thread.
+ * Return: the device in the context, until iommufd_device_unbind(); as
+ * ERR_PTR(): -ENOMEM when memory or the owner's budget is short.
+ */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ctx, struct iommu_device *dev,
 					   const struct iommufd_device_ops *ops, void *context,
 					   uint32_t *id);
-/* Unbind; it must be detached. */
+
+/**
+ * iommufd_device_unbind() - Undo iommufd_device_bind().
+ * @idev: the device; it is detached first if it is attached
+ *
+ * Context: May block. Cannot fail and does not allocate.
+ */
 void iommufd_device_unbind(struct iommufd_device *idev);
-/* Attach to the HWPT or IOAS *pt_id; *pt_id becomes the HWPT's id. */
+
+/**
+ * iommufd_device_attach() - Attach a device to a page table.
+ * @idev: the device, not attached
+ * @pt_id: id of an HWPT, or of an IOAS, for which an HWPT is chosen or made;
+ *         becomes the HWPT's id
+ *
+ * All devices of its group are attached with the first one of them; the others
+ * follow one by one to the same HWPT, when their reserved regions are excluded
+ * from its IOAS too.
+ *
+ * Context: May block. Any thread.
+ * Return: 0; -ENOENT for no such id; -EINVAL when it is another kind of object,
+ * or the device is attached, or its group is attached to another HWPT, or the
+ * HWPT tracks dirty pages and the device cannot; -EADDRINUSE when something is
+ * mapped in a reserved region; -ENOMEM; another error of iommu_attach_group().
+ */
 int iommufd_device_attach(struct iommufd_device *idev, uint32_t *pt_id);
+
+/**
+ * iommufd_device_replace() - Attach a device to another page table.
+ * @idev: the device, attached; all devices of its group go with it
+ * @pt_id: as for iommufd_device_attach()
+ *
+ * The device translates by the one or the other at every moment. When it fails
+ * the device is attached as before.
+ *
+ * Context: May block. Any thread.
+ * Return: 0, also when it is attached to that already; an error of
+ * iommufd_device_attach(), with -EINVAL for a device that is not attached.
+ */
 int iommufd_device_replace(struct iommufd_device *idev, uint32_t *pt_id);
+
+/**
+ * iommufd_device_detach() - Undo iommufd_device_attach().
+ * @idev: the device; nothing happens when it is not attached
+ *
+ * An HWPT that was made for the attachment goes with its last device.
+ *
+ * Context: May block. Cannot fail and does not allocate.
+ */
 void iommufd_device_detach(struct iommufd_device *idev);
+
+struct iommu_hwpt_pgfault;
+
+/**
+ * iommufd_device_report_iopf() - Report a group of page requests of a device.
+ * @idev: the device
+ * @requests: the requests; their dev_id, cookie and last-page flag are filled in
+ *            by the library
+ * @nr: how many, not 0
+ *
+ * They go to the fault queue of the HWPT that the device is attached to.
+ * page_response follows, if not at once then when a program answers, when the
+ * device is detached, or when the queue goes.
+ *
+ * Context: May block. Any thread.
+ * Return: 0; -EINVAL for no requests, or a device that is not attached to an
+ * HWPT with a fault queue; -ENOMEM when memory or the owner's budget is short.
+ */
+int iommufd_device_report_iopf(struct iommufd_device *idev,
+			       const struct iommu_hwpt_pgfault *requests, unsigned int nr);
 
 /**
  * struct iommufd_access_ops - A driver that reads and writes through an IOAS.
@@ -156,8 +342,8 @@ struct iommufd_access_ops {
 	void (*unmap)(void *data, uint64_t iova, uint64_t length);
 };
 
-#define IOMMUFD_ACCESS_RW_READ   0u
-#define IOMMUFD_ACCESS_RW_WRITE  (1u << 0)
+#define IOMMUFD_ACCESS_RW_READ    0u
+#define IOMMUFD_ACCESS_RW_WRITE   (1u << 0)
 #define IOMMUFD_ACCESS_RW_KTHREAD (1u << 1)
 
 struct iommufd_access *iommufd_access_create(struct iommufd_ctx *ctx,
