@@ -228,6 +228,10 @@ int iommufd_copy_user_data(const struct iommufd_user_data *data, uint32_t type, 
  * @dirty_tracking: domains for it can track dirty pages, if their format can
  * @enforce_cache_coherency: it can
  * @max_pasid_log2: bits of a PASID, 0 if it has no PASIDs
+ * @format: table format of its domains; NULL for the context's, with its width
+ * @address_width: bits of input address, or 0 for the format's default
+ * @pgsizes: leaf sizes of domains that are made for it, bit n for 2^n bytes, or 0
+ *           for all of the format
  *
  * Callbacks are called with the context locked, if nothing else is said, and
  * outlive the context. What they allocate is theirs to charge.
@@ -243,6 +247,9 @@ struct iommufd_device_ops {
 	bool dirty_tracking;
 	bool enforce_cache_coherency;
 	uint8_t max_pasid_log2;
+	const char *format;
+	unsigned int address_width;
+	uint64_t pgsizes;
 };
 
 /**
