@@ -78,7 +78,7 @@ static bool is_long(const struct model *model, uint64_t iova, uint64_t paddr, ui
 static bool split_is_long(const struct model *model, uint64_t iova)
 {
 	size_t i = model_find(model, iova);
-	const struct leaf *leaf = &model->leaves[i];
+	const struct leaf *leaf = model->count ? &model->leaves[i] : NULL;
 
 	return i < model->count && leaf->iova < iova &&
 	       (is_long(model, leaf->iova, leaf->paddr, iova - leaf->iova) ||
@@ -142,7 +142,8 @@ static int model_try(struct world *world, uint64_t iova, const struct iommu_sg *
 		return -EADDRINUSE;
 	before.leaves = malloc(model->count * sizeof(*model->leaves) + 1);
 	assert_non_null(before.leaves);
-	memcpy(before.leaves, model->leaves, model->count * sizeof(*model->leaves));
+	if (model->count)
+		memcpy(before.leaves, model->leaves, model->count * sizeof(*model->leaves));
 	before.room = model->count;
 	model_grow(model, iova + (total - 1));
 	for (unsigned int i = 0; i < nr_runs; i++) {
@@ -193,7 +194,7 @@ static void do_map_sg(struct world *world)
 	ssize_t expected, ret;
 
 	for (unsigned int i = 0; i < nents; i++) {
-		struct iommu_sg *run = &runs[nr_runs - 1];
+		struct iommu_sg *run = nr_runs ? &runs[nr_runs - 1] : NULL;
 
 		pieces[i].length = random_below(&world->random, 5) * page;
 		pieces[i].paddr = random_below(&world->random, 1ULL << 28) * page;
