@@ -155,7 +155,13 @@ struct unmap {
 	bool hole;           /* met something that is not mapped: stop */
 };
 
-/* Are all of n items of a level above 0 leaves? */
+/*
+ * Are all of n items of a level above 0 leaves? Named after the format, because
+ * clang gives the clones' resolver external linkage.
+ */
+#define PT_CAT_(a, b) a##b
+#define PT_CAT(a, b)  PT_CAT_(a, b)
+#define all_leaves    PT_CAT(all_leaves_, PT_NAME)
 static ITEMS_CLONES bool all_leaves(const uint64_t *item, unsigned int n)
 {
 	uint64_t other = 0;
