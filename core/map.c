@@ -24,26 +24,16 @@ static inline __attribute__((always_inline)) bool context_is_good(int prot, gfp_
 	return !gfp_refused(gfp) && (prot & (IOMMU_READ | IOMMU_WRITE));
 }
 
-static void __cold unmap_failed(struct iommu_domain *domain, uint64_t iova, uint64_t mapped,
-				struct iommu_iotlb_gather *gather)
-{
-	if (mapped)
-		domain->pt.ops->unmap(&domain->pt, iova, mapped, gather);
-}
-
 __hot int iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
 		    int prot, gfp_t gfp)
 {
 	struct iommu_iotlb_gather gather;
-	uint64_t mapped;
 	int ret;
 
 	if (unlikely(!context_is_good(prot, gfp) || !range_is_good(domain, iova, paddr, size)))
 		return -EINVAL;
 	iommu_iotlb_gather_init(&gather);
-	ret = domain->pt.ops->map(&domain->pt, iova, paddr, size, prot, gfp, &gather, &mapped);
-	if (unlikely(ret))
-		unmap_failed(domain, iova, mapped, &gather);
+	ret = domain->pt.ops->map(&domain->pt, iova, paddr, size, prot, gfp, &gather);
 	iommu_iotlb_sync_if_needed(domain, &gather);
 	return ret;
 }
@@ -88,7 +78,7 @@ static struct iommu_sg sg_next_run(const struct iommu_sg *sg, unsigned int nents
 ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
 		     unsigned int nents, int prot, gfp_t gfp)
 {
-	uint64_t total, done = 0, mapped;
+	uint64_t total, done = 0;
 	struct iommu_iotlb_gather gather;
 	unsigned int i = 0;
 	int ret = 0;
@@ -103,11 +93,12 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
 		struct iommu_sg run = sg_next_run(sg, nents, &i);
 
 		ret = domain->pt.ops->map(&domain->pt, iova + done, run.paddr, run.length, prot,
-					  gfp, &gather, &mapped);
-		done += mapped;
+					  gfp, &gather);
+		if (!ret)
+			done += run.length;
 	}
-	if (ret)
-		unmap_failed(domain, iova, done, &gather);
+	if (ret && done)
+		domain->pt.ops->unmap(&domain->pt, iova, done, &gather);
 	iommu_iotlb_sync_if_needed(domain, &gather);
 	return ret ? ret : (ssize_t)total;
 }
