@@ -20,7 +20,7 @@
  * fit into others, they belong there. Only then is there one more domain.
  *
  * An unmap takes a whole buffer away. It belongs to the domain in which runs
- * tile its range exactly, preferably one whole buffer and nothing else; among
+ * tile its range exactly, preferably of one buffer, and all of it; among
  * equals, also ambiguous, to the one that was mapped last. If there is none,
  * to one that has all of the range mapped in larger runs.
  */
@@ -415,8 +415,9 @@ int domains_map(struct domains *domains, const struct trace_event *event, uint64
 enum fit {
 	FIT_NONE,
 	FIT_WITHIN, /* all mapped, but runs reach over its ends */
-	FIT_TILED,  /* runs tile it exactly */
-	FIT_BUFFER, /* and they are one whole buffer */
+	FIT_TILED,  /* runs of several buffers tile it exactly */
+	FIT_PART,   /* runs of one buffer do: two may have looked like one */
+	FIT_BUFFER, /* and they are all of it */
 };
 
 /* The run at @place ends a buffer unless the next one continues it. */
@@ -431,7 +432,7 @@ static enum fit find_fit(const struct runs *runs, uint64_t start, uint64_t last,
 {
 	struct run_place place;
 	const struct run *run = runs_find(runs, start, &place), *next;
-	bool exact = run && run->start == start, whole = run && run->begins;
+	bool exact = run && run->start == start, begins = run && run->begins, one = true;
 
 	if (!run)
 		return FIT_NONE;
@@ -440,12 +441,14 @@ static enum fit find_fit(const struct runs *runs, uint64_t start, uint64_t last,
 		if (!next || next->start - 1 != run->last)
 			return FIT_NONE;
 		run = next;
-		whole &= !run->begins;
+		one &= !run->begins;
 	}
 	*mapped = run->event;
 	if (!exact || run->last != last)
 		return FIT_WITHIN;
-	return whole && ends_buffer(runs, run, &place) ? FIT_BUFFER : FIT_TILED;
+	if (!one)
+		return FIT_TILED;
+	return begins && ends_buffer(runs, run, &place) ? FIT_BUFFER : FIT_PART;
 }
 
 int domains_match(struct domains *domains, const struct trace_event *event,
