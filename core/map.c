@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Mapping and unmapping: the arguments are checked here, once for every format,
- * and what failed half-way is undone here. One page is mapped and unmapped far
+ * and a list that failed half-way is undone. One page is mapped and unmapped far
  * more often than anything else, so each check is a test of words at hand.
  */
 #include <uiommu/iommu.h>
