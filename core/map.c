@@ -8,6 +8,7 @@
 
 #include "core/domain.h"
 #include "mm/gfp.h"
+#include "mm/page.h"
 
 /* Aligned, not empty, not wrapping, in a domain that translates. */
 static inline bool range_is_good(const struct iommu_domain *domain, uint64_t iova, uint64_t paddr,
@@ -75,12 +76,26 @@ static struct iommu_sg sg_next_run(const struct iommu_sg *sg, unsigned int nents
 	return run;
 }
 
+static unsigned int levels_now(struct pgtable *pt)
+{
+	return atomic_load(&pt->top) & (PAGE_SIZE - 1);
+}
+
+/* Leave nothing of the runs before the one that failed. */
+static void __cold map_sg_undo(struct iommu_domain *domain, uint64_t iova, uint64_t done,
+			       unsigned int levels, struct iommu_iotlb_gather *gather)
+{
+	domain->pt.ops->unmap(&domain->pt, iova, done, gather);
+	if (levels_now(&domain->pt) > levels)
+		domain->pt.ops->shrink(&domain->pt, levels, gather);
+}
+
 ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
 		     unsigned int nents, int prot, gfp_t gfp)
 {
 	uint64_t total, done = 0;
 	struct iommu_iotlb_gather gather;
-	unsigned int i = 0;
+	unsigned int i = 0, levels;
 	int ret = 0;
 
 	if (!context_is_good(prot, gfp))
@@ -88,6 +103,7 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
 	total = sg_length(domain, sg, nents);
 	if (!range_is_good(domain, iova, 0, total))
 		return -EINVAL;
+	levels = levels_now(&domain->pt);
 	iommu_iotlb_gather_init(&gather);
 	while (!ret && done < total) {
 		struct iommu_sg run = sg_next_run(sg, nents, &i);
@@ -98,7 +114,7 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
 			done += run.length;
 	}
 	if (ret && done)
-		domain->pt.ops->unmap(&domain->pt, iova, done, &gather);
+		map_sg_undo(domain, iova, done, levels, &gather);
 	iommu_iotlb_sync_if_needed(domain, &gather);
 	return ret ? ret : (ssize_t)total;
 }

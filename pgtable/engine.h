@@ -413,6 +413,7 @@ static void engine_fini(struct pgtable *pt)
 	{                                                                                          \
 		.format = &pt_format, .init = engine_init, .fini = engine_fini, .map = engine_map, \
 		.unmap = engine_unmap, .iova_to_phys = engine_iova_to_phys, .split = engine_split, \
+		.shrink = engine_shrink,                                                           \
 	}
 
 #endif

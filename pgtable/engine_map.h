@@ -413,6 +413,22 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 	return ret;
 }
 
+static void engine_shrink(struct pgtable *pt, unsigned int levels,
+			  struct iommu_iotlb_gather *gather)
+{
+	uint64_t top = atomic_load(&pt->top), before = 0;
+	struct map m;
+
+	map_begin(&m, pt, gather, 0);
+	rcu_read_lock(m.self);
+	while (PT_GROWS && top != before && top_level(top) + 1 > levels) {
+		before = top;
+		shrink_top(&m);
+		top = atomic_load(&pt->top);
+	}
+	rcu_read_unlock(m.self);
+}
+
 /* Make one leaf entry of 2^run slots into smaller ones. */
 static int split_entry(struct map *m, uint64_t *slot, unsigned int level, unsigned int run)
 {

@@ -48,6 +48,12 @@ struct pgtable_ops {
 	uint64_t (*unmap)(struct pgtable *pt, uint64_t iova, uint64_t size,
 			  struct iommu_iotlb_gather *gather);
 
+	/*
+	 * Take off the top tables that a series of maps of which one failed has
+	 * put on, down to @levels; those that others need stay.
+	 */
+	void (*shrink)(struct pgtable *pt, unsigned int levels, struct iommu_iotlb_gather *gather);
+
 	/* As iommu_iova_to_phys(). */
 	uint64_t (*iova_to_phys)(struct pgtable *pt, uint64_t iova);
 

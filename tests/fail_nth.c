@@ -178,6 +178,30 @@ static bool sg_mapped(struct stage *s)
 	return first;
 }
 
+/* The later pieces may fail when the first ones have made a table grow. */
+static int map_high_sg_act(struct stage *s)
+{
+	struct iommu_sg sg[] = {
+		{5 * s->page, s->page},
+		{9 * s->page, s->page},
+		{3 * s->page, s->page},
+	};
+	ssize_t ret;
+
+	ret = iommu_map_sg(s->domain, middle(s), sg, 3, RW, GFP_KERNEL);
+	return ret < 0 ? (int)ret : 0;
+}
+
+static bool high_sg_mapped(struct stage *s)
+{
+	bool first = iommu_iova_to_phys(s->domain, middle(s));
+
+	for (unsigned int i = 1; i < 3; i++)
+		assert_int_equal(first,
+				 iommu_iova_to_phys(s->domain, middle(s) + i * s->page) != 0);
+	return first;
+}
+
 static uint64_t largest(struct stage *s)
 {
 	uint64_t size = domain_info(s->domain).pgsizes;
@@ -381,6 +405,7 @@ static const struct scenario scenarios[] = {
 	{"map a long range", false, nothing, map_long_act, long_mapped},
 	{"map above a mapping", false, map_low_page, map_long_act, long_mapped},
 	{"map a scatter list", false, nothing, map_sg_act, sg_mapped},
+	{"map a scatter list high", false, map_low_page, map_high_sg_act, high_sg_mapped},
 	{"split", false, map_large, split_act, split_done},
 	{"unmap", true, map_long, unmap_act, long_unmapped},
 	{"free", true, map_long, free_act, is_freed},

@@ -9,8 +9,8 @@
 
 #define SEED   0x1d0a7e5ULL
 #define WORLDS 4 /* of each shape */
-#define STEPS  2500
-#define MANY   700 /* leaves from which on everything is unmapped */
+#define STEPS  1500
+#define MANY   500 /* leaves from which on everything is unmapped */
 #define NR_SG  12
 #define DEPTH  3
 #define NO_MAX (~0ULL)
