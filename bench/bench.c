@@ -238,21 +238,22 @@ static const struct {
 	uint64_t size;
 	const char *map, *unmap;
 	unsigned int rounds;
+	enum bare bare;
 } sizes[] = {
-	{M1, "map 1M of 4K, per entry", "unmap 1M of 4K, per entry", 2000},
-	{16 * M1, "map 16M of 4K, per entry", "unmap 16M of 4K, per entry", 500},
-	{256 * M1, "map 256M of 4K, per entry", "unmap 256M of 4K, per entry", 100},
-	{G1, "map 1G of 4K, per entry", "unmap 1G of 4K, per entry", 30},
-	{16 * G1, "map 16G of 4K, per entry", "unmap 16G of 4K, per entry", 5},
-	{64 * G1, "map 64G of 4K, per entry", "unmap 64G of 4K, per entry", 3},
+	{M1, "map 1M of 4K, per entry", "unmap 1M of 4K, per entry", 2000, BARE_262144},
+	{16 * M1, "map 16M of 4K, per entry", "unmap 16M of 4K, per entry", 500, BARE_262144},
+	{256 * M1, "map 256M of 4K, per entry", "unmap 256M of 4K, per entry", 100, BARE_262144},
+	{G1, "map 1G of 4K, per entry", "unmap 1G of 4K, per entry", 30, BARE_262144},
+	{16 * G1, "map 16G of 4K, per entry", "unmap 16G of 4K, per entry", 5, BARE_4M},
+	{64 * G1, "map 64G of 4K, per entry", "unmap 64G of 4K, per entry", 3, BARE_16M},
 };
 
 /* One call for a range of each size, from no tables to no tables. */
 static void bench_sizes(const char *format)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct series *on = report_row(format, sizes[i].map, BARE_262144);
-		struct series *off = report_row(format, sizes[i].unmap, BARE_262144);
+		struct series *on = report_row(format, sizes[i].map, sizes[i].bare);
+		struct series *off = report_row(format, sizes[i].unmap, sizes[i].bare);
 		double items = (double)(sizes[i].size / K4);
 
 		for (unsigned int round = rounds(sizes[i].rounds); round; round--) {

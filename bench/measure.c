@@ -12,6 +12,7 @@
 
 #define TABLE_ITEMS 512
 #define HUGE_ITEMS  262144
+#define MOST_ITEMS  ((size_t)16 << 20)
 
 void fail(const char *format, ...)
 {
@@ -164,11 +165,11 @@ static uint32_t places[4096];
 static uint64_t *bare_memory(void)
 {
 	static uint64_t *items;
-	const size_t size = HUGE_ITEMS * sizeof(*items);
+	const size_t size = MOST_ITEMS * sizeof(*items);
 
 	if (items)
 		return items;
-	items = aligned_alloc(size, size);
+	items = aligned_alloc(HUGE_ITEMS * sizeof(*items), size);
 	if (!items)
 		fail("out of memory");
 	madvise(items, size, MADV_HUGEPAGE);
@@ -201,6 +202,10 @@ static void measure_read(void)
 
 void bare_measure(void)
 {
+	for (int round = 0; round < 3; round++) {
+		measure_fill(BARE_4M, MOST_ITEMS / 4, 1, 0, MOST_ITEMS / 4);
+		measure_fill(BARE_16M, MOST_ITEMS, 1, 0, MOST_ITEMS);
+	}
 	for (int round = 0; round < 200; round++) {
 		measure_fill(BARE_262144, HUGE_ITEMS, 1, 0, HUGE_ITEMS);
 		measure_read();

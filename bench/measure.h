@@ -35,12 +35,14 @@ uint64_t random_next(void);
 /* Write items as a table's leaves are: an address that grows by one page, and flags. */
 void fill_items(uint64_t *items, uint64_t first, size_t nr);
 
-/* The same, as many items as an operation writes, in memory that is in the cache. */
+/* As many items as an operation writes, in memory that is in the cache if that can be. */
 enum bare {
 	BARE_1,      /* one item at a time, along one table */
 	BARE_256,    /* half a table, the same one again and again */
 	BARE_512,    /* a whole table, likewise */
 	BARE_262144, /* 2 MiB, per item */
+	BARE_4M,     /* 32 MiB of items, which no cache holds, per item */
+	BARE_16M,    /* 128 MiB of items, likewise */
 	BARE_READ,   /* one random item of 2 MiB */
 	BARE_NONE,
 };

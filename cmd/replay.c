@@ -241,7 +241,7 @@ int cmd_replay(int argc, char **argv)
 	struct replay_args args = {.memory_max = UINT64_MAX};
 	struct session session = {.args = &args};
 	struct replay_report report;
-	struct trace_reader *reader;
+	static struct trace_reader *reader; /* within reach when die() leaves */
 	char why[256];
 	int status;
 

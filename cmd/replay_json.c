@@ -87,6 +87,7 @@ static void add_domains(struct json_object *root, const struct replay_report *re
 	add_count(ambiguous, "map", report->ambiguous_maps);
 	add_count(ambiguous, "unmap", report->ambiguous_unmaps);
 	add(root, "ambiguous", ambiguous);
+	add_count(root, "moved", report->moved);
 	add_count(root, "unmatched", report->unmatched);
 	add_count(root, "cut", report->cuts);
 }

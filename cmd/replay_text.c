@@ -71,6 +71,8 @@ static void print_domains(const struct replay_report *report)
 		 format_count(report->ambiguous_maps, map),
 		 format_count(report->ambiguous_unmaps, unmap));
 	print_count("ambiguous", report->ambiguous_maps + report->ambiguous_unmaps, note);
+	if (report->moved)
+		print_count("moved", report->moved, "maps that were first given to another domain");
 	print_count("unmatched", report->unmatched, "unmaps of what the trace did not map");
 	if (report->cuts)
 		print_count("cut", report->cuts, "unmaps of a part of what was mapped");

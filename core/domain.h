@@ -37,16 +37,11 @@ struct iommu_domain {
 	enum iommu_domain_type type;         /* (c) */
 };
 
-static inline bool iommu_gather_is_empty(const struct iommu_iotlb_gather *gather)
-{
-	return gather->start > gather->last && !gather->freelist && !gather->tables;
-}
-
-/* At the end of a call that gathered: most have nothing to flush. */
+/* At the end of a call that gathered: often nobody wants to know, and no table is to go. */
 static inline void iommu_iotlb_sync_if_needed(struct iommu_domain *domain,
 					      struct iommu_iotlb_gather *gather)
 {
-	if (unlikely(!iommu_gather_is_empty(gather)))
+	if (unlikely(domain->iotlb_ops || gather->freelist))
 		iommu_iotlb_sync(domain, gather);
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Mapping and unmapping: the arguments are checked here, once for every format,
- * and what failed half-way is undone here. One page is mapped and unmapped far
+ * and a list that failed half-way is undone. One page is mapped and unmapped far
  * more often than anything else, so each check is a test of words at hand.
  */
 #include <uiommu/iommu.h>
 
 #include "core/domain.h"
 #include "mm/gfp.h"
+#include "mm/page.h"
 
 /* Aligned, not empty, not wrapping, in a domain that translates. */
 static inline bool range_is_good(const struct iommu_domain *domain, uint64_t iova, uint64_t paddr,
@@ -24,26 +25,16 @@ static inline __attribute__((always_inline)) bool context_is_good(int prot, gfp_
 	return !gfp_refused(gfp) && (prot & (IOMMU_READ | IOMMU_WRITE));
 }
 
-static void __cold unmap_failed(struct iommu_domain *domain, uint64_t iova, uint64_t mapped,
-				struct iommu_iotlb_gather *gather)
-{
-	if (mapped)
-		domain->pt.ops->unmap(&domain->pt, iova, mapped, gather);
-}
-
 __hot int iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
 		    int prot, gfp_t gfp)
 {
 	struct iommu_iotlb_gather gather;
-	uint64_t mapped;
 	int ret;
 
 	if (unlikely(!context_is_good(prot, gfp) || !range_is_good(domain, iova, paddr, size)))
 		return -EINVAL;
 	iommu_iotlb_gather_init(&gather);
-	ret = domain->pt.ops->map(&domain->pt, iova, paddr, size, prot, gfp, &gather, &mapped);
-	if (unlikely(ret))
-		unmap_failed(domain, iova, mapped, &gather);
+	ret = domain->pt.ops->map(&domain->pt, iova, paddr, size, prot, gfp, &gather);
 	iommu_iotlb_sync_if_needed(domain, &gather);
 	return ret;
 }
@@ -85,12 +76,26 @@ static struct iommu_sg sg_next_run(const struct iommu_sg *sg, unsigned int nents
 	return run;
 }
 
+static unsigned int levels_now(struct pgtable *pt)
+{
+	return atomic_load(&pt->top) & (PAGE_SIZE - 1);
+}
+
+/* Leave nothing of the runs before the one that failed. */
+static void __cold map_sg_undo(struct iommu_domain *domain, uint64_t iova, uint64_t done,
+			       unsigned int levels, struct iommu_iotlb_gather *gather)
+{
+	domain->pt.ops->unmap(&domain->pt, iova, done, gather);
+	if (levels_now(&domain->pt) > levels)
+		domain->pt.ops->shrink(&domain->pt, levels, gather);
+}
+
 ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
 		     unsigned int nents, int prot, gfp_t gfp)
 {
-	uint64_t total, done = 0, mapped;
+	uint64_t total, done = 0;
 	struct iommu_iotlb_gather gather;
-	unsigned int i = 0;
+	unsigned int i = 0, levels;
 	int ret = 0;
 
 	if (!context_is_good(prot, gfp))
@@ -98,16 +103,18 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
 	total = sg_length(domain, sg, nents);
 	if (!range_is_good(domain, iova, 0, total))
 		return -EINVAL;
+	levels = levels_now(&domain->pt);
 	iommu_iotlb_gather_init(&gather);
 	while (!ret && done < total) {
 		struct iommu_sg run = sg_next_run(sg, nents, &i);
 
 		ret = domain->pt.ops->map(&domain->pt, iova + done, run.paddr, run.length, prot,
-					  gfp, &gather, &mapped);
-		done += mapped;
+					  gfp, &gather);
+		if (!ret)
+			done += run.length;
 	}
-	if (ret)
-		unmap_failed(domain, iova, done, &gather);
+	if (ret && done)
+		map_sg_undo(domain, iova, done, levels, &gather);
 	iommu_iotlb_sync_if_needed(domain, &gather);
 	return ret ? ret : (ssize_t)total;
 }

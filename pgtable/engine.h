@@ -152,8 +152,6 @@ static inline bool above_top(uint64_t top, uint64_t iova)
 	return PT_GROWS && bits < 64 && iova >> bits;
 }
 
-/* ---- unmap ---- */
-
 struct unmap {
 	struct pgtable *pt;
 	struct iommu_iotlb_gather *gather;
@@ -162,7 +160,13 @@ struct unmap {
 	bool hole;           /* met something that is not mapped: stop */
 };
 
-/* Are all of n items of a level above 0 leaves? */
+/*
+ * Are all of n items of a level above 0 leaves? Named after the format, because
+ * clang gives the clones' resolver external linkage.
+ */
+#define PT_CAT_(a, b) a##b
+#define PT_CAT(a, b)  PT_CAT_(a, b)
+#define all_leaves    PT_CAT(all_leaves_, PT_NAME)
 static ITEMS_CLONES bool all_leaves(const uint64_t *item, unsigned int n)
 {
 	uint64_t other = 0;
@@ -338,356 +342,7 @@ static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
 	return u.total;
 }
 
-/* ---- map ---- */
-
-struct map {
-	struct pgtable *pt;
-	struct mm_thread *self;
-	struct iommu_iotlb_gather *gather;
-	uint64_t attrs;
-	uint64_t iova, paddr, left; /* what remains; moves on as slots are filled */
-	unsigned int max_level;     /* highest level that may have leaves */
-	gfp_t gfp;
-	unsigned int grown; /* levels put on top */
-	bool reap;          /* a count went back to 0 at iova */
-	bool made;          /* tables[] counts */
-	long tables[IOMMU_MAX_LEVELS];
-};
-
-static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iotlb_gather *gather,
-			     gfp_t gfp)
-{
-	m->pt = pt;
-	m->self = mm_thread_self();
-	m->gather = gather;
-	m->max_level = PT_LEVELS;
-	m->gfp = gfp;
-	m->grown = 0;
-	m->reap = m->made = false;
-}
-
-static inline void map_end(struct map *m)
-{
-	if (m->made)
-		pgtable_count_add(m->pt, m->self, m->tables, 1);
-}
-
-static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)
-{
-	struct page *page = alloc_pages(m->gfp | zero, 0, m->pt->owner, PAGE_TABLE);
-
-	if (unlikely(!page))
-		return NULL;
-	page->level = (uint8_t)level;
-	atomic_store_explicit(&page->live, 0, memory_order_relaxed);
-	if (!m->made)
-		memset(m->tables, 0, sizeof(m->tables));
-	m->made = true;
-	m->tables[level]++;
-	return page;
-}
-
-/* Free a table that was never linked, with the first slots that are made. */
-static void table_discard(struct map *m, struct page *page, unsigned int level, unsigned int from,
-			  unsigned int end)
-{
-	uint64_t *table = page_address(page);
-
-	for (unsigned int i = from; level && i < end; i++) {
-		if (table[i] == PT_EMPTY || pt_is_leaf(table[i], level))
-			continue;
-		table_discard(m, virt_to_page(item_to_table(table[i])), level - 1, 0, PT_ITEMS);
-	}
-	m->tables[level]--;
-	free_pages(page);
-}
-
-/* How many slots from iova on, at most room, are to be leaves of this level. */
-static inline unsigned int leaf_slots(const struct map *m, unsigned int level, unsigned int room)
-{
-	unsigned int shift = pt_shift(level);
-	uint64_t slots = m->left >> shift;
-
-	if (level && (level > m->max_level || !(m->pt->pgsizes >> shift & 1) ||
-		      ((m->iova | m->paddr) & (BIT_ULL(shift) - 1))))
-		return 0;
-	return slots < room ? (unsigned int)slots : room;
-}
-
-/* Largest run, as a log2 of slots, that alignment and n slots allow for entry. */
-static inline unsigned int run_at(const struct map *m, unsigned int level, uint64_t place,
-				  unsigned int n)
-{
-	unsigned int shift = pt_shift(level);
-	unsigned int align = ffs64_index((place >> shift) | (PT_ITEMS / 2));
-	uint64_t sizes = m->pt->pgsizes >> shift & ((2ULL << MIN(align, fls64_index(n))) - 1);
-
-	return fls64_index(sizes);
-}
-
-/* Write n leaf slots. The longest runs are in the middle, in one go. */
-static inline void write_leaves(struct map *m, uint64_t *slot, unsigned int level, unsigned int n)
-{
-	unsigned int shift = pt_shift(level);
-	uint64_t step = pt_leaf(0, BIT_ULL(shift), level, 0) - pt_leaf(0, 0, level, 0);
-
-	if (!PT_RUNS) {
-		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, 0), step, n, 0);
-		m->iova += (uint64_t)n << shift;
-		m->paddr += (uint64_t)n << shift;
-	}
-	while (PT_RUNS && n) {
-		unsigned int run = run_at(m, level, m->iova | m->paddr, n);
-		unsigned int longest = run_at(m, level, m->iova ^ m->paddr, n);
-		unsigned int slots = run == longest ? n >> run << run : 1u << run;
-
-		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, run), step, slots, run);
-		slot += slots;
-		n -= slots;
-		m->iova += (uint64_t)slots << shift;
-		m->paddr += (uint64_t)slots << shift;
-	}
-}
-
-/* Fill n empty slots of a linked table with leaves. */
-static inline int place_leaves(struct map *m, uint64_t *table, unsigned int level,
-			       unsigned int index, unsigned int n)
-{
-	struct page *page = virt_to_page(table);
-	int live = atomic_fetch_add(&page->live, (int)n);
-
-	if (unlikely(live < 0))
-		return -EAGAIN;
-	if (live && unlikely(!items_all_equal(&table[index], PT_EMPTY, n))) {
-		m->reap |= atomic_fetch_sub(&page->live, (int)n) == (int)n;
-		return -EADDRINUSE;
-	}
-	m->left -= (uint64_t)n << pt_shift(level);
-	write_leaves(m, &table[index], level, n);
-	return 0;
-}
-
-static int map_new(struct map *m, unsigned int level, struct page **new);
-
-/* Fill a table that is not linked yet, from iova to its end or the range's. */
-static int map_private(struct map *m, struct page *page, unsigned int level)
-{
-	unsigned int first = index_of(m->iova, level), index = first;
-	uint64_t *table = page_address(page);
-	int ret = 0;
-
-	while (m->left && index < PT_ITEMS) {
-		unsigned int n = leaf_slots(m, level, PT_ITEMS - index);
-		struct page *child;
-
-		if (n) {
-			m->left -= (uint64_t)n << pt_shift(level);
-			write_leaves(m, &table[index], level, n);
-			index += n;
-			continue;
-		}
-		ret = map_new(m, level - 1, &child);
-		if (ret)
-			break;
-		table[index++] = pt_table(virt_to_phys(page_address(child)), level);
-	}
-	atomic_store_explicit(&page->live, (int)(index - first), memory_order_relaxed);
-	if (ret)
-		table_discard(m, page, level, first, index);
-	return ret;
-}
-
-/* Make and fill the table of a level that iova is in. */
-static int map_new(struct map *m, unsigned int level, struct page **new)
-{
-	uint64_t span = BIT_ULL(pt_shift(level + 1));
-	bool whole = !(m->iova & (span - 1)) && m->left >= span;
-
-	*new = table_alloc(m, level, whole ? 0 : __GFP_ZERO);
-	return *new ? map_private(m, *new, level) : -ENOMEM;
-}
-
-/*
- * Make a table for a slot that holds old: nothing, or a dead table. -EEXIST when
- * somebody else changed the slot first. *counted is set once the slot has its
- * place in the table's count.
- */
-static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t old, bool *counted)
-{
-	uint64_t iova = m->iova, paddr = m->paddr, left = m->left;
-	struct page *new;
-	int ret = map_new(m, level - 1, &new);
-
-	if (!ret && old == PT_EMPTY && !*counted) {
-		*counted = true;
-		if (atomic_fetch_add(&virt_to_page(slot)->live, 1) < 0)
-			ret = -EAGAIN;
-	}
-	if (!ret) {
-		uint64_t item = pt_table(virt_to_phys(page_address(new)), level);
-
-		if (item_replace(slot, old, item)) {
-			if (unlikely(atomic_load(&m->pt->unsynced))) {
-				m->gather->tables = true;
-				iommu_iotlb_gather_add_range(m->gather, iova, left - m->left);
-			}
-			return 0;
-		}
-		ret = -EEXIST;
-	}
-	if (ret == -EAGAIN || ret == -EEXIST)
-		table_discard(m, new, level - 1, 0, PT_ITEMS);
-	m->iova = iova;
-	m->paddr = paddr;
-	m->left = left;
-	return ret;
-}
-
-static int map_table(struct map *m, uint64_t *table, unsigned int level);
-
-/* Map what of the range lies under one slot that is not to be a leaf. */
-static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
-{
-	bool counted = false;
-	int ret;
-
-	for (;;) {
-		uint64_t item = item_load(slot);
-
-		if (item != PT_EMPTY) {
-			if (pt_is_leaf(item, level)) {
-				ret = -EADDRINUSE;
-				break;
-			}
-			ret = map_table(m, item_to_table(item), level - 1);
-			if (ret != -EAGAIN) {
-				if (!counted)
-					return ret;
-				break;
-			}
-		}
-		ret = link_new(m, slot, level, item, &counted);
-		if (!ret && item == PT_EMPTY)
-			return 0;
-		if (ret != -EEXIST)
-			break;
-	}
-	/* Who was counted, but linked nothing of its own in an empty slot. */
-	if (counted && ret != -EAGAIN)
-		m->reap |= atomic_fetch_sub(&virt_to_page(slot)->live, 1) == 1;
-	return ret;
-}
-
-/*
- * Map as much of the range as this linked table spans. -EAGAIN: the table is
- * dead, and nothing was done since.
- */
-static int map_table(struct map *m, uint64_t *table, unsigned int level)
-{
-	unsigned int index = index_of(m->iova, level);
-	int ret = 0;
-
-	while (m->left && index < PT_ITEMS && !ret) {
-		unsigned int n = leaf_slots(m, level, PT_ITEMS - index);
-
-		if (n) {
-			ret = place_leaves(m, table, level, index, n);
-			index += n;
-		} else {
-			ret = map_slot(m, &table[index++], level);
-		}
-	}
-	return ret;
-}
-
-#include "pgtable/engine_top.h"
-
-static inline int map_range(struct map *m, uint64_t top)
-{
-	uint64_t last = m->iova + m->left - 1;
-	uint64_t *table = top_table(top);
-	unsigned int level = top_level(top), n;
-	int ret;
-
-	/* Go straight down to the lowest table that holds the whole range. */
-	while (level) {
-		unsigned int shift = pt_shift(level);
-		uint64_t item;
-
-		if ((m->iova ^ last) >> shift || m->left >> shift)
-			break;
-		item = item_load(&table[index_of(m->iova, level)]);
-		if (item == PT_EMPTY || pt_is_leaf(item, level))
-			break;
-		table = item_to_table(item);
-		level--;
-	}
-	n = leaf_slots(m, level, PT_ITEMS);
-	if (likely((uint64_t)n << pt_shift(level) == m->left))
-		ret = place_leaves(m, table, level, index_of(m->iova, level), n);
-	else
-		ret = map_table(m, table, level);
-	while (unlikely(ret == -EAGAIN)) {
-		cpu_relax();
-		top = atomic_load(&m->pt->top);
-		ret = map_table(m, top_table(top), top_level(top));
-	}
-	return ret;
-}
-
-/* Leave nothing of a mapping that began at iova and failed at m->iova. */
-static __noinline void map_undo(struct map *m, uint64_t iova)
-{
-	struct unmap u = {.pt = m->pt, .gather = m->gather, .iova = iova, .left = m->iova - iova};
-	uint64_t top = atomic_load(&m->pt->top);
-
-	if (m->reap)
-		reap(m->pt, top_table(top), top_level(top), m->iova, true, m->gather);
-	if (u.left) {
-		unmap_range(&u, top);
-		iommu_iotlb_gather_add_range(m->gather, iova, u.total);
-	}
-	for (; m->grown; m->grown--)
-		shrink_top(m);
-}
-
-static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
-		      gfp_t gfp, struct iommu_iotlb_gather *gather, uint64_t *mapped)
-{
-	uint64_t last = iova + size - 1, top;
-	struct map m;
-	int ret = 0;
-
-	map_begin(&m, pt, gather, gfp);
-	m.attrs = pt_attrs(prot);
-	/* Formats that begin a mapping dirty, to spare hardware the note. */
-	if (pt_attrs(IOMMU_READ | IOMMU_WRITE) & PT_DIRTY &&
-	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
-		m.attrs &= ~PT_DIRTY;
-	m.iova = iova;
-	m.paddr = paddr;
-	m.left = size;
-	*mapped = 0;
-	if (unlikely(!range_fits(pt, iova, last) || (paddr + size - 1) >> PT_OA_BITS))
-		return -ERANGE;
-	rcu_read_lock(m.self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	while (PT_GROWS && !ret && pt_shift(top_level(top) + 1) < 64 &&
-	       unlikely(last >> pt_shift(top_level(top) + 1))) {
-		ret = grow_top(&m, top);
-		top = atomic_load(&pt->top);
-	}
-	if (!ret)
-		ret = map_range(&m, top);
-	if (unlikely(ret))
-		map_undo(&m, iova);
-	rcu_read_unlock(m.self);
-	map_end(&m);
-	*mapped = ret ? 0 : size;
-	return ret;
-}
-
-/* ---- the rest ---- */
+#include "pgtable/engine_map.h"
 
 static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
 {
@@ -716,11 +371,53 @@ static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
 	return paddr;
 }
 
-#include "pgtable/engine_split.h"
+/* Leaf sizes that can be used: of each level none without the level's own. */
+static uint64_t usable_pgsizes(uint64_t pgsizes)
+{
+	uint64_t usable = 0;
+
+	for (unsigned int level = 0; level < PT_LEVELS; level++)
+		if (pgsizes >> pt_shift(level) & 1)
+			usable |= pgsizes & (((uint64_t)PT_ITEMS - 1) << pt_shift(level));
+	return usable;
+}
+
+static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp)
+{
+	unsigned int width = address_width ? address_width : pt_format.width_default;
+	unsigned int levels = pt_levels(width), first = PT_GROWS ? MIN(levels, 3) : levels;
+	unsigned int bits = width - PT_SIGNED;
+	struct page *page;
+
+	if (!levels)
+		return -EINVAL;
+	pt->address_width = width;
+	pt->aperture_last = bits < 64 ? BIT_ULL(bits) - 1 : ~0ULL;
+	pt->pgsizes = usable_pgsizes(pt->pgsizes & pt_format.pgsizes & pt->aperture_last);
+	if (!(pt->pgsizes & BIT_ULL(PT_PAGE_LG2)))
+		return -EINVAL;
+	page = alloc_pages(gfp | __GFP_ZERO, 0, pt->owner, PAGE_TABLE);
+	if (!page)
+		return -ENOMEM;
+	page->level = (uint8_t)(first - 1);
+	atomic_store(&page->live, 0);
+	atomic_store(&pt->top, make_top(page_address(page), first - 1));
+	atomic_fetch_add(&pt->stat[0].tables[first - 1], 1);
+	return 0;
+}
+
+static void engine_fini(struct pgtable *pt)
+{
+	struct iommu_iotlb_gather gather;
+	struct unmap u = {.pt = pt, .gather = &gather};
+	uint64_t top = atomic_load(&pt->top);
+
+	iommu_iotlb_gather_init(&gather);
+	subtree_gather(&u, top_table(top), top_level(top));
+	pgtable_free_gathered(pt, &gather);
+}
 
 #include "pgtable/engine_dirty.h"
-
-#include "pgtable/engine_init.h"
 
 /* clang-format off */
 #define PT_OPS {                                                   \
@@ -731,6 +428,7 @@ static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
 	.unmap = engine_unmap,                                     \
 	.iova_to_phys = engine_iova_to_phys,                       \
 	.split = engine_split,                                     \
+	.shrink = engine_shrink,                                   \
 	.read_dirty = PT_DIRTY ? engine_read_dirty : NULL,         \
 	.mark_dirty = PT_DIRTY ? engine_mark_dirty : NULL,         \
 }

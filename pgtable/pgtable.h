@@ -37,18 +37,23 @@ struct pgtable_ops {
 	void (*fini)(struct pgtable *pt);
 
 	/*
-	 * Map [iova, iova + size) as far as it goes: *mapped is the length from
-	 * iova on that is mapped and visible when it returns. Tables that its own
-	 * failure or a race made useless are in @gather, and so is a range that
-	 * must be flushed before a device may use the new mappings.
+	 * Map all of [iova, iova + size) or nothing. When it returns, @gather may
+	 * hold tables that its own failure or a race made useless, and a range
+	 * that must be flushed before a device may use the new mappings.
 	 * 0, -ERANGE, -EADDRINUSE, -ENOMEM.
 	 */
 	int (*map)(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
-		   gfp_t gfp, struct iommu_iotlb_gather *gather, uint64_t *mapped);
+		   gfp_t gfp, struct iommu_iotlb_gather *gather);
 
 	/* As iommu_unmap_fast(). */
 	uint64_t (*unmap)(struct pgtable *pt, uint64_t iova, uint64_t size,
 			  struct iommu_iotlb_gather *gather);
+
+	/*
+	 * Take off the top tables that a series of maps of which one failed has
+	 * put on, down to @levels; those that others need stay.
+	 */
+	void (*shrink)(struct pgtable *pt, unsigned int levels, struct iommu_iotlb_gather *gather);
 
 	/* As iommu_iova_to_phys(). */
 	uint64_t (*iova_to_phys)(struct pgtable *pt, uint64_t iova);

@@ -84,17 +84,17 @@ static inline void model_insert(struct model *model, struct leaf leaf)
 		model->leaves = realloc(model->leaves, model->room * sizeof(*model->leaves));
 		assert_non_null(model->leaves);
 	}
-	memmove(&model->leaves[i + 1], &model->leaves[i],
-		(model->count - i) * sizeof(*model->leaves));
+	/* Not memmove(), which the address sanitizer does byte by byte. */
+	for (size_t j = model->count++; j > i; j--)
+		model->leaves[j] = model->leaves[j - 1];
 	model->leaves[i] = leaf;
-	model->count++;
 }
 
 static inline void model_remove(struct model *model, size_t i)
 {
 	model->count--;
-	memmove(&model->leaves[i], &model->leaves[i + 1],
-		(model->count - i) * sizeof(*model->leaves));
+	for (; i < model->count; i++)
+		model->leaves[i] = model->leaves[i + 1];
 }
 
 /* log2 of the bytes under one item of a level. */

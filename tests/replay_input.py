@@ -167,6 +167,25 @@ def check_domains(tap, uiommu):
     tap.equal((report['unmatched'], report['mapped_bytes']['now']), (3, 4096), 'unmatched unmaps')
 
 
+def check_corrections(tap, uiommu):
+    """Choices that a later event disproves."""
+    text = map_line(0x100000, 0x1000, 4096, pid=1) + map_line(0x100000, 0x2000, 4096, pid=2) + \
+        map_line(0x52000, 0x3000, 4096, pid=2)
+    # Nearer to what the second domain has, but it continues where that one is not free.
+    text += map_line(0x51000, 0x5000, 4096, pid=3) + map_line(0x52000, 0x7000, 4096, pid=3) + \
+        unmap_line(0x51000, 8192)
+    report = uiommu.text(text, '--json').json
+    tap.equal((report['domains'], report['moved'], report['unmatched'], report['failed']['total'],
+               report['mapped_bytes']['now']), (2, 1, 0, 0, 12288), 'a buffer moves as a whole')
+    # Below what the second domain has, where that turns out to map something else.
+    text += map_line(0x30000, 0x8000, 4096, pid=1) + map_line(0x31000, 0x9000, 4096, pid=5) + \
+        map_line(0x30000, 0xa000, 8192, pid=2) + unmap_line(0x31000, 4096) + \
+        unmap_line(0x30000, 8192) + unmap_line(0x30000, 4096)
+    report = uiommu.text(text, '--json').json
+    tap.equal((report['domains'], report['moved'], report['unmatched'], report['failed']['total'],
+               report['mapped_bytes']['now']), (2, 2, 0, 0, 12288), 'a buffer makes place')
+
+
 def check_cut(tap, uiommu):
     """An unmap of one page in the middle of a large leaf."""
     for iommu in ('vtd', 'x86_64', 'amdv1'):
@@ -352,6 +371,7 @@ def main():
         check_lost(tap, uiommu)
         check_refused(tap, uiommu)
         check_domains(tap, uiommu)
+        check_corrections(tap, uiommu)
         check_cut(tap, uiommu)
         check_leaves(tap, uiommu)
         check_fuzz(tap, uiommu, trace)

@@ -3,9 +3,9 @@
 # Install the Debian packages that "make $1" lacks. Does nothing, and needs no
 # network, when all of them are there.
 set -eu
-build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libarchive-dev libcmocka-dev'
-demo="$build gnuplot-nox"
-check="$demo xz-utils g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
+build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libcmocka-dev'
+demo="$build gnuplot-nox xz-utils"
+check="$demo g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
 
 case ${1-} in
 build) wanted=$build ;;

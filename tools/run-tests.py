@@ -22,7 +22,7 @@ BUILDS = {
     'gcc': ('gcc', [], 1),
     'clang': ('clang', [], 1),
     'asan-ubsan': ('clang', ['-Db_sanitize=address,undefined', '-Db_lundef=false',
-                             '-Doptimization=1'], 2),
+                             '-Dc_args=-fno-sanitize-recover=all', '-Doptimization=1'], 2),
     'tsan': ('clang', ['-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1'], 3),
 }
 TAP_LINE = re.compile(r'^(not )?ok\b(?: (\d+))?(?: -)? ?(.*)$', re.M)

@@ -14,8 +14,13 @@
  * whose lowest address is nearest, else the one that was mapped in last. Such an
  * event is counted as ambiguous.
  *
+ * What later cannot be true corrects the choice. If the next piece of a buffer is
+ * not free in its domain, the buffer belongs to another that is free for all of
+ * it. If no domain is free for a range, but the buffers in its way in one of them
+ * fit into others, they belong there. Only then is there one more domain.
+ *
  * An unmap takes a whole buffer away. It belongs to the domain in which runs
- * tile its range exactly, preferably one whole buffer and nothing else; among
+ * tile its range exactly, preferably of one buffer, and all of it; among
  * equals, also ambiguous, to the one that was mapped last. If there is none,
  * to one that has all of the range mapped in larger runs.
  */
@@ -24,6 +29,10 @@
 #include <string.h>
 
 #include "trace/domains.h"
+
+/* How much is tried to make place for a map before another domain is opened. */
+#define PLACES_TRIED  16
+#define BUFFERS_MOVED 64
 
 #define THREADS 1024
 #define UNMAPS  4096
@@ -53,6 +62,8 @@ struct domain {
 };
 
 struct domains {
+	domains_moved_fn *moved;
+	void *context;
 	unsigned int nr;
 	struct domain *domain[TRACE_DOMAINS_MAX];
 	struct thread_memory threads[THREADS];
@@ -74,9 +85,15 @@ static inline uint64_t last_of(const struct trace_event *event)
 	return event->iova + (event->size - 1);
 }
 
-struct domains *domains_new(void)
+struct domains *domains_new(domains_moved_fn *moved, void *context)
 {
-	return calloc(1, sizeof(struct domains));
+	struct domains *domains = calloc(1, sizeof(*domains));
+
+	if (!domains)
+		return NULL;
+	domains->moved = moved;
+	domains->context = context;
+	return domains;
 }
 
 void domains_free(struct domains *domains)
@@ -130,8 +147,8 @@ static uint64_t unmap_event(const struct domain *domain, uint64_t start)
 }
 
 /*
- * Whether @event can be the next piece of the buffer that its thread was mapping
- * when it was last seen in @domain, and that is still mapped.
+ * Whether @event goes on where its thread was mapping when it was last seen in
+ * @domain, and that is still mapped.
  */
 static bool continues(const struct domain *domain, const struct trace_event *event)
 {
@@ -140,19 +157,33 @@ static bool continues(const struct domain *domain, const struct trace_event *eve
 	struct run_place place;
 
 	return memory->thread == thread && event->iova != 0 && memory->last == event->iova - 1 &&
-	       runs_find(&domain->runs, memory->last, &place) &&
-	       !runs_overlap(&domain->runs, event->iova, last_of(event));
+	       runs_find(&domain->runs, memory->last, &place);
 }
 
-static int find_continued(const struct domains *domains, const struct trace_event *event)
+static inline bool is_free(const struct domain *domain, uint64_t start, uint64_t last)
+{
+	return !runs_overlap(&domain->runs, start, last);
+}
+
+/*
+ * The domain whose buffer @event continues, or -1. @blocked becomes one where it
+ * would, were its range not mapped there.
+ */
+static int find_continued(const struct domains *domains, const struct trace_event *event,
+			  int *blocked)
 {
 	int last = thread_domain(domains, thread_key(event));
 
-	if (last >= 0 && continues(domains->domain[last], event))
-		return last;
-	for (unsigned int i = 0; i < domains->nr; i++)
-		if (continues(domains->domain[i], event))
-			return (int)i;
+	*blocked = -1;
+	for (int i = -1; i < (int)domains->nr; i++) {
+		int index = i < 0 ? last : i;
+
+		if (index < 0 || !continues(domains->domain[index], event))
+			continue;
+		if (is_free(domains->domain[index], event->iova, last_of(event)))
+			return index;
+		*blocked = index;
+	}
 	return -1;
 }
 
@@ -198,7 +229,7 @@ static int find_likely(const struct domains *domains, const struct trace_event *
 	for (unsigned int i = 0; i < domains->nr; i++) {
 		const struct domain *domain = domains->domain[i];
 
-		if (runs_overlap(&domain->runs, event->iova, last_of(event)))
+		if (!is_free(domain, event->iova, last_of(event)))
 			continue;
 		evidence = weigh(domain, event, (int)i == thread);
 		if (likely >= 0)
@@ -221,6 +252,7 @@ static struct run *add_run(struct domains *domains, unsigned int index,
 		.start = event->iova,
 		.last = last_of(event),
 		.event = number,
+		.paddr = event->paddr,
 		.begins = begins,
 	};
 
@@ -232,17 +264,147 @@ static struct run *add_run(struct domains *domains, unsigned int index,
 	return runs_insert(&domain->runs, &run);
 }
 
+/* The whole buffer that has @address in it. */
+static void find_buffer(const struct runs *runs, uint64_t address, uint64_t *start, uint64_t *last)
+{
+	struct run_place place;
+	const struct run *run = runs_find(runs, address, &place), *other;
+	struct run_place forward = place;
+
+	*start = run->start;
+	*last = run->last;
+	while (!run->begins) {
+		other = runs_previous(runs, &place);
+		if (!other || other->last + 1 != *start)
+			break;
+		run = other;
+		*start = run->start;
+	}
+	while ((other = runs_next(runs, &forward)) != NULL && other->start - 1 == *last &&
+	       !other->begins)
+		*last = other->last;
+}
+
+/* A domain other than @except that is free there, or -1. */
+static int find_free(const struct domains *domains, unsigned int except, uint64_t start,
+		     uint64_t last)
+{
+	for (unsigned int i = 0; i < domains->nr; i++)
+		if (i != except && is_free(domains->domain[i], start, last))
+			return (int)i;
+	return -1;
+}
+
+static int move_buffer(struct domains *domains, unsigned int from, unsigned int to, uint64_t start,
+		       uint64_t last)
+{
+	struct runs *runs = &domains->domain[from]->runs;
+	struct domain *target = domains->domain[to];
+	struct run_place place;
+	struct run *run, *moved;
+
+	for (run = runs_find(runs, start, &place); run && run->start <= last;
+	     run = runs_next(runs, &place)) {
+		moved = runs_insert(&target->runs, run);
+		if (!moved)
+			return -ENOMEM;
+		domains->moved(domains->context, from, to, moved);
+	}
+	if (start < target->lowest)
+		target->lowest = start;
+	runs_erase(runs, start, last);
+	return 0;
+}
+
+/* The piece that follows a buffer is not free: move all of the buffer. */
+static int move_continued(struct domains *domains, const struct trace_event *event,
+			  unsigned int blocked)
+{
+	uint64_t start, last;
+	int to;
+
+	find_buffer(&domains->domain[blocked]->runs, event->iova - 1, &start, &last);
+	if (last != event->iova - 1)
+		return -1;
+	to = find_free(domains, blocked, start, last_of(event));
+	if (to < 0)
+		return -1;
+	return move_buffer(domains, blocked, (unsigned int)to, start, last) ? -ENOMEM : to;
+}
+
+/*
+ * Go through the buffers in the way of [start, last] in a domain: with @move,
+ * move each to where it is free; without, tell whether that can be done.
+ */
+static int clear_range(struct domains *domains, unsigned int index, uint64_t start, uint64_t last,
+		       bool move)
+{
+	const struct runs *runs = &domains->domain[index]->runs;
+	uint64_t from, to, next = start;
+	struct run_place place;
+	const struct run *run;
+	int target;
+
+	for (int n = 0; (run = runs_find_first(runs, next, last, &place)) != NULL; n++) {
+		find_buffer(runs, run->start, &from, &to);
+		target = find_free(domains, index, from, to);
+		if (target < 0 || n == BUFFERS_MOVED)
+			return -EBUSY;
+		if (move && move_buffer(domains, index, (unsigned int)target, from, to))
+			return -ENOMEM;
+		if (to >= last)
+			break;
+		next = to + 1;
+	}
+	return 0;
+}
+
+/* Free the range somewhere, first in domain @first: the domain, -EBUSY or -ENOMEM. */
+static int make_place(struct domains *domains, const struct trace_event *event, int first)
+{
+	int nr = domains->nr < PLACES_TRIED ? (int)domains->nr : PLACES_TRIED;
+
+	for (int i = -1; i < nr; i++) {
+		int index = i < 0 ? first : i;
+
+		if (index < 0 ||
+		    clear_range(domains, (unsigned int)index, event->iova, last_of(event), false))
+			continue;
+		if (clear_range(domains, (unsigned int)index, event->iova, last_of(event), true))
+			return -ENOMEM;
+		return index;
+	}
+	return -EBUSY;
+}
+
+/* A domain for the run of a map, as find_likely() or else by correction. */
+static int choose_domain(struct domains *domains, const struct trace_event *event, bool *ambiguous,
+			 bool *begins)
+{
+	int blocked, index = find_continued(domains, event, &blocked);
+
+	*begins = index < 0;
+	if (index < 0 && blocked >= 0) {
+		index = move_continued(domains, event, (unsigned int)blocked);
+		if (index == -1)
+			index = make_place(domains, event, blocked);
+		*begins = index < 0;
+	}
+	if (index == -1 || index == -EBUSY)
+		index = find_likely(domains, event, ambiguous);
+	if (index == -1)
+		index = make_place(domains, event, thread_domain(domains, thread_key(event)));
+	return index == -EBUSY ? open_domain(domains) : index;
+}
+
 int domains_map(struct domains *domains, const struct trace_event *event, uint64_t number,
 		bool *ambiguous, struct run **run)
 {
-	int index = find_continued(domains, event);
-	bool begins = index < 0;
+	bool begins;
+	int index;
 
 	*ambiguous = false;
-	if (index < 0)
-		index = find_likely(domains, event, ambiguous);
-	if (index < 0)
-		index = open_domain(domains);
+	index = choose_domain(domains, event, ambiguous, &begins);
 	if (index < 0)
 		return index;
 	*run = add_run(domains, (unsigned int)index, event, number, begins);
@@ -253,8 +415,9 @@ int domains_map(struct domains *domains, const struct trace_event *event, uint64
 enum fit {
 	FIT_NONE,
 	FIT_WITHIN, /* all mapped, but runs reach over its ends */
-	FIT_TILED,  /* runs tile it exactly */
-	FIT_BUFFER, /* and they are one whole buffer */
+	FIT_TILED,  /* runs of several buffers tile it exactly */
+	FIT_PART,   /* runs of one buffer do: two may have looked like one */
+	FIT_BUFFER, /* and they are all of it */
 };
 
 /* The run at @place ends a buffer unless the next one continues it. */
@@ -269,7 +432,7 @@ static enum fit find_fit(const struct runs *runs, uint64_t start, uint64_t last,
 {
 	struct run_place place;
 	const struct run *run = runs_find(runs, start, &place), *next;
-	bool exact = run && run->start == start, whole = run && run->begins;
+	bool exact = run && run->start == start, begins = run && run->begins, one = true;
 
 	if (!run)
 		return FIT_NONE;
@@ -278,12 +441,14 @@ static enum fit find_fit(const struct runs *runs, uint64_t start, uint64_t last,
 		if (!next || next->start - 1 != run->last)
 			return FIT_NONE;
 		run = next;
-		whole &= !run->begins;
+		one &= !run->begins;
 	}
 	*mapped = run->event;
 	if (!exact || run->last != last)
 		return FIT_WITHIN;
-	return whole && ends_buffer(runs, run, &place) ? FIT_BUFFER : FIT_TILED;
+	if (!one)
+		return FIT_TILED;
+	return begins && ends_buffer(runs, run, &place) ? FIT_BUFFER : FIT_PART;
 }
 
 int domains_match(struct domains *domains, const struct trace_event *event,

@@ -21,7 +21,13 @@ struct domain_match {
 	bool cuts;      /* it takes a part of some run only */
 };
 
-struct domains *domains_new(void);
+/*
+ * A run turned out to be in another domain than it was given to: called after it
+ * was added to @to and before it is dropped from @from.
+ */
+typedef void domains_moved_fn(void *context, unsigned int from, unsigned int to, struct run *run);
+
+struct domains *domains_new(domains_moved_fn *moved, void *context);
 void domains_free(struct domains *domains);
 unsigned int domains_count(const struct domains *domains);
 

@@ -4,8 +4,6 @@
  * end within TRACE_LINE_MAX bytes is cut there and the rest of it skipped, so
  * the buffer is all that a trace of any shape takes.
  */
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,15 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "trace/filter.h"
 #include "trace/reader.h"
 
 #define BLOCK_SIZE  ((size_t)1 << 20)
 #define BUFFER_SIZE (BLOCK_SIZE + TRACE_LINE_MAX)
 
 struct trace_reader {
-	struct archive *archive;
-	int fd;
-	bool ended;      /* the archive has no more data */
+	int fd;   /* the input */
+	int data; /* its plain text: the same, or from the filter */
+	struct trace_filter filter;
+	bool ended;      /* there is no more data */
 	bool skipping;   /* the rest of a line that was too long */
 	uint64_t number; /* of the last line handed out */
 	uint64_t file_size;
@@ -31,37 +31,6 @@ struct trace_reader {
 	char why[256];
 	char buffer[BUFFER_SIZE];
 };
-
-static const char *archive_why(const struct trace_reader *reader)
-{
-	const char *why = reader->archive ? archive_error_string(reader->archive) : NULL;
-
-	return why ? why : "cannot be read";
-}
-
-static int open_archive(struct trace_reader *reader)
-{
-	struct archive_entry *entry;
-	int rc;
-
-	reader->archive = archive_read_new();
-	if (!reader->archive)
-		return -1;
-	archive_read_support_filter_gzip(reader->archive);
-	archive_read_support_filter_bzip2(reader->archive);
-	archive_read_support_filter_xz(reader->archive);
-	archive_read_support_filter_lzma(reader->archive);
-	archive_read_support_filter_zstd(reader->archive);
-	archive_read_support_filter_lz4(reader->archive);
-	archive_read_support_format_raw(reader->archive);
-	archive_read_support_format_empty(reader->archive);
-	if (archive_read_open_fd(reader->archive, reader->fd, BLOCK_SIZE) != ARCHIVE_OK)
-		return -1;
-	rc = archive_read_next_header(reader->archive, &entry);
-	if (rc == ARCHIVE_EOF)
-		reader->ended = true;
-	return rc == ARCHIVE_OK || rc == ARCHIVE_EOF ? 0 : -1;
-}
 
 static int open_file(struct trace_reader *reader, const char *path)
 {
@@ -77,6 +46,42 @@ static int open_file(struct trace_reader *reader, const char *path)
 	return 0;
 }
 
+/* Read until @want bytes are there, or the input ends. 0 or a negative errno. */
+static int read_up_to(struct trace_reader *reader, size_t want)
+{
+	while (reader->filled < want) {
+		ssize_t n = read(reader->data, reader->buffer + reader->filled,
+				 BUFFER_SIZE - reader->filled);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		reader->filled += (size_t)n;
+	}
+	return 0;
+}
+
+/* Put the program that knows the format between, if the input is compressed. */
+static int open_filter(struct trace_reader *reader)
+{
+	int rc;
+
+	reader->data = reader->fd;
+	rc = read_up_to(reader, TRACE_MAGIC_MAX);
+	if (rc)
+		return rc;
+	rc = trace_filter_start(&reader->filter, reader->fd, reader->buffer, reader->filled);
+	if (rc < 0)
+		return rc;
+	reader->data = rc;
+	if (rc != reader->fd)
+		reader->filled = 0;
+	return 0;
+}
+
 struct trace_reader *trace_reader_open(const char *path, char *why, size_t why_size)
 {
 	struct trace_reader *reader = malloc(sizeof(*reader));
@@ -87,26 +92,25 @@ struct trace_reader *trace_reader_open(const char *path, char *why, size_t why_s
 		return NULL;
 	}
 	memset(reader, 0, offsetof(struct trace_reader, buffer));
+	reader->fd = reader->data = -1;
 	rc = open_file(reader, path);
-	if (rc) {
+	if (!rc)
+		rc = open_filter(reader);
+	if (!rc)
+		return reader;
+	if (reader->filter.program)
+		snprintf(why, why_size, "cannot run %s: %s", reader->filter.program, strerror(-rc));
+	else
 		snprintf(why, why_size, "%s", strerror(-rc));
-		goto close_reader;
-	}
-	if (open_archive(reader)) {
-		snprintf(why, why_size, "%s", archive_why(reader));
-		goto close_reader;
-	}
-	return reader;
-
-close_reader:
 	trace_reader_close(reader);
 	return NULL;
 }
 
 void trace_reader_close(struct trace_reader *reader)
 {
-	if (reader->archive)
-		archive_read_free(reader->archive);
+	if (reader->data >= 0 && reader->data != reader->fd)
+		close(reader->data);
+	trace_filter_end(&reader->filter, false);
 	if (reader->fd >= 0)
 		close(reader->fd);
 	free(reader);
@@ -116,23 +120,25 @@ void trace_reader_close(struct trace_reader *reader)
 static int fill(struct trace_reader *reader)
 {
 	size_t left = reader->filled - reader->at;
-	la_ssize_t n;
+	int rc;
 
 	memmove(reader->buffer, reader->buffer + reader->at, left);
 	reader->at = 0;
 	reader->filled = left;
 	if (reader->ended)
 		return 0;
-	n = archive_read_data(reader->archive, reader->buffer + left, BUFFER_SIZE - left);
-	if (n < 0) {
-		snprintf(reader->why, sizeof(reader->why), "%s", archive_why(reader));
-		reader->ended = true;
-		return -1;
-	}
-	if (n == 0)
-		reader->ended = true;
-	reader->filled += (size_t)n;
-	return n > 0;
+	rc = read_up_to(reader, left + 1);
+	if (!rc && reader->filled > left)
+		return 1;
+	reader->ended = true;
+	if (!rc && !trace_filter_end(&reader->filter, true))
+		return 0;
+	if (rc)
+		snprintf(reader->why, sizeof(reader->why), "%s", strerror(-rc));
+	else
+		snprintf(reader->why, sizeof(reader->why), "%s: truncated or damaged",
+			 reader->filter.program);
+	return -1;
 }
 
 /* Hand out @length bytes; the next line begins @skip bytes behind them. */
@@ -206,5 +212,6 @@ double trace_reader_progress(const struct trace_reader *reader)
 {
 	if (!reader->file_size)
 		return -1;
-	return (double)archive_filter_bytes(reader->archive, -1) / (double)reader->file_size;
+	/* The filter reads by the same open file. */
+	return (double)lseek(reader->fd, 0, SEEK_CUR) / (double)reader->file_size;
 }

@@ -27,9 +27,9 @@ struct trace_line {
 };
 
 /*
- * Open @path, "-" for standard input. gzip, bzip2, xz, lzma, zstd and lz4 are
- * recognised by their content. NULL on failure; the reason is then at
- * @why, which holds @why_size bytes.
+ * Open @path, "-" for standard input. gzip, bzip2, xz, zstd and lz4 are
+ * recognised by their content, and read by the programs of those names. NULL on
+ * failure; the reason is then at @why, which holds @why_size bytes.
  */
 struct trace_reader *trace_reader_open(const char *path, char *why, size_t why_size);
 void trace_reader_close(struct trace_reader *reader);

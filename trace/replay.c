@@ -111,6 +111,33 @@ static int note_needed(struct replay *replay, unsigned int index, const struct t
 	return needed_add(&replay->needed, index, event->iova, event->paddr, event->size);
 }
 
+/*
+ * A run was in another domain all along: let its mapping change over. The engine
+ * may lack the budget for that; then it is refused from here on.
+ */
+static void move_run(void *context, unsigned int from, unsigned int to, struct run *run)
+{
+	struct replay *replay = context;
+	struct trace_event event = {
+		.iova = run->start,
+		.size = run->last + 1 - run->start,
+		.paddr = run->paddr,
+	};
+	int rc;
+
+	replay->report->moved++;
+	if (run->refused)
+		return;
+	engine_unmap(&replay->engine, from, event.iova, event.size);
+	rc = engine_map(&replay->engine, to, &event);
+	if (!rc)
+		rc = note_needed(replay, to, &event);
+	if (!rc)
+		return;
+	run->refused = true;
+	fail(replay, &event, "map", explain(replay, &event, rc));
+}
+
 static int replay_map(struct replay *replay, const struct trace_event *event)
 {
 	struct replay_report *report = replay->report;
@@ -350,7 +377,7 @@ int replay_run(struct trace_reader *reader, const struct replay_options *options
 	replay->options = options;
 	replay->report = report;
 	needed_init(&replay->needed);
-	replay->domains = domains_new();
+	replay->domains = domains_new(move_run, replay);
 	if (!replay->domains)
 		goto free_replay;
 	rc = engine_init(&replay->engine, options->format, options->address_width,

@@ -58,6 +58,7 @@ struct replay_report {
 	unsigned int domains;
 	uint64_t ambiguous_maps;
 	uint64_t ambiguous_unmaps;
+	uint64_t moved;     /* maps that were first given to another domain */
 	uint64_t unmatched; /* unmaps of what no domain has mapped */
 	uint64_t cuts;      /* unmaps of a part of what was mapped */
 

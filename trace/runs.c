@@ -102,16 +102,34 @@ struct run *runs_next(const struct runs *runs, struct run_place *place)
 	return &runs->chunk[place->chunk]->run[place->index];
 }
 
-struct run *runs_previous(const struct runs *runs, const struct run_place *place)
+struct run *runs_previous(const struct runs *runs, struct run_place *place)
 {
-	struct run_chunk *chunk = runs->chunk[place->chunk];
+	if (!place->index) {
+		if (!place->chunk)
+			return NULL;
+		place->chunk--;
+		place->index = runs->chunk[place->chunk]->nr;
+	}
+	place->index--;
+	return &runs->chunk[place->chunk]->run[place->index];
+}
 
-	if (place->index)
-		return &chunk->run[place->index - 1];
-	if (!place->chunk)
+struct run *runs_find_first(const struct runs *runs, uint64_t start, uint64_t last,
+			    struct run_place *place)
+{
+	struct run *run = find_below(runs, start, place);
+
+	if (!runs->nr_chunks)
 		return NULL;
-	chunk = runs->chunk[place->chunk - 1];
-	return &chunk->run[chunk->nr - 1];
+	if (run && run->last >= start)
+		return run;
+	if (run)
+		run = runs_next(runs, place);
+	else {
+		*place = (struct run_place){0, 0};
+		run = &runs->chunk[0]->run[0];
+	}
+	return run && run->start <= last ? run : NULL;
 }
 
 static int make_room(struct runs *runs)
@@ -207,6 +225,7 @@ int runs_split(struct runs *runs, uint64_t address)
 	if (!run || run->start == address)
 		return 0;
 	upper = *run;
+	upper.paddr += address - run->start;
 	upper.start = address;
 	upper.begins = true;
 	run->last = address - 1;

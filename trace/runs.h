@@ -15,8 +15,9 @@ struct run {
 	uint64_t start;
 	uint64_t last;
 	uint64_t event; /* the number of the event that mapped it */
-	bool begins;    /* the first of its buffer: it did not continue another run */
-	bool refused;   /* mapped in the traced kernel only: the replay could not */
+	uint64_t paddr;
+	bool begins;  /* the first of its buffer: it did not continue another run */
+	bool refused; /* mapped in the traced kernel only: the replay could not */
 };
 
 struct run_chunk;
@@ -50,7 +51,11 @@ int runs_split(struct runs *runs, uint64_t address);
 /* The run with @address in it, or NULL; @place is for runs_next(). */
 struct run *runs_find(const struct runs *runs, uint64_t address, struct run_place *place);
 struct run *runs_next(const struct runs *runs, struct run_place *place);
-struct run *runs_previous(const struct runs *runs, const struct run_place *place);
+struct run *runs_previous(const struct runs *runs, struct run_place *place);
+
+/* The first run that has any address of [start, last], or NULL. */
+struct run *runs_find_first(const struct runs *runs, uint64_t start, uint64_t last,
+			    struct run_place *place);
 
 /* Drop every run that begins in [start, last]. */
 void runs_erase(struct runs *runs, uint64_t start, uint64_t last);

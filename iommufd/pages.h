@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User memory that areas map: what the files about pages offer each other. All
+ * of it belongs to ctx->lock, unless said otherwise.
+ */
+#ifndef IOMMUFD_PAGES_H
+#define IOMMUFD_PAGES_H
+
+#include "iommufd/iommufd.h"
+#include "iommufd/itree.h"
+
+#define IOPT_PAGE_SHIFT 12
+#define IOPT_PAGE_SIZE  (UINT64_C(1) << IOPT_PAGE_SHIFT)
+#define IOPT_PAGE_MASK  (IOPT_PAGE_SIZE - 1)
+#define IOPT_HUGE_SIZE  (UINT64_C(2) << 20)
+
+/*
+ * Pages [0, npages) of user memory, shared by an area and its copies. The trees
+ * hold page indices: a page is pinned while a node in one of them covers it.
+ */
+struct iopt_pages {
+	struct itree_node node; /* by address, among all of the process */
+	struct iommufd_ctx *ctx;
+	uint64_t npages;
+	uint64_t npinned;       /* pages that a node covers, as accounted */
+	struct itree areas;     /* areas that fill domains */
+	struct itree accesses;  /* of struct iopt_pages_access */
+	unsigned int refs;      /* areas that point here */
+	pid_t pid;              /* whose memory */
+	uint32_t file_offset;   /* bytes of our own mapping before the first page */
+	uint8_t account_mode;   /* enum iommufd_account_mode */
+	bool writable;
+	bool file;              /* we mapped it ourselves */
+};
+
+static inline uint64_t iopt_pages_uaddr(const struct iopt_pages *pages)
+{
+	return pages->node.start;
+}
+
+/* Pins of the same pages by accesses. */
+struct iopt_pages_access {
+	struct itree_node node;
+	unsigned int users;
+};
+
+/* A range of iova. */
+struct iopt_area {
+	struct itree_node node;       /* in iopt->areas, by iova */
+	struct itree_node pages_node; /* in pages->areas while domains are filled */
+	struct io_pagetable *iopt;
+	struct iopt_pages *pages; /* with a reference */
+	uint64_t start_byte;      /* where in pages it begins */
+	unsigned int num_accesses;
+	uint8_t prot;
+	bool prevent_access; /* being unmapped: no new pins */
+};
+
+static inline struct iopt_area *iopt_area_of(struct itree_node *node)
+{
+	return node ? container_of(node, struct iopt_area, node) : NULL;
+}
+
+/* The area that covers @iova, or NULL. */
+static inline struct iopt_area *iopt_area_at(const struct io_pagetable *iopt, uint64_t iova)
+{
+	return iopt_area_of(itree_first(&iopt->areas, iova, iova));
+}
+
+/* Where in area->pages an iova lies. */
+static inline uint64_t iopt_area_byte(const struct iopt_area *area, uint64_t iova)
+{
+	return area->start_byte + (iova - area->node.start);
+}
+
+/* ---- pages.c ---- */
+
+/* -EINVAL for a length of 0 or a huge one, -EOVERFLOW, -ENOMEM. */
+struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t length,
+				    bool writable);
+/* Also -EBADF for a bad @fd, -EINVAL when the file cannot be mapped. */
+struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
+					 uint64_t length, bool writable);
+void iopt_pages_put(struct iopt_pages *pages);
+
+/*
+ * Put @node, which covers page indices, into @tree of @pages: what it adds is
+ * faulted in and accounted. -EFAULT, -ENOMEM.
+ */
+int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_node *node);
+void iopt_pages_unpin(struct iopt_pages *pages, struct itree *tree, struct itree_node *node);
+
+/* Pins by accesses; equal ranges are counted. -EFAULT, -ENOMEM. */
+int iopt_pages_add_access(struct iopt_pages *pages, uint64_t first, uint64_t last);
+/* False when there is no such. */
+bool iopt_pages_remove_access(struct iopt_pages *pages, uint64_t first, uint64_t last);
+
+/* Copy between @data and the memory; -EFAULT, -EPERM. */
+int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uint64_t length,
+		  bool write);
+
+/* ---- populate.c ---- */
+
+/* Fault memory of a process in for reading or writing, as a pin does. 0 or -EFAULT. */
+int iommufd_populate(struct iommufd_ctx *ctx, pid_t pid, uint64_t uaddr, uint64_t npages,
+		     bool write);
+
+/* ---- phys.c ---- */
+
+/*
+ * Call @each for every run of contiguous physical addresses in pages of user
+ * memory, in order, until it fails.
+ */
+int iommufd_phys_runs(struct iommufd_ctx *ctx, pid_t pid, uint64_t uaddr, uint64_t npages,
+		      int (*each)(void *arg, uint64_t paddr, uint64_t npages), void *arg);
+/* Frame numbers are real ones: memory must not change its frame while pinned. */
+bool iommufd_phys_is_real(const struct iommufd_ctx *ctx);
+
+/* ---- pagemap.c: what /proc says about memory; all of it is thread-safe ---- */
+
+#define PAGEMAP_PRESENT   (UINT64_C(1) << 63)
+#define PAGEMAP_FILE      (UINT64_C(1) << 61)
+#define PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56)
+#define PAGEMAP_PFN(e)    ((e) & ((UINT64_C(1) << 55) - 1))
+
+#define PAGE_SCAN_PRESENT (1u << 3)
+#define PAGE_SCAN_HUGE    (1u << 6)
+
+/* A /proc/PID/pagemap; may be kept open by the library. A negative errno. */
+int iommufd_pagemap_get(pid_t pid);
+void iommufd_pagemap_put(int fd);
+/* Entries of pages; false when they cannot be read. */
+bool iommufd_pagemap_read(int fd, uint64_t uaddr, uint64_t *entries, unsigned int nr);
+/*
+ * The first range in [start, end) with @category set, or clear if @without.
+ * 1 when there is one, 0 when there is none, a negative errno where the system
+ * cannot tell.
+ */
+int iommufd_pagemap_scan(int fd, uint64_t start, uint64_t end, unsigned int category, bool without,
+			 uint64_t *found_start, uint64_t *found_end);
+
+struct user_vma {
+	uint64_t end;
+	bool read, write, shared, file;
+};
+/* The mapping at @uaddr of our own memory: 0, -ENOENT for none, -ENOTTY if unknown. */
+int iommufd_vma_at(uint64_t uaddr, struct user_vma *vma);
+
+/* ---- account.c ---- */
+
+/* How pages that are mapped now are accounted. */
+uint8_t iopt_account_mode(struct iommufd_ctx *ctx);
+/* -ENOMEM beyond the limit. */
+int iopt_account(struct iopt_pages *pages, uint64_t npages);
+void iopt_unaccount(struct iopt_pages *pages, uint64_t npages);
+
+/* ---- iopt.c ---- */
+
+int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access);
+void iopt_remove_access(struct io_pagetable *iopt, struct iommufd_access *access);
+/* After something changed what alignment is needed: -EADDRINUSE over an area. */
+int iopt_calculate_iova_alignment(struct io_pagetable *iopt);
+
+#endif
