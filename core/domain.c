@@ -148,6 +148,7 @@ static void table_info(struct pgtable *pt, struct iommu_domain_info *info)
 
 	info->format = pt->ops->format->name;
 	info->address_width = pt->address_width;
+	info->aperture_start = pt->aperture_start;
 	info->aperture_last = pt->aperture_last;
 	info->pgsizes = pt->pgsizes;
 	info->levels = top & (PAGE_SIZE - 1);

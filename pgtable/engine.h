@@ -140,7 +140,7 @@ static __noinline bool reap(struct pgtable *pt, uint64_t *table, unsigned int le
 static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t last)
 {
 	if (!PT_SIGNED || !(iova >> 63))
-		return last <= pt->aperture_last;
+		return iova >= PT_APERTURE_START && last <= pt->aperture_last;
 	return iova >= ~pt->aperture_last && last >= iova;
 }
 
@@ -392,6 +392,7 @@ static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp
 	if (!levels)
 		return -EINVAL;
 	pt->address_width = width;
+	pt->aperture_start = PT_APERTURE_START;
 	pt->aperture_last = bits < 64 ? BIT_ULL(bits) - 1 : ~0ULL;
 	pt->pgsizes = usable_pgsizes(pt->pgsizes & pt_format.pgsizes & pt->aperture_last);
 	if (!(pt->pgsizes & BIT_ULL(PT_PAGE_LG2)))

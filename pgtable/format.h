@@ -14,10 +14,17 @@
 
 #include "plat/compiler.h"
 
-/* Tables of 512 items of 8 bytes, from 4K pages up. */
+/* Tables of 512 items of 8 bytes. */
 #define PT_INDEX_LG2 9
 #define PT_ITEMS     (1u << PT_INDEX_LG2)
-#define PT_PAGE_LG2  12
+
+/* What a format may define otherwise before it includes this. */
+#ifndef PT_PAGE_LG2
+#define PT_PAGE_LG2 12 /* log2 of the smallest page */
+#endif
+#ifndef PT_APERTURE_START
+#define PT_APERTURE_START 0ULL /* the first input address, if not PT_SIGNED */
+#endif
 
 /* log2 of the bytes that one item of a level spans. */
 static inline unsigned int pt_shift(unsigned int level)

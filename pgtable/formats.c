@@ -7,7 +7,7 @@
 #include "mm/rcu.h"
 #include "pgtable/pgtable.h"
 
-extern const struct pgtable_ops pgtable_vtd, pgtable_x86_64, pgtable_amdv1;
+extern const struct pgtable_ops pgtable_vtd, pgtable_x86_64, pgtable_amdv1, pgtable_mock;
 
 const struct pgtable_ops *const pgtable_formats[] = {
 	&pgtable_vtd,
@@ -28,7 +28,7 @@ const struct pgtable_ops *pgtable_find(const char *name)
 	for (const struct pgtable_ops *const *ops = pgtable_formats; name && *ops; ops++)
 		if (same_name((*ops)->format->name, name))
 			return *ops;
-	return NULL;
+	return name && same_name(pgtable_mock.format->name, name) ? &pgtable_mock : NULL;
 }
 
 const struct iommu_format *iommu_format_find(const char *name)

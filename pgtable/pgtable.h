@@ -84,7 +84,7 @@ struct pgtable {
 	const struct pgtable_ops *ops;
 	_Atomic uint64_t top;   /* address of the top table | number of levels */
 	uint64_t pgsizes;       /* leaf sizes in use */
-	uint64_t aperture_last; /* the last input address */
+	uint64_t aperture_start, aperture_last; /* input addresses */
 	unsigned int address_width;
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	atomic_bool track_dirty;  /* mappings begin clean */
