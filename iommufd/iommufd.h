@@ -29,6 +29,7 @@
 #include <uiommu/iommufd.h>
 
 #include "iommufd/idmap.h"
+#include "iommufd/itree.h"
 #include "iommufd/list.h" /* struct list_head, as in the kernel */
 #include "mm/slab.h"
 
@@ -66,6 +67,7 @@ struct iommufd_ctx {
 	struct iommufd_config config; /* as it was created with; format is never NULL */
 	struct idmap objects;         /* of iommufd_object, by id from 1 */
 	enum iommufd_account_mode account_mode;
+	uint64_t mm_locked; /* pages accounted with IOPT_PAGES_ACCOUNT_MM */
 	struct iommufd_ioas *vfio_ioas;
 	struct list_head groups;        /* of iommufd_group */
 	uint32_t cmd;                   /* the ioctl that is running */
@@ -128,6 +130,10 @@ const char *iommufd_ioctl_name(unsigned int cmd);
 /* Copy the struct back, as much of it as the caller knows. 0 or -EFAULT. */
 int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len);
 
+/* ---- option.c ---- */
+
+int iommufd_option(struct iommufd_ucmd *ucmd);
+
 /* ---- user.c: memory of the program; a bad pointer is -EFAULT, see user.h ---- */
 
 int iommufd_copy_from_user(struct iommufd_ctx *ctx, void *to, uint64_t from, size_t len);
@@ -142,25 +148,34 @@ int iommufd_copy_struct_from_user(struct iommufd_ctx *ctx, void *to, size_t len,
 /* ---- pages.c: ranges of user memory that are mapped ---- */
 
 /*
- * User memory [start, start + npages * 4096) that areas map, shared by copies.
- * A page is pinned once per iopt_pages while any filled area or any access has
- * it; npinned is what RLIMIT_MEMLOCK accounts.
+ * How often a page of user memory is pinned, over all contexts of the process:
+ * once per mapping (with its copies) that has it in a domain or an access. Any
+ * thread, while nothing is mapped or unmapped.
  */
-struct iopt_pages;
+unsigned int iopt_pages_pin_count(uint64_t uaddr);
+
+/* ---- phys.c: physical addresses of user memory ---- */
+
+/* The physical address that a domain would get for @uaddr. 0 or -EFAULT. */
+int iommufd_user_to_phys(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t *paddr);
+/* For the report: "identity", "scattered", "auto, real frames", "auto, huge pages". */
+const char *iommufd_phys_name(const struct iommufd_ctx *ctx);
 
 /* ---- iopt.c: one IO address space ---- */
 
 struct io_pagetable {
 	struct iommufd_ctx *ctx;
-	struct iopt_areas *areas;  /* ordered by iova, disjoint */
-	struct list_head allowed;  /* of ranges; empty: everything */
-	struct list_head reserved; /* of ranges, with the owner that asked */
+	struct itree areas;        /* by iova, disjoint */
+	struct itree allowed;      /* of iopt_range, disjoint; empty: everything */
+	struct itree reserved;     /* of iopt_range, with the owner that asked */
 	struct list_head domains;  /* of iopt_domain: filled with all areas */
 	struct list_head accesses; /* of iommufd_access */
 	uint64_t iova_alignment;
 	bool disable_large_pages;
 	uint64_t nr_areas;     /* for the report */
 	uint64_t mapped_bytes; /* sum of their lengths */
+	/* The last IOVA that was chosen: for the same, there is no room below hint_iova. */
+	uint64_t hint_alignment, hint_offset, hint_length, hint_iova;
 };
 
 void iopt_init(struct io_pagetable *iopt, struct iommufd_ctx *ctx);
@@ -182,8 +197,17 @@ int iopt_copy(struct io_pagetable *dst, uint64_t *dst_iova, struct io_pagetable 
  */
 int iopt_unmap_iova(struct io_pagetable *iopt, uint64_t iova, uint64_t length, uint64_t *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, uint64_t *unmapped);
-/* VFIO type1 v1: split areas at these iovas; -EINVAL when an access pins across. */
+/*
+ * VFIO type1 v1: split the areas that hold these iovas, each the last one of a left
+ * part. -EINVAL when an access pins there or large pages are on, -ENOMEM.
+ */
 int iopt_cut_iova(struct io_pagetable *iopt, const uint64_t *iovas, unsigned int nr);
+/*
+ * Calls back for each area that overlaps [iova, last], cut to it, in order; with
+ * @contiguous -ENOENT at a hole, after the areas before it were called.
+ */
+int iopt_for_each_area(struct io_pagetable *iopt, uint64_t iova, uint64_t last, bool contiguous,
+		       int (*each)(void *arg, uint64_t start, uint64_t last), void *arg);
 
 /* Fill a domain with all areas, keep it so; and undo that. */
 int iopt_table_add_domain(struct io_pagetable *iopt, struct iommu_domain *domain);
@@ -195,19 +219,21 @@ int iopt_reserve_iova(struct io_pagetable *iopt, uint64_t start, uint64_t last, 
 void iopt_remove_reserved_iova(struct io_pagetable *iopt, void *owner);
 /* Replaces the allowed ranges; -EADDRINUSE when a reserved one is in them. */
 struct iopt_range {
-	struct list_head link;
-	uint64_t start, last;
+	struct itree_node node;
 	void *owner;
 };
-int iopt_set_allow_iova(struct io_pagetable *iopt, struct list_head *ranges);
+/* On success @ranges holds the old ones; the caller frees whatever it holds. */
+int iopt_set_allow_iova(struct io_pagetable *iopt, struct itree *ranges);
+void iopt_free_ranges(struct itree *ranges);
 /* Calls back for each usable range in order: IOMMU_IOAS_IOVA_RANGES. */
 int iopt_for_each_usable(struct io_pagetable *iopt,
 			 int (*each)(void *arg, uint64_t start, uint64_t last), void *arg);
 void iopt_enable_large_pages(struct io_pagetable *iopt);
 int iopt_disable_large_pages(struct io_pagetable *iopt);
 /*
- * For the preload's munmap(): tell whether an area maps user memory in
- * [start, last], and the IOVA and bytes of the first such part. Takes no lock.
+ * For the preload's munmap(): tell whether an area has user memory in
+ * [start, last] in a domain, and the IOVA and bytes of the first such part.
+ * Takes no lock of the context.
  */
 bool iopt_find_user(struct io_pagetable *iopt, uint64_t start, uint64_t last, uint64_t *iova,
 		    uint64_t *length);
@@ -237,7 +263,6 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
-int iommufd_option(struct iommufd_ucmd *ucmd);
 
 /* ---- vfio_compat.c ---- */
 
