@@ -59,12 +59,18 @@ enum iommufd_file_kind {
  * @remove_file: undo install_file for a program that could not be told of the
  *               descriptor: it is closed without a call of _release(). Not NULL
  *               if install_file is not.
+ * @with_file: return what @call returns for the file behind a descriptor of the
+ *             calling process, which stays open during the call; -EBADFD when
+ *             there is none, or none of @kind. Only the test ABI needs it; may
+ *             be NULL.
  * @file_changed: a file has become readable, or ceased to be. Called with locks
  *                held: must not call the library. May be NULL.
  */
 struct iommufd_host {
 	int (*install_file)(void *context, enum iommufd_file_kind kind, void *file);
 	void (*remove_file)(void *context, int fd);
+	int (*with_file)(void *context, enum iommufd_file_kind kind, int fd,
+			 int (*call)(void *file, void *arg), void *arg);
 	void (*file_changed)(void *context, enum iommufd_file_kind kind, void *file, bool readable);
 };
 
@@ -170,8 +176,8 @@ short iommufd_file_poll(void *file, enum iommufd_file_kind kind, short events);
  * @file: what install_file was given
  * @kind: of the same call
  *
- * Context: May block. Before iommufd_ctx_destroy() or after it, but not at the
- * same time.
+ * Context: May block. Before iommufd_ctx_destroy() or, for a fault queue, after
+ * it, but not at the same time.
  */
 void iommufd_file_release(void *file, enum iommufd_file_kind kind);
 
