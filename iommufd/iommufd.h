@@ -240,11 +240,6 @@ bool iopt_find_user(struct io_pagetable *iopt, uint64_t start, uint64_t last, ui
 /* IOMMU_IOAS_CHANGE_PROCESS. */
 int iopt_change_process(struct io_pagetable *iopt);
 
-/* Dirty tracking of a domain that is filled from this table: dirty.c. */
-int iopt_set_dirty_tracking(struct io_pagetable *iopt, struct iommu_domain *domain, bool enable);
-int iopt_read_and_clear_dirty(struct io_pagetable *iopt, struct iommu_domain *domain,
-			      const struct iommu_hwpt_get_dirty_bitmap *bitmap);
-
 /* ---- ioas.c ---- */
 
 struct iommufd_ioas {
@@ -267,8 +262,9 @@ int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
 /* ---- vfio_compat.c ---- */
 
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
-/* VFIO type1 ioctls on /dev/iommu; -ENOIOCTLCMD (515) is answered -ENOTTY. */
+/* VFIO type1 ioctls on /dev/iommu; -ENOTTY for any other. */
 int iommufd_vfio_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, uint64_t arg);
+int iommufd_vfio_get_info(struct iommufd_ctx *ctx, uint64_t arg); /* vfio_info.c */
 
 /* ---- hwpt.c: page tables that ioctls make ---- */
 
@@ -277,7 +273,7 @@ struct iommufd_fault_queue;
 
 struct iommufd_hwpt {
 	struct iommufd_object obj;
-	struct iommu_domain *domain;   /* nested: the parent's */
+	struct iommu_domain *domain; /* nested: the parent's */
 	struct iommufd_fault *fault; /* a reference in fault->obj.users, or NULL */
 	/* paging: */
 	struct iommufd_ioas *ioas; /* a reference, or NULL */
@@ -303,6 +299,13 @@ static inline struct iommufd_hwpt *iommufd_hwpt_paging(struct iommufd_hwpt *hwpt
 {
 	return hwpt->parent ? hwpt->parent : hwpt;
 }
+
+/* ---- dirty.c: of an HWPT that tracks ---- */
+
+int iommufd_dirty_track(struct iommufd_hwpt *hwpt, bool enable);
+int iommufd_dirty_read(struct iommufd_hwpt *hwpt, const struct iommu_hwpt_get_dirty_bitmap *cmd);
+
+/* ---- hwpt.c, more ---- */
 
 /* Drop one user's hold; an automatic one goes with its last. */
 void iommufd_hwpt_put(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);

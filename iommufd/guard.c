@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handlers for SIGSEGV and SIGBUS that belong to two: a copy of ours that met a
+ * bad pointer, and the program, which must not notice that it does not own
+ * them. What the program asks for is kept here and done for it.
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include "iommufd/guard.h"
+#include "iommufd/user.h"
+#include "plat/compiler.h"
+
+__thread struct user_guard *user_guard_current;
+atomic_bool user_guard_ready;
+
+static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+	int sig;
+	struct sigaction action;
+} program[] = {{.sig = SIGSEGV}, {.sig = SIGBUS}};
+
+static sigaction_fn real_sigaction;
+
+static struct sigaction *program_action(int sig)
+{
+	for (size_t n = 0; n < ARRAY_SIZE(program); n++)
+		if (program[n].sig == sig)
+			return &program[n].action;
+	return NULL;
+}
+
+/* A fault, not a signal that somebody sent, at an address that is being copied. */
+static bool is_ours(const struct user_guard *guard, const siginfo_t *info)
+{
+	uint64_t address = (uintptr_t)info->si_addr;
+
+	if (!guard || info->si_code <= 0)
+		return false;
+	/* Of a non-canonical address the processor does not tell. */
+	return info->si_code == SI_KERNEL || (address >= guard->start && address <= guard->last);
+}
+
+/* Let the signal do what it does without a handler. */
+static void die(int sig, const siginfo_t *info)
+{
+	struct sigaction act = {.sa_handler = SIG_DFL};
+
+	real_sigaction(sig, &act, NULL);
+	/* A fault happens again when we return. */
+	if (info->si_code <= 0)
+		raise(sig);
+}
+
+/* Call the program's handler in the state that it asked for. */
+static void call_program(const struct sigaction *act, int sig, siginfo_t *info, void *context)
+{
+	sigset_t block = act->sa_mask, before;
+
+	if (!(act->sa_flags & SA_NODEFER))
+		sigaddset(&block, sig);
+	pthread_sigmask(SIG_BLOCK, &block, &before);
+	if (act->sa_flags & SA_SIGINFO)
+		act->sa_sigaction(sig, info, context);
+	else
+		act->sa_handler(sig);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void handle_fault(int sig, siginfo_t *info, void *context)
+{
+	struct sigaction act = *program_action(sig);
+	int saved = errno;
+
+	if (is_ours(user_guard_current, info))
+		_longjmp(user_guard_current->env, 1);
+	if (act.sa_flags & SA_RESETHAND)
+		program_action(sig)->sa_handler = SIG_DFL;
+	if ((act.sa_flags & SA_SIGINFO) || (act.sa_handler != SIG_DFL && act.sa_handler != SIG_IGN))
+		call_program(&act, sig, info, context);
+	else if (act.sa_handler == SIG_DFL || info->si_code > 0)
+		die(sig, info);
+	errno = saved;
+}
+
+int iommufd_user_guard(sigaction_fn real)
+{
+	/* Not deferred: a copy leaves by a jump, with the mask as it was. */
+	struct sigaction act = {.sa_sigaction = handle_fault,
+				.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+	int rc = 0;
+
+	pthread_mutex_lock(&install_lock);
+	real_sigaction = real;
+	for (size_t n = 0; n < ARRAY_SIZE(program) && !user_guard_installed(); n++)
+		if (!rc && (real(program[n].sig, NULL, &program[n].action) ||
+			    real(program[n].sig, &act, NULL)))
+			rc = -errno;
+	if (!rc)
+		atomic_store_explicit(&user_guard_ready, true, memory_order_release);
+	pthread_mutex_unlock(&install_lock);
+	return rc;
+}
+
+int iommufd_user_sigaction(int sig, const struct sigaction *act, struct sigaction *old,
+			   sigaction_fn real)
+{
+	struct sigaction *kept = program_action(sig), before;
+
+	if (!kept || !user_guard_installed())
+		return real(sig, act, old);
+	/* No lock: a signal handler may be calling. */
+	before = *kept;
+	if (act)
+		*kept = *act;
+	if (old)
+		*old = before;
+	return 0;
+}

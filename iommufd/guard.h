@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Coming back from a memory fault at an address that somebody else gave us.
+ */
+#ifndef IOMMUFD_GUARD_H
+#define IOMMUFD_GUARD_H
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* While it is the thread's, a fault in [start, last] goes to env. */
+struct user_guard {
+	uint64_t start, last;
+	jmp_buf env;
+};
+
+/* Initial-exec: a signal handler reads it, which must not allocate. */
+extern __thread struct user_guard *user_guard_current
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern atomic_bool user_guard_ready __attribute__((visibility("hidden")));
+
+static inline bool user_guard_installed(void)
+{
+	return atomic_load_explicit(&user_guard_ready, memory_order_acquire);
+}
+
+static inline void user_guard_begin(struct user_guard *guard)
+{
+	user_guard_current = guard;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void user_guard_end(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	user_guard_current = NULL;
+}
+
+#endif
