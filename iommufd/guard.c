@@ -12,13 +12,14 @@
 #include "plat/compiler.h"
 
 __thread struct user_guard *user_guard_current;
-atomic_bool user_guard_ready;
 
-static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct {
-	int sig;
-	struct sigaction action;
-} program[] = {{.sig = SIGSEGV}, {.sig = SIGBUS}};
+/* Handlers are a process's own, also when it shares all else with its children. */
+struct user_guard_state user_guard_state PROCESS_PRIVATE = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.program = {{.sig = SIGSEGV}, {.sig = SIGBUS}},
+};
+
+#define program (user_guard_state.program)
 
 static sigaction_fn real_sigaction;
 
@@ -90,15 +91,15 @@ int iommufd_user_guard(sigaction_fn real)
 				.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
 	int rc = 0;
 
-	pthread_mutex_lock(&install_lock);
+	pthread_mutex_lock(&user_guard_state.lock);
 	real_sigaction = real;
 	for (size_t n = 0; n < ARRAY_SIZE(program) && !user_guard_installed(); n++)
 		if (!rc && (real(program[n].sig, NULL, &program[n].action) ||
 			    real(program[n].sig, &act, NULL)))
 			rc = -errno;
 	if (!rc)
-		atomic_store_explicit(&user_guard_ready, true, memory_order_release);
-	pthread_mutex_unlock(&install_lock);
+		atomic_store_explicit(&user_guard_state.ready, true, memory_order_release);
+	pthread_mutex_unlock(&user_guard_state.lock);
 	return rc;
 }
 

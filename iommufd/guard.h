@@ -5,7 +5,9 @@
 #ifndef IOMMUFD_GUARD_H
 #define IOMMUFD_GUARD_H
 
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,11 +21,21 @@ struct user_guard {
 /* Initial-exec: a signal handler reads it, which must not allocate. */
 extern __thread struct user_guard *user_guard_current
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
-extern atomic_bool user_guard_ready __attribute__((visibility("hidden")));
+
+struct user_guard_state {
+	_Alignas(4096) atomic_bool ready;
+	pthread_mutex_t lock;
+	struct {
+		int sig;
+		struct sigaction action;
+	} program[2];
+};
+
+extern struct user_guard_state user_guard_state __attribute__((visibility("hidden")));
 
 static inline bool user_guard_installed(void)
 {
-	return atomic_load_explicit(&user_guard_ready, memory_order_acquire);
+	return atomic_load_explicit(&user_guard_state.ready, memory_order_acquire);
 }
 
 static inline void user_guard_begin(struct user_guard *guard)

@@ -17,6 +17,12 @@
 #define __hot           __attribute__((hot))
 #define __cold          __attribute__((cold, noinline))
 #define __noinline      __attribute__((noinline))
+/*
+ * A variable that forked processes which share the library's memory have each
+ * for themselves. Its type is aligned to 4096, so that it fills whole pages.
+ */
+#define PROCESS_PRIVATE __attribute__((section("uiommu_private")))
+
 #define __aligned_cache __attribute__((aligned(64)))
 
 /* Errors, where no C library names them (asm-generic/errno-base.h). */
