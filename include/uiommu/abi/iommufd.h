@@ -18,8 +18,9 @@
  *   EOVERFLOW   start + length does not fit
  *   ENOTTY      no such ioctl
  *
- * Fields that are named out_ are written on success; all others are read, and
- * reserved ones must be 0.
+ * Fields that are named out_ are written on success; all others are read. What
+ * the texts below do not repeat: @size is that of the struct, and reserved
+ * fields must be 0.
  */
 #ifndef _UAPI_IOMMUFD_H
 #define _UAPI_IOMMUFD_H
@@ -54,7 +55,6 @@ enum {
 
 /**
  * struct iommu_destroy - Destroy the object @id, of any kind that has an id.
- * @size: of this struct
  * @id: the object
  *
  * ENOENT: there is none. EBUSY: another object, or a device that is attached,
@@ -70,7 +70,6 @@ struct iommu_destroy {
 
 /**
  * struct iommu_ioas_alloc - Make an I/O address space (IOAS), which is empty.
- * @size: of this struct
  * @flags: 0
  * @out_ioas_id: its id
  */
@@ -93,10 +92,8 @@ struct iommu_iova_range {
 
 /**
  * struct iommu_ioas_iova_ranges - Ask which addresses of an IOAS can be mapped.
- * @size: of this struct
  * @ioas_id: the IOAS
  * @num_iovas: in: ranges that fit at @allowed_iovas; out: ranges that exist
- * @__reserved: 0
  * @allowed_iovas: address of an array of struct iommu_iova_range to fill
  * @out_iova_alignment: first address and length of every mapping must be
  *                      multiples of this; a power of two, at most the CPU's
@@ -117,10 +114,8 @@ struct iommu_ioas_iova_ranges {
 
 /**
  * struct iommu_ioas_allow_iovas - Say which addresses of an IOAS must stay usable.
- * @size: of this struct
  * @ioas_id: the IOAS
  * @num_iovas: ranges at @allowed_iovas; 0 takes back an earlier list
- * @__reserved: 0
  * @allowed_iovas: address of an array of struct iommu_iova_range
  *
  * The list replaces the one before. A device that would make one of the ranges
@@ -136,24 +131,17 @@ struct iommu_ioas_allow_iovas {
 };
 #define IOMMU_IOAS_ALLOW_IOVAS _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_ALLOW_IOVAS)
 
-/**
- * enum iommufd_ioas_map_flags - How to map.
- * @IOMMU_IOAS_MAP_FIXED_IOVA: at the address given, instead of one to be chosen
- * @IOMMU_IOAS_MAP_WRITEABLE: devices may write
- * @IOMMU_IOAS_MAP_READABLE: devices may read
- */
+/** enum iommufd_ioas_map_flags - How to map. */
 enum iommufd_ioas_map_flags {
-	IOMMU_IOAS_MAP_FIXED_IOVA = 1 << 0,
-	IOMMU_IOAS_MAP_WRITEABLE = 1 << 1,
-	IOMMU_IOAS_MAP_READABLE = 1 << 2,
+	IOMMU_IOAS_MAP_FIXED_IOVA = 1 << 0, /* at the address given, not a chosen one */
+	IOMMU_IOAS_MAP_WRITEABLE = 1 << 1,  /* devices may write */
+	IOMMU_IOAS_MAP_READABLE = 1 << 2,   /* devices may read */
 };
 
 /**
  * struct iommu_ioas_map - Map memory of the calling process.
- * @size: of this struct
  * @flags: of enum iommufd_ioas_map_flags, one of READABLE and WRITEABLE at least
  * @ioas_id: the IOAS
- * @__reserved: 0
  * @user_va: address of the memory
  * @length: bytes of it, not 0
  * @iova: in, with FIXED_IOVA: where; out: where it was mapped
@@ -175,7 +163,6 @@ struct iommu_ioas_map {
 
 /**
  * struct iommu_ioas_map_file - Map memory of a file (memfd), whoever has it mapped.
- * @size: of this struct
  * @flags: as in struct iommu_ioas_map
  * @ioas_id: the IOAS
  * @fd: the file
@@ -196,7 +183,6 @@ struct iommu_ioas_map_file {
 
 /**
  * struct iommu_ioas_copy - Map memory that another IOAS, or the same, maps already.
- * @size: of this struct
  * @flags: of enum iommufd_ioas_map_flags
  * @dst_ioas_id: IOAS to map in
  * @src_ioas_id: IOAS to take the memory from
@@ -220,7 +206,6 @@ struct iommu_ioas_copy {
 
 /**
  * struct iommu_ioas_unmap - Undo whole mappings.
- * @size: of this struct
  * @ioas_id: the IOAS
  * @iova: where the range starts
  * @length: in: bytes of the range; out: bytes that were unmapped
@@ -239,8 +224,6 @@ struct iommu_ioas_unmap {
 
 /**
  * struct iommu_ioas_change_process - Account all mappings to the calling process.
- * @size: of this struct
- * @__reserved: 0
  *
  * For a file that was handed to another process. EINVAL: one of the mappings
  * was made with IOMMU_IOAS_MAP, so its memory is another process's.
@@ -267,22 +250,16 @@ enum iommufd_option {
 	IOMMU_OPTION_HUGE_PAGES = 1,
 };
 
-/**
- * enum iommufd_option_ops - What to do with an option.
- * @IOMMU_OPTION_OP_SET: set it
- * @IOMMU_OPTION_OP_GET: read it
- */
+/** enum iommufd_option_ops - What to do with an option. */
 enum iommufd_option_ops {
-	IOMMU_OPTION_OP_SET = 0,
-	IOMMU_OPTION_OP_GET = 1,
+	IOMMU_OPTION_OP_SET = 0, /* set it */
+	IOMMU_OPTION_OP_GET = 1, /* read it */
 };
 
 /**
  * struct iommu_option - Read or set an option.
- * @size: of this struct
  * @option_id: one of enum iommufd_option
  * @op: one of enum iommufd_option_ops
- * @__reserved: 0
  * @object_id: whose option it is, or 0
  * @val64: the value, in for a set and out for a get
  */
@@ -296,24 +273,17 @@ struct iommu_option {
 };
 #define IOMMU_OPTION _IO(IOMMUFD_TYPE, IOMMUFD_CMD_OPTION)
 
-/**
- * enum iommufd_vfio_ioas_op - What to do with the IOAS of VFIO's ioctls.
- * @IOMMU_VFIO_IOAS_GET: tell its id; ENODEV without one
- * @IOMMU_VFIO_IOAS_SET: let it be this one
- * @IOMMU_VFIO_IOAS_CLEAR: let there be none
- */
+/** enum iommufd_vfio_ioas_op - What to do with the IOAS of VFIO's ioctls. */
 enum iommufd_vfio_ioas_op {
-	IOMMU_VFIO_IOAS_GET = 0,
-	IOMMU_VFIO_IOAS_SET = 1,
-	IOMMU_VFIO_IOAS_CLEAR = 2,
+	IOMMU_VFIO_IOAS_GET = 0,   /* tell its id; ENODEV without one */
+	IOMMU_VFIO_IOAS_SET = 1,   /* let it be this one */
+	IOMMU_VFIO_IOAS_CLEAR = 2, /* let there be none */
 };
 
 /**
  * struct iommu_vfio_ioas - Choose the IOAS that VFIO's ioctls on this file act on.
- * @size: of this struct
  * @ioas_id: its id, in for SET and out for GET
  * @op: one of enum iommufd_vfio_ioas_op
- * @__reserved: 0
  *
  * The choice is no use of the IOAS: it can be destroyed, and then there is none.
  */
@@ -340,16 +310,11 @@ enum iommufd_hwpt_alloc_flags {
 	IOMMU_HWPT_FAULT_ID_VALID = 1 << 2,
 };
 
-/**
- * enum iommu_hwpt_vtd_s1_flags - Bits of a first-stage table of Intel VT-d.
- * @IOMMU_VTD_S1_SRE: supervisor requests are allowed
- * @IOMMU_VTD_S1_EAFE: extended accessed flags are kept
- * @IOMMU_VTD_S1_WPE: write protection holds for supervisor requests too
- */
+/** enum iommu_hwpt_vtd_s1_flags - Bits of a first-stage table of Intel VT-d. */
 enum iommu_hwpt_vtd_s1_flags {
-	IOMMU_VTD_S1_SRE = 1 << 0,
-	IOMMU_VTD_S1_EAFE = 1 << 1,
-	IOMMU_VTD_S1_WPE = 1 << 2,
+	IOMMU_VTD_S1_SRE = 1 << 0,  /* supervisor requests are allowed */
+	IOMMU_VTD_S1_EAFE = 1 << 1, /* extended accessed flags are kept */
+	IOMMU_VTD_S1_WPE = 1 << 2,  /* write protection holds for supervisor requests too */
 };
 
 /**
@@ -357,7 +322,6 @@ enum iommu_hwpt_vtd_s1_flags {
  * @flags: of enum iommu_hwpt_vtd_s1_flags
  * @pgtbl_addr: address of the top table, in the parent's address space
  * @addr_width: bits of input address
- * @__reserved: 0
  */
 struct iommu_hwpt_vtd_s1 {
 	__aligned_u64 flags;
@@ -366,30 +330,23 @@ struct iommu_hwpt_vtd_s1 {
 	__u32 __reserved;
 };
 
-/**
- * enum iommu_hwpt_data_type - What data_uptr of struct iommu_hwpt_alloc points to.
- * @IOMMU_HWPT_DATA_NONE: nothing
- * @IOMMU_HWPT_DATA_VTD_S1: a struct iommu_hwpt_vtd_s1
- */
+/** enum iommu_hwpt_data_type - What data_uptr of struct iommu_hwpt_alloc points to. */
 enum iommu_hwpt_data_type {
-	IOMMU_HWPT_DATA_NONE = 0,
-	IOMMU_HWPT_DATA_VTD_S1 = 1,
+	IOMMU_HWPT_DATA_NONE = 0,   /* nothing */
+	IOMMU_HWPT_DATA_VTD_S1 = 1, /* a struct iommu_hwpt_vtd_s1 */
 };
 
 /**
  * struct iommu_hwpt_alloc - Make a hardware page table (HWPT) that fits a device.
- * @size: of this struct
  * @flags: of enum iommufd_hwpt_alloc_flags
  * @dev_id: the device
  * @pt_id: an IOAS, whose mappings the table is to hold; or a nest parent, for a
  *         table that the caller writes itself
  * @out_hwpt_id: its id
- * @__reserved: 0
  * @data_type: of enum iommu_hwpt_data_type; NONE with an IOAS, and only then
  * @data_len: bytes at @data_uptr, 0 for NONE
  * @data_uptr: address of the data, 0 for NONE
  * @fault_id: with IOMMU_HWPT_FAULT_ID_VALID, the queue that page requests go to
- * @__reserved2: 0
  */
 struct iommu_hwpt_alloc {
 	__u32 size;
@@ -406,18 +363,14 @@ struct iommu_hwpt_alloc {
 };
 #define IOMMU_HWPT_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_ALLOC)
 
-/**
- * enum iommu_hw_info_vtd_flags - Errata of an Intel VT-d unit.
- * @IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17: a nest parent must not map read-only
- */
+/** enum iommu_hw_info_vtd_flags - Errata of an Intel VT-d unit. */
 enum iommu_hw_info_vtd_flags {
-	IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17 = 1 << 0,
+	IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17 = 1 << 0, /* a nest parent must not map read-only */
 };
 
 /**
  * struct iommu_hw_info_vtd - What there is to know of an Intel VT-d unit.
  * @flags: of enum iommu_hw_info_vtd_flags
- * @__reserved: 0
  * @cap_reg: its capability register (VT-d 11.4.2)
  * @ecap_reg: its extended capability register (VT-d 11.4.3)
  */
@@ -428,16 +381,11 @@ struct iommu_hw_info_vtd {
 	__aligned_u64 ecap_reg;
 };
 
-/**
- * enum iommu_hw_info_type - What hardware information is about.
- * @IOMMU_HW_INFO_TYPE_NONE: there is none
- * @IOMMU_HW_INFO_TYPE_DEFAULT: as an input: whatever there is (newer than 6.12)
- * @IOMMU_HW_INFO_TYPE_INTEL_VTD: a struct iommu_hw_info_vtd
- */
+/** enum iommu_hw_info_type - What hardware information is about. */
 enum iommu_hw_info_type {
-	IOMMU_HW_INFO_TYPE_NONE = 0,
-	IOMMU_HW_INFO_TYPE_DEFAULT = 0,
-	IOMMU_HW_INFO_TYPE_INTEL_VTD = 1,
+	IOMMU_HW_INFO_TYPE_NONE = 0,      /* there is none */
+	IOMMU_HW_INFO_TYPE_DEFAULT = 0,   /* as an input: whatever there is (newer than 6.12) */
+	IOMMU_HW_INFO_TYPE_INTEL_VTD = 1, /* a struct iommu_hw_info_vtd */
 };
 
 /**
@@ -454,17 +402,13 @@ enum iommufd_hw_capabilities {
 	IOMMU_HW_CAP_PCI_PASID_PRIV = 1 << 2,
 };
 
-/**
- * enum iommufd_hw_info_flags - How to ask for hardware information (newer than 6.12).
- * @IOMMU_HW_INFO_FLAG_INPUT_TYPE: in_data_type is set
- */
+/** enum iommufd_hw_info_flags - How to ask for hardware information (newer than 6.12). */
 enum iommufd_hw_info_flags {
-	IOMMU_HW_INFO_FLAG_INPUT_TYPE = 1 << 0,
+	IOMMU_HW_INFO_FLAG_INPUT_TYPE = 1 << 0, /* in_data_type is set */
 };
 
 /**
  * struct iommu_hw_info - Ask for what is known of the IOMMU of a device.
- * @size: of this struct
  * @flags: of enum iommufd_hw_info_flags
  * @dev_id: the device
  * @data_len: in: bytes at @data_uptr, may be 0; out: bytes that there are
@@ -472,7 +416,6 @@ enum iommufd_hw_info_flags {
  * @in_data_type: with IOMMU_HW_INFO_FLAG_INPUT_TYPE: only this kind will do
  * @out_data_type: the kind, of enum iommu_hw_info_type
  * @out_max_pasid_log2: bits of a PASID, 0 if there are no PASIDs
- * @__reserved: 0
  * @out_capabilities: of enum iommufd_hw_capabilities
  */
 struct iommu_hw_info {
@@ -491,20 +434,15 @@ struct iommu_hw_info {
 };
 #define IOMMU_GET_HW_INFO _IO(IOMMUFD_TYPE, IOMMUFD_CMD_GET_HW_INFO)
 
-/**
- * enum iommufd_hwpt_set_dirty_tracking_flags - Whether to track.
- * @IOMMU_HWPT_DIRTY_TRACKING_ENABLE: yes
- */
+/** enum iommufd_hwpt_set_dirty_tracking_flags - Whether to track. */
 enum iommufd_hwpt_set_dirty_tracking_flags {
-	IOMMU_HWPT_DIRTY_TRACKING_ENABLE = 1,
+	IOMMU_HWPT_DIRTY_TRACKING_ENABLE = 1, /* yes */
 };
 
 /**
  * struct iommu_hwpt_set_dirty_tracking - Track writes in an HWPT, or cease to.
- * @size: of this struct
  * @flags: of enum iommufd_hwpt_set_dirty_tracking_flags
  * @hwpt_id: the HWPT, made with IOMMU_HWPT_ALLOC_DIRTY_TRACKING
- * @__reserved: 0
  *
  * What was dirty before is forgotten when tracking begins.
  */
@@ -527,10 +465,8 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
 
 /**
  * struct iommu_hwpt_get_dirty_bitmap - Read which pages were written, and mark them clean.
- * @size: of this struct
  * @hwpt_id: the HWPT
  * @flags: of enum iommufd_hwpt_get_dirty_bitmap_flags
- * @__reserved: 0
  * @iova: the page of bit 0
  * @length: bytes of the range
  * @page_size: bytes that each bit stands for, a power of two
@@ -548,20 +484,14 @@ struct iommu_hwpt_get_dirty_bitmap {
 };
 #define IOMMU_HWPT_GET_DIRTY_BITMAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_GET_DIRTY_BITMAP)
 
-/**
- * enum iommu_hwpt_invalidate_data_type - What requests to invalidate look like.
- * @IOMMU_HWPT_INVALIDATE_DATA_VTD_S1: struct iommu_hwpt_vtd_s1_invalidate
- */
+/** enum iommu_hwpt_invalidate_data_type - What requests to invalidate look like. */
 enum iommu_hwpt_invalidate_data_type {
-	IOMMU_HWPT_INVALIDATE_DATA_VTD_S1 = 0,
+	IOMMU_HWPT_INVALIDATE_DATA_VTD_S1 = 0, /* struct iommu_hwpt_vtd_s1_invalidate */
 };
 
-/**
- * enum iommu_hwpt_vtd_s1_invalidate_flags - What to invalidate.
- * @IOMMU_VTD_INV_FLAGS_LEAF: entries of the last level only
- */
+/** enum iommu_hwpt_vtd_s1_invalidate_flags - What to invalidate. */
 enum iommu_hwpt_vtd_s1_invalidate_flags {
-	IOMMU_VTD_INV_FLAGS_LEAF = 1 << 0,
+	IOMMU_VTD_INV_FLAGS_LEAF = 1 << 0, /* entries of the last level only */
 };
 
 /**
@@ -569,7 +499,6 @@ enum iommu_hwpt_vtd_s1_invalidate_flags {
  * @addr: first address, a multiple of 4096
  * @npages: pages of 4096 bytes; 2^64 - 1 from address 0 is everything
  * @flags: of enum iommu_hwpt_vtd_s1_invalidate_flags
- * @__reserved: 0
  */
 struct iommu_hwpt_vtd_s1_invalidate {
 	__aligned_u64 addr;
@@ -580,14 +509,12 @@ struct iommu_hwpt_vtd_s1_invalidate {
 
 /**
  * struct iommu_hwpt_invalidate - Invalidate what is cached of a nested HWPT.
- * @size: of this struct
  * @hwpt_id: the HWPT
  * @data_uptr: address of an array of requests
  * @data_type: of enum iommu_hwpt_invalidate_data_type
  * @entry_len: bytes of one request
  * @entry_num: in: requests, 0 to ask whether @data_type is understood; out:
  *             requests that were carried out, also after an error
- * @__reserved: 0
  */
 struct iommu_hwpt_invalidate {
 	__u32 size;
@@ -602,28 +529,18 @@ struct iommu_hwpt_invalidate {
 
 /* ---- page requests ---- */
 
-/**
- * enum iommu_hwpt_pgfault_flags - About a page request.
- * @IOMMU_PGFAULT_FLAGS_PASID_VALID: it has a PASID
- * @IOMMU_PGFAULT_FLAGS_LAST_PAGE: it is the last of its group
- */
+/** enum iommu_hwpt_pgfault_flags - About a page request. */
 enum iommu_hwpt_pgfault_flags {
-	IOMMU_PGFAULT_FLAGS_PASID_VALID = (1 << 0),
-	IOMMU_PGFAULT_FLAGS_LAST_PAGE = (1 << 1),
+	IOMMU_PGFAULT_FLAGS_PASID_VALID = (1 << 0), /* it has a PASID */
+	IOMMU_PGFAULT_FLAGS_LAST_PAGE = (1 << 1),   /* it is the last of its group */
 };
 
-/**
- * enum iommu_hwpt_pgfault_perm - What the device wants to do (PCIe 10.4.1).
- * @IOMMU_PGFAULT_PERM_READ: read
- * @IOMMU_PGFAULT_PERM_WRITE: write
- * @IOMMU_PGFAULT_PERM_EXEC: execute
- * @IOMMU_PGFAULT_PERM_PRIV: any of these with privilege
- */
+/** enum iommu_hwpt_pgfault_perm - What the device wants to do (PCIe 10.4.1). */
 enum iommu_hwpt_pgfault_perm {
-	IOMMU_PGFAULT_PERM_READ = (1 << 0),
-	IOMMU_PGFAULT_PERM_WRITE = (1 << 1),
-	IOMMU_PGFAULT_PERM_EXEC = (1 << 2),
-	IOMMU_PGFAULT_PERM_PRIV = (1 << 3),
+	IOMMU_PGFAULT_PERM_READ = (1 << 0),  /* read */
+	IOMMU_PGFAULT_PERM_WRITE = (1 << 1), /* write */
+	IOMMU_PGFAULT_PERM_EXEC = (1 << 2),  /* execute */
+	IOMMU_PGFAULT_PERM_PRIV = (1 << 3),  /* any of these with privilege */
 };
 
 /**
@@ -633,7 +550,6 @@ enum iommu_hwpt_pgfault_perm {
  * @pasid: the PASID, if there is one
  * @grpid: index of the page request group
  * @perm: of enum iommu_hwpt_pgfault_perm
- * @__reserved: 0
  * @addr: the address
  * @length: bytes that the device is about to use, if it says so, or 0
  * @cookie: of the group, to be returned in the response
@@ -650,14 +566,10 @@ struct iommu_hwpt_pgfault {
 	__u32 cookie;
 };
 
-/**
- * enum iommufd_page_response_code - How a page request ended (PCIe 10.4.2.1).
- * @IOMMUFD_PAGE_RESP_SUCCESS: the page is there: try again
- * @IOMMUFD_PAGE_RESP_INVALID: there is no such page: give up
- */
+/** enum iommufd_page_response_code - How a page request ended (PCIe 10.4.2.1). */
 enum iommufd_page_response_code {
-	IOMMUFD_PAGE_RESP_SUCCESS = 0,
-	IOMMUFD_PAGE_RESP_INVALID = 1,
+	IOMMUFD_PAGE_RESP_SUCCESS = 0, /* the page is there: try again */
+	IOMMUFD_PAGE_RESP_INVALID = 1, /* there is no such page: give up */
 };
 
 /**
@@ -672,7 +584,6 @@ struct iommu_hwpt_page_response {
 
 /**
  * struct iommu_fault_alloc - Make a queue of page requests.
- * @size: of this struct
  * @flags: 0
  * @out_fault_id: its id
  * @out_fault_fd: file to read requests from, and to write responses to

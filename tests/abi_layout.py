@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Compare our ABI headers with those that Debian ships for Linux 6.12.
+
+Each struct's size, each member's offset and size, each constant's value, as a C
+compiler sees them. Skipped where the package cannot be fetched.
+
+usage: abi_layout.py INCLUDE-DIRECTORY CACHE-DIRECTORY COMPILER...
+"""
+import os
+import re
+import subprocess
+import sys
+
+# What is newer than 6.12: not in the package.
+NEWER = {
+    'IOMMUFD_CMD_IOAS_MAP_FILE', 'IOMMUFD_CMD_IOAS_CHANGE_PROCESS',
+    'IOMMU_IOAS_MAP_FILE', 'IOMMU_IOAS_CHANGE_PROCESS',
+    'iommu_ioas_map_file', 'iommu_ioas_change_process',
+    'IOMMU_HW_INFO_TYPE_DEFAULT', 'IOMMU_HW_INFO_FLAG_INPUT_TYPE',
+    'iommu_hw_info.in_data_type',
+}
+
+
+def skip(why):
+    print(f'1..0 # SKIP {why}')
+    sys.exit(0)
+
+
+def run(*args, **kwargs):
+    return subprocess.run(args, check=True, capture_output=True, text=True, **kwargs).stdout
+
+
+def version(package):
+    return [int(n) for n in re.findall(r'\d+', package)]
+
+
+def fetch(cache):
+    """The directory of the kernel's user headers, unpacked once."""
+    root = os.path.join(cache, 'linux-headers')
+    if not os.path.isdir(root):
+        os.makedirs(cache, exist_ok=True)
+        try:
+            found = run('apt-cache', 'search', '--names-only', r'^linux-headers-6\.12\..*-common$')
+            packages = [line.split()[0] for line in found.splitlines()]
+            if not packages:
+                skip('apt knows no linux-headers-6.12.*-common')
+            package = max(packages, key=version)
+            run('apt-get', 'download', package, cwd=cache, timeout=120)
+            deb = next(f for f in os.listdir(cache) if f.startswith(package) and f.endswith('.deb'))
+            run('dpkg-deb', '--extract', deb, 'linux-headers.tmp', cwd=cache)
+            os.rename(os.path.join(cache, 'linux-headers.tmp'), root)
+            os.unlink(os.path.join(cache, deb))
+        except (OSError, subprocess.SubprocessError) as error:
+            skip(f'cannot fetch the headers of Linux 6.12: {error}')
+    for directory, _, files in os.walk(root):
+        if directory.endswith('/uapi/linux') and 'iommufd.h' in files:
+            return directory
+    sys.exit(f'no uapi/linux/iommufd.h below {root}')
+
+
+def members(body):
+    """Names of a struct's members; those of an anonymous union are its own."""
+    body = re.sub(r'^\s*#.*$', '', body, flags=re.M)
+    body = re.sub(r'(__extension__\s*)?\bunion\s*\{|\}', '', body)
+    for declaration in body.split(';'):
+        name = re.search(r'(\w+)\s*(\[[^]]*\])?\s*$', declaration)
+        if name:
+            yield name[1], name[2] == '[]'
+
+
+def facts(path):
+    """What there is to compare: name -> C expressions."""
+    with open(path, encoding='utf-8') as file:
+        text = re.sub(r'/\*.*?\*/', '', file.read(), flags=re.S).replace('\\\n', ' ')
+    for name, body in re.findall(r'^struct (\w+) \{\n(.*?)^\};', text, flags=re.S | re.M):
+        yield name, [f'sizeof(struct {name})']
+        for member, flexible in members(body):
+            expressions = [f'offsetof(struct {name}, {member})']
+            if not flexible:
+                expressions.append(f'sizeof(((struct {name} *)0)->{member})')
+            yield f'{name}.{member}', expressions
+    for body in re.findall(r'^enum (?:\w+ )?\{(.*?)\};', text, flags=re.S | re.M):
+        for name in re.findall(r'(?:^|,)\s*(\w+)', body):
+            yield name, [name]
+    for name in re.findall(r'^#define[ \t]+(\w+)[ \t]+\S', text, flags=re.M):
+        yield name, [name]
+
+
+def evaluate(compiler, cache, label, includes, wanted):
+    """name -> values, by a program that is made for it."""
+    source = os.path.join(cache, f'{label}.c')
+    program = os.path.join(cache, label)
+    with open(source, 'w', encoding='utf-8') as file:
+        file.write('#define __user\n' + ''.join(f'#include {i}\n' for i in includes))
+        file.write('#include <stddef.h>\n#include <stdio.h>\nint main(void)\n{\n')
+        for name, expressions in wanted.items():
+            for expression in expressions:
+                file.write(f'\tprintf("{name} %lld\\n", (long long)({expression}));\n')
+        file.write('\treturn 0;\n}\n')
+    run(*compiler, source, '-o', program)
+    values = {}
+    for line in run(program).splitlines():
+        name, value = line.split()
+        values.setdefault(name, []).append(value)
+    return values
+
+
+def is_newer(name):
+    return name in NEWER or name.split('.')[0] in NEWER
+
+
+def check_header(number, header, ours_dir, theirs_dir, cache, compiler):
+    ours = f'"{ours_dir}/uiommu/abi/{header}"'
+    theirs = f'"{theirs_dir}/{header}"'
+    ours_facts = dict(facts(ours.strip('"')))
+    theirs_facts = dict(facts(theirs.strip('"')))
+    old = {name: e for name, e in ours_facts.items() if not is_newer(name)}
+    problems = [f'{name}: the kernel has no such thing' for name in old if name not in theirs_facts]
+    problems += [f'{name}: in the kernel by now' for name in ours_facts
+                 if is_newer(name) and name in theirs_facts]
+    if header == 'iommufd.h':
+        problems += [f'{name}: missing' for name in theirs_facts if name not in ours_facts]
+    common = {name: e for name, e in old.items() if name in theirs_facts}
+    mine = evaluate(compiler, cache, f'ours-{header[:-2]}', [ours, theirs], common)
+    real = evaluate(compiler, cache, f'theirs-{header[:-2]}', [theirs, ours], common)
+    problems += [f'{name}: {mine[name]}, the kernel has {real[name]}'
+                 for name in common if mine[name] != real[name]]
+    for problem in problems:
+        print(f'# {problem}')
+    print(f'{"not " if problems else ""}ok {number} - {header}: {len(common)} names')
+    # A parser that finds nothing would find nothing wrong.
+    return not problems and len(common) > 100
+
+
+def main():
+    ours_dir, cache, *compiler = sys.argv[1:]
+    theirs_dir = fetch(cache)
+    results = [check_header(n, header, ours_dir, theirs_dir, cache, compiler)
+               for n, header in enumerate(('iommufd.h', 'vfio.h'), 1)]
+    print('1..2')
+    return not all(results)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
