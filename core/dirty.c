@@ -24,7 +24,7 @@ int iommu_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 	struct iommu_dirty_bitmap dirty = {.gather = &gather};
 	int ret = has_dirty_bits(domain);
 
-	if (ret || atomic_load(&domain->pt.track_dirty) == enable)
+	if (ret)
 		return ret;
 	/* First let new mappings begin clean, then clean the others. */
 	atomic_store(&domain->pt.track_dirty, enable);

@@ -277,11 +277,12 @@ struct iommufd_hwpt {
 	struct iommufd_fault *fault; /* a reference in fault->obj.users, or NULL */
 	/* paging: */
 	struct iommufd_ioas *ioas; /* a reference, or NULL */
-	bool auto_domain, enforce_cache_coherency, msi_cookie, nest_parent, dirty_tracking;
+	bool auto_domain, enforce_cache_coherency, nest_parent, dirty_tracking;
 	struct list_head hwpt_item; /* in ioas->hwpts */
 	/* nested: */
-	struct iommufd_hwpt *parent; /* a reference, or NULL */
-	void *nested;                /* of the device's ops */
+	struct iommufd_hwpt *parent;          /* a reference, or NULL */
+	void *nested;                         /* made by ops */
+	const struct iommufd_device_ops *ops; /* of the device it was made for */
 };
 
 struct iommufd_device;
@@ -294,6 +295,8 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
+/* Drop one user's hold; an automatic one goes with its last. */
+void iommufd_hwpt_put(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
 /* The paging HWPT that translates: itself, or its parent. */
 static inline struct iommufd_hwpt *iommufd_hwpt_paging(struct iommufd_hwpt *hwpt)
 {
@@ -305,18 +308,13 @@ static inline struct iommufd_hwpt *iommufd_hwpt_paging(struct iommufd_hwpt *hwpt
 int iommufd_dirty_track(struct iommufd_hwpt *hwpt, bool enable);
 int iommufd_dirty_read(struct iommufd_hwpt *hwpt, const struct iommu_hwpt_get_dirty_bitmap *cmd);
 
-/* ---- hwpt.c, more ---- */
-
-/* Drop one user's hold; an automatic one goes with its last. */
-void iommufd_hwpt_put(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
-
 /* ---- device.c: devices that are bound to a context ---- */
 
 struct iommufd_group {
 	struct list_head link;
 	struct iommu_group *group;
 	struct iommufd_hwpt *hwpt; /* what all of it is attached to */
-	struct list_head devices;  /* attached ones */
+	struct list_head devices;  /* attached ones; each is a user of hwpt */
 	unsigned int nr_bound;
 };
 
@@ -332,7 +330,7 @@ struct iommufd_device {
 };
 
 void iommufd_device_destroy(struct iommufd_object *obj);
-int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
+int iommufd_get_hw_info(struct iommufd_ucmd *ucmd); /* hw_info.c */
 
 /* ---- access.c ---- */
 
@@ -392,5 +390,7 @@ bool iommufd_find_user(struct iommufd_ctx *ctx, uint64_t start, uint64_t last, u
 extern const struct iommufd_ioctl_op iommufd_test_op;
 int iommufd_test(struct iommufd_ucmd *ucmd);
 void iommufd_selftest_destroy(struct iommufd_object *obj);
+/* The last close of the file of an access. */
+void iommufd_test_file_release(void *file);
 
 #endif

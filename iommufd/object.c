@@ -93,15 +93,15 @@ static bool destroy_unused(struct iommufd_ctx *ctx)
 }
 
 /*
- * Let go of one that its driver, and nothing else, still holds: the program has
- * closed the file without unbinding.
+ * Let go of one that its driver or its file, and nothing else, still holds: the
+ * program has closed /dev/iommu without unbinding, or before the file.
  */
-static bool destroy_held(struct iommufd_ctx *ctx)
+static bool destroy_held(struct iommufd_ctx *ctx, enum iommufd_object_type type)
 {
 	struct iommufd_object *obj;
 
 	for (uint32_t id = 1; (obj = idmap_next(&ctx->objects, &id)); id++) {
-		if (obj->type != IOMMUFD_OBJ_DEVICE && obj->type != IOMMUFD_OBJ_ACCESS)
+		if (obj->type != type)
 			continue;
 		obj->users = 0;
 		iommufd_object_destroy(ctx, obj);
@@ -113,7 +113,8 @@ static bool destroy_held(struct iommufd_ctx *ctx)
 void iommufd_destroy_all(struct iommufd_ctx *ctx)
 {
 	while (!idmap_empty(&ctx->objects)) {
-		if (destroy_unused(ctx) || destroy_held(ctx))
+		if (destroy_unused(ctx) || destroy_held(ctx, IOMMUFD_OBJ_DEVICE) ||
+		    destroy_held(ctx, IOMMUFD_OBJ_ACCESS) || destroy_held(ctx, IOMMUFD_OBJ_FAULT))
 			continue;
 		fputs("uiommu: bug: objects of an iommufd use each other\n", stderr);
 		return;

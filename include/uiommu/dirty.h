@@ -47,7 +47,7 @@ bool iommu_domain_tracks_dirty(const struct iommu_domain *domain);
 /**
  * iommu_set_dirty_tracking() - Begin or end the tracking of a device's writes.
  * @domain: a translating domain
- * @enable: begin with everything clean, or end
+ * @enable: begin with everything clean, also if it has begun before; or end
  *
  * Mappings made while tracking is on begin clean. One that another thread is
  * making while it is switched on may begin dirty, which errs to the safe side.
@@ -57,8 +57,8 @@ bool iommu_domain_tracks_dirty(const struct iommu_domain *domain);
  *
  * Context: Does not block, except in an IOTLB flush callback. Not at the same
  * time as another call of itself on @domain.
- * Return: 0, also when nothing changed; -EINVAL for a domain that does not
- * translate; -EOPNOTSUPP when its format has no dirty bits.
+ * Return: 0; -EINVAL for a domain that does not translate; -EOPNOTSUPP when its
+ * format has no dirty bits.
  */
 int iommu_set_dirty_tracking(struct iommu_domain *domain, bool enable);
 
