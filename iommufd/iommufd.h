@@ -390,8 +390,6 @@ bool iommufd_find_user(struct iommufd_ctx *ctx, uint64_t start, uint64_t last, u
 extern const struct iommufd_ioctl_op iommufd_test_op;
 int iommufd_test(struct iommufd_ucmd *ucmd);
 void iommufd_selftest_destroy(struct iommufd_object *obj);
-/* The last close of an IOMMUFD_FILE_ACCESS. */
-void iommufd_test_access_release(void *file);
 /* With the test ABI and its flag in *flags: *iova is "nth area, offset", make it one. */
 void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd, uint32_t ioas_id, uint64_t *iova,
 				   uint32_t *flags);

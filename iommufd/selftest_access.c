@@ -47,7 +47,7 @@ static const struct iommufd_access_ops ops_pin = {.needs_pin_pages = true, .unma
 
 /* ---- the file ---- */
 
-void iommufd_test_access_release(void *file)
+void iommufd_test_file_release(void *file)
 {
 	struct test_access *test = file;
 	struct iommufd_ctx *ctx = test->access->ctx;
