@@ -13,6 +13,8 @@ static void lock_init(pthread_mutex_t *lock)
 
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	/* A context may be in memory that processes share after a fork. */
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
 	pthread_mutex_init(lock, &attr);
 	pthread_mutexattr_destroy(&attr);
 }
