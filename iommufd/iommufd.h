@@ -338,6 +338,7 @@ struct iommufd_access {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ctx;
 	struct iommufd_ioas *ioas; /* a reference, or NULL */
+	struct iommufd_ioas *ioas_unpin; /* the same, also while ioas is left */
 	const struct iommufd_access_ops *ops;
 	void *data;
 	struct list_head link; /* in ioas->iopt.accesses */

@@ -22,15 +22,15 @@ struct iopt_pages {
 	struct itree_node node; /* by address, among all of the process */
 	struct iommufd_ctx *ctx;
 	uint64_t npages;
-	uint64_t npinned;       /* pages that a node covers, as accounted */
-	struct itree areas;     /* areas that fill domains */
-	struct itree accesses;  /* of struct iopt_pages_access */
-	unsigned int refs;      /* areas that point here */
-	pid_t pid;              /* whose memory */
-	uint32_t file_offset;   /* bytes of our own mapping before the first page */
-	uint8_t account_mode;   /* enum iommufd_account_mode */
+	uint64_t npinned;      /* pages that a node covers, as accounted */
+	struct itree areas;    /* areas that fill domains */
+	struct itree accesses; /* of struct iopt_pages_access */
+	unsigned int refs;     /* areas that point here */
+	pid_t pid;             /* whose memory */
+	uint32_t file_offset;  /* bytes of our own mapping before the first page */
+	uint8_t account_mode;  /* enum iommufd_account_mode */
 	bool writable;
-	bool file;              /* we mapped it ourselves */
+	bool file; /* we mapped it ourselves */
 };
 
 static inline uint64_t iopt_pages_uaddr(const struct iopt_pages *pages)
@@ -89,6 +89,10 @@ void iopt_pages_put(struct iopt_pages *pages);
  */
 int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_node *node);
 void iopt_pages_unpin(struct iopt_pages *pages, struct itree *tree, struct itree_node *node);
+
+/* Put two in the place of one in pages->areas, which together cover the same. */
+void iopt_pages_split(struct iopt_pages *pages, struct itree_node *old, struct itree_node *left,
+		      struct itree_node *right);
 
 /* Pins by accesses; equal ranges are counted. -EFAULT, -ENOMEM. */
 int iopt_pages_add_access(struct iopt_pages *pages, uint64_t first, uint64_t last);
@@ -154,7 +158,39 @@ uint8_t iopt_account_mode(struct iommufd_ctx *ctx);
 int iopt_account(struct iopt_pages *pages, uint64_t npages);
 void iopt_unaccount(struct iopt_pages *pages, uint64_t npages);
 
+/* ---- area.c ---- */
+
+/* Of bytes [start_byte, + length) of @pages, whose reference it takes; NULL. */
+struct iopt_area *iopt_area_alloc(struct io_pagetable *iopt, struct iopt_pages *pages,
+				  uint64_t start_byte, uint64_t length);
+/* Also gives the reference back. */
+void iopt_area_free(struct iopt_area *area);
+void iopt_area_insert(struct iopt_area *area);
+void iopt_area_remove(struct iopt_area *area);
+/* Make its pages pinned or not for the sake of domains. -EFAULT, -ENOMEM. */
+int iopt_area_pin(struct iopt_area *area);
+void iopt_area_unpin(struct iopt_area *area);
+/* Map it in one domain, all or nothing, and undo that. */
+int iopt_area_fill(struct iopt_area *area, struct iommu_domain *domain);
+void iopt_area_unfill(struct iopt_area *area, struct iommu_domain *domain);
+/* Pin, and map in all domains; nothing to do if there are none. */
+int iopt_area_fill_domains(struct iopt_area *area);
+void iopt_area_unfill_domains(struct iopt_area *area);
+
+/* ---- map.c ---- */
+
+int iopt_check_iova(struct io_pagetable *iopt, uint64_t iova, uint64_t length);
+/* The lowest iova with room; -ENOSPC, -EINVAL, -EOVERFLOW. */
+int iopt_alloc_iova(struct io_pagetable *iopt, uint64_t *iova, uint64_t uaddr, uint64_t length);
+
 /* ---- iopt.c ---- */
+
+/* What domain is filled: in iopt->domains. */
+struct iopt_domain {
+	struct list_head link;
+	struct iommu_domain *domain;
+	uint64_t pgsize; /* its smallest page */
+};
 
 int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access);
 void iopt_remove_access(struct io_pagetable *iopt, struct iommufd_access *access);

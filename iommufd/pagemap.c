@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What /proc says about memory: pagemap entries, PAGEMAP_SCAN (Linux 6.7) and
+ * PROCMAP_QUERY (6.11). The files of this process are kept open, since opening
+ * costs more than most maps. A program may close descriptors it does not know,
+ * or fork, so each use makes sure that ours is still what it was. System calls
+ * are made directly: the C library's functions may be those of the preload.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "iommufd/pages.h"
+#include "plat/compiler.h"
+
+struct pagemap_scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+struct pagemap_region {
+	uint64_t start, end, categories;
+};
+
+struct procmap_query_arg {
+	uint64_t size, query_flags, query_addr;
+	uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+	uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
+	uint64_t vma_name_addr, build_id_addr;
+};
+
+#define PAGEMAP_SCAN_CMD  _IOWR('f', 16, struct pagemap_scan)
+#define PROCMAP_QUERY_CMD _IOWR('f', 17, struct procmap_query_arg)
+
+#define VMA_READABLE 0x1
+#define VMA_WRITABLE 0x2
+#define VMA_SHARED   0x8
+
+/* One file of /proc/self that is kept open. */
+struct proc_file {
+	const char *path;
+	int fd; /* -1: not open */
+	pid_t pid;
+	dev_t dev;
+	ino_t ino;
+};
+
+static pthread_mutex_t proc_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct proc_file pagemap = {.path = "/proc/self/pagemap", .fd = -1};
+static struct proc_file maps = {.path = "/proc/self/maps", .fd = -1};
+
+static bool still_ours(const struct proc_file *file)
+{
+	struct stat st;
+
+	return file->fd >= 0 && file->pid == getpid() && !syscall(SYS_fstat, file->fd, &st) &&
+	       st.st_dev == file->dev && st.st_ino == file->ino;
+}
+
+/* A high number, where a program that counts its descriptors does not meet it. */
+static int open_high(const char *path)
+{
+	int fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	int high;
+
+	if (fd < 0)
+		return -errno;
+	high = syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900);
+	if (high < 0)
+		return fd;
+	syscall(SYS_close, fd);
+	return high;
+}
+
+static int proc_fd(struct proc_file *file)
+{
+	struct stat st;
+	int fd;
+
+	pthread_mutex_lock(&proc_lock);
+	if (!still_ours(file)) {
+		/* What has its number now is not ours to close. */
+		file->fd = open_high(file->path);
+		if (file->fd >= 0 && !syscall(SYS_fstat, file->fd, &st)) {
+			file->dev = st.st_dev;
+			file->ino = st.st_ino;
+			file->pid = getpid();
+		}
+	}
+	fd = file->fd;
+	pthread_mutex_unlock(&proc_lock);
+	return fd;
+}
+
+int iommufd_pagemap_get(pid_t pid)
+{
+	char path[32];
+	int fd;
+
+	if (pid == getpid())
+		return proc_fd(&pagemap);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	/* One that is gone shared its memory with us, or nobody knows any more. */
+	return fd < 0 ? proc_fd(&pagemap) : fd;
+}
+
+void iommufd_pagemap_put(int fd)
+{
+	if (fd >= 0 && fd != pagemap.fd)
+		syscall(SYS_close, fd);
+}
+
+bool iommufd_pagemap_read(int fd, uint64_t uaddr, uint64_t *entries, unsigned int nr)
+{
+	size_t size = nr * sizeof(*entries);
+	off_t at = (uaddr >> IOPT_PAGE_SHIFT) * sizeof(*entries);
+
+	return fd >= 0 && syscall(SYS_pread64, fd, entries, size, at) == (long)size;
+}
+
+int iommufd_pagemap_scan(int fd, uint64_t start, uint64_t end, unsigned int category, bool without,
+			 uint64_t *found_start, uint64_t *found_end)
+{
+	struct pagemap_region region;
+	struct pagemap_scan scan = {
+		.size = sizeof(scan),
+		.start = start,
+		.end = end,
+		.vec = (uintptr_t)&region,
+		.vec_len = 1,
+		.category_inverted = without ? category : 0,
+		.category_mask = category,
+		.return_mask = category,
+	};
+	int nr = fd < 0 ? fd : (int)syscall(SYS_ioctl, fd, PAGEMAP_SCAN_CMD, &scan);
+
+	if (nr < 0)
+		return fd < 0 ? fd : -errno;
+	if (nr) {
+		*found_start = region.start;
+		*found_end = region.end;
+	}
+	return nr > 0;
+}
+
+int iommufd_vma_at(uint64_t uaddr, struct user_vma *vma)
+{
+	struct procmap_query_arg query = {.size = sizeof(query), .query_addr = uaddr};
+	int fd = proc_fd(&maps);
+
+	if (fd < 0)
+		return -ENOTTY;
+	if (syscall(SYS_ioctl, fd, PROCMAP_QUERY_CMD, &query))
+		return errno == ENOENT ? -ENOENT : -ENOTTY;
+	vma->end = query.vma_end;
+	vma->read = query.vma_flags & VMA_READABLE;
+	vma->write = query.vma_flags & VMA_WRITABLE;
+	vma->shared = query.vma_flags & VMA_SHARED;
+	vma->file = query.inode != 0;
+	return 0;
+}
