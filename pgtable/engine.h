@@ -139,8 +139,10 @@ static __noinline bool reap(struct pgtable *pt, uint64_t *table, unsigned int le
 
 static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t last)
 {
+	const uint64_t start = PT_APERTURE_START;
+
 	if (!PT_SIGNED || !(iova >> 63))
-		return iova >= PT_APERTURE_START && last <= pt->aperture_last;
+		return iova >= start && last <= pt->aperture_last;
 	return iova >= ~pt->aperture_last && last >= iova;
 }
 
