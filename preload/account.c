@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keeps the numbers of the report current.
+ *
+ * Calls are counted as they happen. Domains and the memory cgroup are looked at
+ * before a call that may make them smaller, which is when a peak ends, when
+ * something ends, and in between as often as costs little.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "iommufd/iommufd.h"
+#include "plat/spinlock.h"
+#include "preload/preload.h"
+
+/* Looking costs at most one part in this many of the time that passes. */
+#define SHARE_OF_TIME 20
+
+/* One that costs more than this is put off even where it would show a peak. */
+#define COSTLY_NS 20000
+
+static struct report *report;
+static _Atomic uint64_t next_look;
+static _Atomic uint64_t look_cost;
+
+uint64_t account_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the slot ---- */
+
+static void read_comm(char comm[16])
+{
+	int fd = real()->open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : real()->read(fd, comm, 15);
+
+	if (fd >= 0)
+		real()->close(fd);
+	comm[n > 0 ? n : 0] = '\0';
+	comm[strcspn(comm, "\n")] = '\0';
+}
+
+static struct report *map_report(void)
+{
+	const char *text = getenv(ENV_REPORT_FD);
+	struct report *map;
+
+	if (!text)
+		return NULL;
+	map = real()->mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(text), 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	if (map->magic != REPORT_MAGIC) {
+		real()->munmap(map, sizeof(*map));
+		return NULL;
+	}
+	return map;
+}
+
+static const char *phys_name(enum iommufd_phys_mode phys)
+{
+	static const char *const names[] = {"auto", "identity", "scattered"};
+
+	return names[phys];
+}
+
+static void take_slot(void)
+{
+	uint32_t n = atomic_fetch_add(&report->nr_processes, 1);
+	struct report_process *slot;
+
+	if (n >= REPORT_PROCESSES)
+		return;
+	slot = &report->processes[n];
+	slot->pid = process.pid;
+	read_comm(slot->comm);
+	snprintf(slot->phys, sizeof(slot->phys), "%s", phys_name(options()->phys));
+	slot->fail_nth = options()->fail_nth;
+	atomic_store(&slot->state, REPORT_RUNNING);
+	process.slot = slot;
+}
+
+void account_start(void)
+{
+	report = map_report();
+}
+
+struct report_process *account_slot(void)
+{
+	static struct spinlock lock;
+
+	if (!report || process.slot_taken)
+		return process.slot;
+	spin_lock(&lock);
+	if (!process.slot_taken) {
+		take_slot();
+		process.slot_taken = true;
+	}
+	spin_unlock(&lock);
+	return process.slot;
+}
+
+/* ---- calls ---- */
+
+static void count_error(struct report_process *s, unsigned int cmd, int error)
+{
+	struct report_error *found = NULL;
+
+	spin_lock(&s->lock);
+	for (unsigned int i = 0; i < REPORT_ERRORS && !found; i++) {
+		struct report_error *e = &s->errors[i];
+
+		if (!e->count || (e->cmd == cmd && e->error == error) || i == REPORT_ERRORS - 1)
+			found = e;
+	}
+	if (!found->count) {
+		found->cmd = cmd;
+		found->error = error;
+	}
+	found->count++;
+	spin_unlock(&s->lock);
+}
+
+void account_count(struct report_process *s, unsigned int cmd, long ret, uint64_t ns)
+{
+	struct report_ioctl *op = &s->ioctls[REPORT_INDEX(cmd)];
+
+	if (unlikely(op->cmd != cmd))
+		op->cmd = cmd;
+	__atomic_fetch_add(&op->calls, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&op->ns, ns, __ATOMIC_RELAXED);
+	if (unlikely(ret < 0)) {
+		__atomic_fetch_add(&op->failed, 1, __ATOMIC_RELAXED);
+		count_error(s, cmd, (int)-ret);
+	}
+}
+
+void account_munmap(struct report_process *s, const struct report_munmap *event)
+{
+	spin_lock(&s->lock);
+	if (s->nr_munmaps < REPORT_MUNMAPS)
+		s->munmaps[s->nr_munmaps] = *event;
+	s->nr_munmaps++;
+	spin_unlock(&s->lock);
+}
+
+void account_inherited(unsigned int count)
+{
+	if (process.slot)
+		process.slot->inherited = count;
+}
+
+/* ---- domains ---- */
+
+struct look {
+	struct file *file;
+	struct report_process *slot;
+	bool objects; /* list what is alive */
+};
+
+static struct report_domain *find_domain(struct look *look,
+					 const struct iommufd_object_info *info)
+{
+	struct report_process *s = look->slot;
+	struct report_domain *d;
+
+	/* The latest is the likeliest. */
+	for (uint32_t i = s->nr_domains; i-- > 0;) {
+		d = &s->domains[i];
+		if (d->alive && d->file == look->file->number && d->hwpt == info->id)
+			return d;
+	}
+	if (s->nr_domains == REPORT_DOMAINS)
+		return NULL;
+	d = &s->domains[s->nr_domains++];
+	*d = (struct report_domain){
+		.file = look->file->number,
+		.hwpt = info->id,
+		.created_cmd = info->created_cmd,
+		.nested = info->type == IOMMUFD_OBJ_HWPT_NESTED,
+		.alive = 1,
+	};
+	return d;
+}
+
+static void look_at_domain(struct look *look, const struct iommufd_object_info *info)
+{
+	struct report_domain *d = find_domain(look, info);
+	struct iommu_domain_info domain;
+
+	if (!d) {
+		look->slot->domains_lost = 1;
+		return;
+	}
+	d->ioas = info->ioas_id;
+	d->alive = 2;
+	if (d->nested || !info->domain)
+		return;
+	iommu_domain_get_info(info->domain, &domain);
+	snprintf(d->format, sizeof(d->format), "%s", domain.format ? domain.format : "");
+	d->width = domain.address_width;
+	d->now = (struct report_usage){
+		.bytes = domain.table_bytes,
+		.areas = info->nr_areas,
+		.mapped = info->mapped_bytes,
+	};
+	for (unsigned int i = 0; i < REPORT_LEVELS; i++)
+		d->now.tables[i] = domain.tables[i];
+	if (d->now.bytes > d->peak.bytes ||
+	    (d->now.bytes == d->peak.bytes && d->now.mapped >= d->peak.mapped))
+		d->peak = d->now;
+}
+
+static void look_at_object(void *arg, const struct iommufd_object_info *info)
+{
+	struct look *look = arg;
+	struct report_process *s = look->slot;
+
+	if (info->type == IOMMUFD_OBJ_HWPT_PAGING || info->type == IOMMUFD_OBJ_HWPT_NESTED)
+		look_at_domain(look, info);
+	if (!look->objects)
+		return;
+	if (s->nr_objects < REPORT_OBJECTS)
+		s->objects[s->nr_objects] = (struct report_object){
+			look->file->number, info->id, info->type, info->created_cmd};
+	s->nr_objects++;
+}
+
+/* Domains that were not seen any more are gone: what they hold now is nothing. */
+static void end_domains(struct report_process *s, unsigned int file)
+{
+	for (uint32_t i = 0; i < s->nr_domains; i++) {
+		struct report_domain *d = &s->domains[i];
+
+		if (d->file != file || !d->alive)
+			continue;
+		d->alive--;
+		if (!d->alive)
+			memset(&d->now, 0, sizeof(d->now));
+	}
+}
+
+static uint64_t memcg_number(const char *file, const char *key)
+{
+	char text[256];
+	const char *at = text;
+
+	if (mem_cgroup_read(options()->owner, file, text, sizeof(text)) < 0)
+		return 0;
+	if (key)
+		at = strstr(text, key);
+	if (!at)
+		return 0;
+	at += key ? strlen(key) : 0;
+	return strncmp(at, "max", 3) ? strtoull(at, NULL, 10) : UINT64_MAX;
+}
+
+static void look_at_memcg(struct report_process *s)
+{
+	if (!options()->owner)
+		return;
+	s->memory_max = memcg_number("memory.max", NULL);
+	s->memory_high = memcg_number("memory.high", NULL);
+	s->current = memcg_number("memory.current", NULL);
+	s->peak = memcg_number("memory.peak", NULL);
+	s->events_max = memcg_number("memory.events", "\nmax ");
+	s->events_high = memcg_number("memory.events", "high ");
+}
+
+static void look_at_context(struct file *file, bool objects)
+{
+	struct look look = {file, file->slot, objects};
+
+	atomic_store_explicit(&file->grown, false, memory_order_relaxed);
+	spin_lock(&look.slot->lock);
+	iommufd_for_each_object(file->ctx, look_at_object, &look);
+	end_domains(look.slot, file->number);
+	spin_unlock(&look.slot->lock);
+}
+
+void account_context(struct file *file)
+{
+	uint64_t start, cost;
+
+	if (!file->slot)
+		return;
+	start = account_now();
+	if (atomic_load(&look_cost) > COSTLY_NS && start < atomic_load(&next_look))
+		return;
+	look_at_context(file, false);
+	look_at_memcg(file->slot);
+	cost = account_now() - start;
+	atomic_store(&look_cost, cost);
+	atomic_store(&next_look, start + cost * SHARE_OF_TIME);
+}
+
+void account_sometimes(struct file *file, uint64_t now)
+{
+	if (now >= atomic_load_explicit(&next_look, memory_order_relaxed))
+		account_context(file);
+}
+
+void account_close(struct file *file)
+{
+	struct report_process *s = file->slot;
+
+	if (!s)
+		return;
+	look_at_context(file, false);
+	spin_lock(&s->lock);
+	for (uint32_t i = 0; i < s->nr_domains; i++)
+		if (s->domains[i].file == file->number) {
+			s->domains[i].alive = 0;
+			memset(&s->domains[i].now, 0, sizeof(s->domains[i].now));
+		}
+	spin_unlock(&s->lock);
+	__atomic_fetch_sub(&s->files_open, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- the end ---- */
+
+static void look_for_exit(int fd, struct file *file)
+{
+	if (file->kind == FILE_IOMMU && file->slot == process.slot && table_find(file) == fd)
+		look_at_context(file, true);
+}
+
+void account_exit(enum report_state state)
+{
+	struct report_process *slot = process.slot;
+
+	if (!slot || slot->pid != process.pid || atomic_load(&slot->state) == (uint32_t)state)
+		return;
+	slot->nr_objects = 0;
+	table_for_each(look_for_exit);
+	look_at_memcg(slot);
+	atomic_store(&slot->state, state);
+}
+
+void account_go_on(void)
+{
+	if (process.slot)
+		atomic_store(&process.slot->state, REPORT_RUNNING);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a process: begin, fork, exec, exit; and its handlers for faults. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iommufd/user.h"
+#include "plat/plat.h"
+#include "preload/preload.h"
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+
+static void forked(void)
+{
+	plat_forked();
+	table_fork_child();
+}
+
+__attribute__((constructor(101))) static void process_begin(void)
+{
+	share_memory();
+	process.pid = getpid();
+	account_start();
+	trace_open();
+	pthread_atfork(table_fork_prepare, table_fork_parent, forked);
+}
+
+/* Descriptors would be closed by the kernel, which does not know what that means. */
+static void process_end(void)
+{
+	if (!process.pid || table_is_borrowed())
+		return;
+	account_exit(REPORT_EXITED);
+	table_drop_all();
+	trace_flush();
+	plat_exiting();
+}
+
+__attribute__((destructor(101))) static void process_destructor(void)
+{
+	process_end();
+}
+
+INTERPOSE void _exit(int status)
+{
+	process_end();
+	real()->_exit(status);
+}
+
+INTERPOSE void _Exit(int status)
+{
+	_exit(status);
+}
+
+/* ---- exec ---- */
+
+static unsigned int inherited;
+
+static void count_inherited(int fd, struct file *file)
+{
+	int flags = real()->fcntl(fd, F_GETFD);
+
+	if (flags >= 0 && !(flags & FD_CLOEXEC))
+		inherited++;
+}
+
+/*
+ * The new program gets the descriptors but nothing that is behind them, which a
+ * kernel would keep for it.
+ */
+static void exec_begins(const char *program)
+{
+	int error = errno;
+
+	if (!atomic_load(&process.end))
+		return;
+	inherited = 0;
+	table_for_each(count_inherited);
+	if (inherited)
+		notice("%s inherits %u descriptor%s of /dev/iommu or /dev/vfio, which will not work "
+		       "there (open them with O_CLOEXEC)",
+		       program, inherited, inherited == 1 ? "" : "s");
+	if (!table_is_borrowed()) {
+		account_inherited(inherited);
+		account_exit(REPORT_EXECED);
+		table_exec();
+		trace_flush();
+	}
+	errno = error;
+}
+
+static int exec_failed(int ret)
+{
+	int error = errno;
+
+	if (atomic_load(&process.end) && !table_is_borrowed()) {
+		table_exec_failed();
+		account_go_on();
+	}
+	errno = error;
+	return ret;
+}
+
+INTERPOSE int execve(const char *path, char *const argv[], char *const envp[])
+{
+	exec_begins(path);
+	return exec_failed(real()->execve(path, argv, envp));
+}
+
+INTERPOSE int execv(const char *path, char *const argv[])
+{
+	exec_begins(path);
+	return exec_failed(real()->execv(path, argv));
+}
+
+INTERPOSE int execvp(const char *file, char *const argv[])
+{
+	exec_begins(file);
+	return exec_failed(real()->execvp(file, argv));
+}
+
+INTERPOSE int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	exec_begins(file);
+	return exec_failed(real()->execvpe(file, argv, envp));
+}
+
+INTERPOSE int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	exec_begins("fexecve()");
+	return exec_failed(real()->fexecve(fd, argv, envp));
+}
+
+/* The arguments of execl() and its like, which end with a null pointer. */
+#define LIST_MAX 4096
+
+static size_t list_arguments(const char **argv, const char *first, va_list *args)
+{
+	size_t n = 0;
+
+	for (const char *arg = first; n < LIST_MAX; arg = va_arg(*args, const char *)) {
+		argv[n] = arg;
+		if (!arg)
+			return n;
+		n++;
+	}
+	return 0;
+}
+
+INTERPOSE int execl(const char *path, const char *first, ...)
+{
+	const char *argv[LIST_MAX];
+	va_list args;
+	size_t n;
+
+	va_start(args, first);
+	n = list_arguments(argv, first, &args);
+	va_end(args);
+	return n ? execv(path, (char *const *)argv) : (int)libc_result(-E2BIG);
+}
+
+INTERPOSE int execlp(const char *file, const char *first, ...)
+{
+	const char *argv[LIST_MAX];
+	va_list args;
+	size_t n;
+
+	va_start(args, first);
+	n = list_arguments(argv, first, &args);
+	va_end(args);
+	return n ? execvp(file, (char *const *)argv) : (int)libc_result(-E2BIG);
+}
+
+INTERPOSE int execle(const char *path, const char *first, ...)
+{
+	const char *argv[LIST_MAX];
+	char *const *envp;
+	va_list args;
+	size_t n;
+
+	va_start(args, first);
+	n = list_arguments(argv, first, &args);
+	envp = va_arg(args, char *const *);
+	va_end(args);
+	return n ? execve(path, (char *const *)argv, envp) : (int)libc_result(-E2BIG);
+}
+
+/* ---- handlers that we share with the program ---- */
+
+INTERPOSE int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (unlikely(sig == SIGSEGV || sig == SIGBUS))
+		return iommufd_user_sigaction(sig, act, old, real()->sigaction);
+	return real()->sigaction(sig, act, old);
+}
+
+/* As the C library does it: restarting, and not blocked again by itself. */
+INTERPOSE sighandler_t signal(int sig, sighandler_t handler)
+{
+	struct sigaction act = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
+
+	sigemptyset(&act.sa_mask);
+	sigaddset(&act.sa_mask, sig);
+	return sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `uiommu run` and the processes that it starts share.
+ *
+ * Options go down in the environment. Numbers come up in a memfd: each process
+ * that opens one of our files takes a slot and keeps it current, so that they
+ * are still there when the process was killed, and the command prints them when
+ * the program is gone. Everything in a slot is plain numbers and names; it may
+ * be torn only if its process died while it was writing.
+ */
+#ifndef PRELOAD_SHARED_H
+#define PRELOAD_SHARED_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "plat/spinlock.h"
+
+#define ENV_REPORT_FD     "UIOMMU_REPORT_FD" /* number of the memfd's descriptor */
+#define ENV_FORMAT        "UIOMMU_FORMAT"
+#define ENV_ADDRESS_WIDTH "UIOMMU_ADDRESS_WIDTH"
+#define ENV_DEVICES       "UIOMMU_DEVICES"
+#define ENV_MEMORY_MAX    "UIOMMU_MEMORY_MAX"
+#define ENV_MEMORY_HIGH   "UIOMMU_MEMORY_HIGH"
+#define ENV_PHYS          "UIOMMU_PHYS"
+#define ENV_FAIL_NTH      "UIOMMU_FAIL_NTH"
+#define ENV_TRACE         "UIOMMU_TRACE"
+#define ENV_TEST_ABI      "UIOMMU_TEST_ABI"
+
+#define REPORT_MAGIC     0x70657275 /* changes with the layout */
+#define REPORT_PROCESSES 512
+#define REPORT_IOCTLS    64
+#define REPORT_ERRORS    64
+#define REPORT_DOMAINS   64
+#define REPORT_OBJECTS   64
+#define REPORT_MUNMAPS   16
+#define REPORT_LEVELS    6
+
+/* Calls of one ioctl, at REPORT_INDEX(cmd). */
+struct report_ioctl {
+	uint32_t cmd;
+	uint64_t calls;
+	uint64_t failed;
+	uint64_t ns;
+};
+
+/* Ours have numbers from 100 on; all others share the last place. */
+#define REPORT_INDEX(cmd) \
+	((((cmd)&0xff) - 100) < REPORT_IOCTLS - 1 ? ((cmd)&0xff) - 100 : REPORT_IOCTLS - 1)
+
+struct report_error {
+	uint32_t cmd;
+	int32_t error;
+	uint64_t count;
+};
+
+/* What one domain holds at a moment. */
+struct report_usage {
+	uint64_t bytes; /* of tables */
+	uint64_t areas;
+	uint64_t mapped;
+	uint64_t tables[REPORT_LEVELS];
+};
+
+/* One domain, also after its end. */
+struct report_domain {
+	uint32_t file; /* number of the open /dev/iommu, from 1 */
+	uint32_t hwpt;
+	uint32_t ioas;
+	uint32_t created_cmd;
+	uint32_t nested; /* a stage of the guest's: has no tables of ours */
+	uint32_t alive;
+	uint32_t width;
+	char format[20];
+	struct report_usage now, peak;
+};
+
+struct report_object {
+	uint32_t file;
+	uint32_t id;
+	uint32_t type; /* enum iommufd_object_type */
+	uint32_t created_cmd;
+};
+
+/* An munmap() of memory that was mapped for DMA. */
+struct report_munmap {
+	uint64_t address, length;
+	uint64_t iova, mapped;
+};
+
+enum report_state {
+	REPORT_FREE,
+	REPORT_RUNNING, /* or killed */
+	REPORT_EXITED,
+	REPORT_EXECED,
+};
+
+struct report_process {
+	_Atomic uint32_t state;
+	int32_t pid;
+	int32_t ppid; /* of the process of ours that it was forked from, or 0 */
+	uint32_t files_opened;
+	uint32_t files_open;
+	uint32_t inherited; /* descriptors of ours that an exec passed on */
+	uint32_t fail_nth;  /* asked for */
+	uint32_t fail_hit;  /* and it came to that */
+	char comm[16];
+	char phys[16];
+	/* The memory cgroup. UINT64_MAX is "max". */
+	uint64_t memory_max, memory_high;
+	uint64_t current, peak;
+	uint64_t events_max, events_high;
+	struct spinlock lock; /* of the lists below, between threads of the program */
+	uint32_t nr_domains;
+	uint32_t domains_lost; /* some found no room in the list */
+	uint32_t nr_objects;   /* alive, may be more than the list holds */
+	uint32_t nr_munmaps;   /* may be more than the list holds */
+	struct report_ioctl ioctls[REPORT_IOCTLS];
+	struct report_error errors[REPORT_ERRORS];
+	struct report_domain domains[REPORT_DOMAINS];
+	struct report_object objects[REPORT_OBJECTS];
+	struct report_munmap munmaps[REPORT_MUNMAPS];
+};
+
+struct report {
+	uint32_t magic;
+	_Atomic uint32_t nr_processes; /* that asked for a slot */
+	struct report_process processes[REPORT_PROCESSES];
+};
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors and the open files behind them.
+ *
+ * A file's memory is never used for anything else, so file_get() can take its
+ * reference first and look whether the descriptor still is what it was after
+ * that, without a lock.
+ *
+ * A file lives until the last descriptor in any process is closed. Who is killed
+ * closes nothing, so each file knows how many descriptors each process has, and
+ * whoever closes one looks for processes that are gone.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "preload/preload.h"
+
+#define FILES_MAX 65536
+
+struct process process PROCESS_PRIVATE = {.watch_start = UINT64_MAX};
+
+/* Shared: guards what all processes have in common, and each one's table. */
+static pthread_mutex_t lock;
+static pthread_once_t lock_once = PTHREAD_ONCE_INIT;
+static struct file files[FILES_MAX];
+static unsigned int nr_files;
+static struct file *free_files;
+
+static void init_lock(void)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
+static void lock_table(void)
+{
+	pthread_once(&lock_once, init_lock);
+	if (pthread_mutex_lock(&lock) == EOWNERDEAD)
+		pthread_mutex_consistent(&lock);
+}
+
+static void unlock_table(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+bool table_is_borrowed(void)
+{
+	return process.pid != getpid();
+}
+
+static bool get_unless_zero(struct file *file)
+{
+	unsigned int refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak(&file->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+static struct file *table_load(int fd)
+{
+	return __atomic_load_n(&process.table[fd], __ATOMIC_ACQUIRE);
+}
+
+struct file *file_get(int fd)
+{
+	struct file *file;
+
+	while ((file = table_load(fd)) != NULL) {
+		if (get_unless_zero(file)) {
+			if (likely(table_load(fd) == file))
+				return file;
+			file_put(file);
+		}
+	}
+	return NULL;
+}
+
+void file_hold(struct file *file)
+{
+	atomic_fetch_add(&file->refs, 1);
+}
+
+void file_put(struct file *file)
+{
+	if (atomic_fetch_sub(&file->refs, 1) != 1)
+		return;
+	file_release(file);
+	lock_table();
+	file->next_free = free_files;
+	free_files = file;
+	unlock_table();
+}
+
+struct file *file_alloc(enum file_kind kind)
+{
+	struct file *file;
+
+	lock_table();
+	file = free_files;
+	if (file)
+		free_files = file->next_free;
+	else if (nr_files < FILES_MAX)
+		file = &files[nr_files++];
+	unlock_table();
+	if (!file)
+		return NULL;
+	file->kind = kind;
+	file->context = NULL;
+	file->object = NULL;
+	file->slot = NULL;
+	atomic_store(&file->grown, false);
+	memset(file->holders, 0, sizeof(file->holders));
+	atomic_store(&file->refs, 1);
+	return file;
+}
+
+/* A process that finds no place here is taken to live on. */
+static void count_holder(struct file *file, int pid, int change)
+{
+	struct file_holder *unused = NULL;
+
+	for (unsigned int i = 0; i < FILE_HOLDERS; i++) {
+		struct file_holder *holder = &file->holders[i];
+
+		if (holder->count && holder->pid == pid) {
+			holder->count += (unsigned int)change;
+			return;
+		}
+		if (!holder->count)
+			unused = holder;
+	}
+	if (unused && change > 0)
+		*unused = (struct file_holder){pid, (unsigned int)change};
+}
+
+/* References of processes that are gone; the caller drops them. */
+static unsigned int reap_holders(struct file *file)
+{
+	unsigned int dead = 0;
+
+	for (unsigned int i = 0; i < FILE_HOLDERS; i++) {
+		struct file_holder *holder = &file->holders[i];
+
+		if (holder->count && holder->pid != process.pid && kill(holder->pid, 0) &&
+		    errno == ESRCH) {
+			dead += holder->count;
+			holder->count = 0;
+		}
+	}
+	return dead;
+}
+
+static int make_table(void)
+{
+	void *table;
+
+	if (process.table)
+		return 0;
+	table = real()->mmap(NULL, DESCRIPTORS_MAX * sizeof(struct file *), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (table == MAP_FAILED)
+		return -ENOMEM;
+	process.table = table;
+	return 0;
+}
+
+static void table_store(int fd, struct file *file)
+{
+	__atomic_store_n(&process.table[fd], file, __ATOMIC_RELEASE);
+}
+
+int table_install(int fd, struct file *file)
+{
+	int ret = fd < DESCRIPTORS_MAX ? 0 : -EMFILE;
+
+	lock_table();
+	if (!ret)
+		ret = make_table();
+	if (!ret) {
+		file_hold(file);
+		count_holder(file, process.pid, 1);
+		table_store(fd, file);
+		if (fd >= atomic_load(&process.end))
+			atomic_store(&process.end, fd + 1);
+	}
+	unlock_table();
+	return ret;
+}
+
+static void lower_end(void)
+{
+	int end = atomic_load(&process.end);
+
+	while (end > 0 && !process.table[end - 1])
+		end--;
+	atomic_store(&process.end, end);
+}
+
+void table_remove(int fd)
+{
+	struct file *file;
+	unsigned int dead = 0;
+	int error = errno;
+
+	lock_table();
+	file = process.table ? process.table[fd] : NULL;
+	if (file) {
+		table_store(fd, NULL);
+		lower_end();
+		count_holder(file, process.pid, -1);
+		dead = reap_holders(file);
+	}
+	unlock_table();
+	if (file) {
+		while (dead--)
+			file_put(file);
+		file_put(file);
+	}
+	errno = error;
+}
+
+int table_find(const struct file *file)
+{
+	for (int fd = 0; fd < atomic_load(&process.end); fd++)
+		if (table_load(fd) == file)
+			return fd;
+	return -1;
+}
+
+int table_find_object(const void *object)
+{
+	for (int fd = 0; fd < atomic_load(&process.end); fd++) {
+		const struct file *file = table_load(fd);
+
+		if (file && file->kind == FILE_FAULT && file->object == object)
+			return fd;
+	}
+	return -1;
+}
+
+void table_for_each(void (*each)(int fd, struct file *file))
+{
+	for (int fd = 0; fd < atomic_load(&process.end); fd++) {
+		struct file *file = file_get(fd);
+
+		if (file) {
+			each(fd, file);
+			file_put(file);
+		}
+	}
+}
+
+/*
+ * The child's references are taken before there is a child, or the parent could
+ * close the last descriptor first.
+ */
+void table_fork_prepare(void)
+{
+	lock_table();
+	for (int fd = 0; fd < atomic_load(&process.end); fd++)
+		if (process.table[fd])
+			file_hold(process.table[fd]);
+}
+
+void table_fork_parent(void)
+{
+	unlock_table();
+}
+
+/* The parent, whose thread holds the lock, unlocks it. */
+void table_fork_child(void)
+{
+	process.pid = getpid();
+	process.watch_start = UINT64_MAX;
+	process.watch_end = 0;
+	process.slot = NULL;
+	process.slot_taken = false;
+	lock_table();
+	for (int fd = 0; fd < atomic_load(&process.end); fd++)
+		if (process.table[fd])
+			count_holder(process.table[fd], process.pid, 1);
+	unlock_table();
+}
+
+void table_drop_all(void)
+{
+	for (int fd = 0; fd < atomic_load(&process.end); fd++)
+		if (table_load(fd))
+			table_remove(fd);
+}
+
+void table_exec(void)
+{
+	process.nr_dropped = 0;
+	for (int fd = 0; fd < atomic_load(&process.end); fd++) {
+		struct file *file = table_load(fd);
+
+		if (!file || atomic_load(&file->refs) == 1 || process.nr_dropped == DROPPED_MAX)
+			continue;
+		process.dropped[process.nr_dropped++] = fd;
+		lock_table();
+		count_holder(file, process.pid, -1);
+		unlock_table();
+		file_put(file);
+	}
+}
+
+void table_exec_failed(void)
+{
+	while (process.nr_dropped) {
+		int fd = process.dropped[--process.nr_dropped];
+		struct file *file = table_load(fd);
+
+		lock_table();
+		if (get_unless_zero(file))
+			count_holder(file, process.pid, 1);
+		else
+			table_store(fd, NULL);
+		unlock_table();
+	}
+}
