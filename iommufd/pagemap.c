@@ -7,7 +7,6 @@
  * are made directly: the C library's functions may be those of the preload.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,6 +16,7 @@
 
 #include "iommufd/pages.h"
 #include "plat/compiler.h"
+#include "plat/spinlock.h"
 
 struct pagemap_scan {
 	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
@@ -50,51 +50,76 @@ struct proc_file {
 	ino_t ino;
 };
 
-static pthread_mutex_t proc_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct proc_file pagemap = {.path = "/proc/self/pagemap", .fd = -1};
-static struct proc_file maps = {.path = "/proc/self/maps", .fd = -1};
+/*
+ * Whole pages of their own, in a section that the preload leaves out when it
+ * shares this library's variables with forked processes.
+ */
+static struct {
+	_Alignas(4096) struct spinlock lock;
+	struct proc_file pagemap, maps;
+} own __attribute__((section("uiommu_private"))) = {
+	.pagemap = {.path = "/proc/self/pagemap", .fd = -1},
+	.maps = {.path = "/proc/self/maps", .fd = -1},
+};
 
-static bool still_ours(const struct proc_file *file)
+static bool is_file(const struct proc_file *file)
 {
 	struct stat st;
 
-	return file->fd >= 0 && file->pid == getpid() && !syscall(SYS_fstat, file->fd, &st) &&
-	       st.st_dev == file->dev && st.st_ino == file->ino;
+	return file->fd >= 0 && !syscall(SYS_fstat, file->fd, &st) && st.st_dev == file->dev &&
+	       st.st_ino == file->ino;
+}
+
+static int open_proc(const char *path)
+{
+	int fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 /* A high number, where a program that counts its descriptors does not meet it. */
-static int open_high(const char *path)
+static void open_file(struct proc_file *file)
 {
-	int fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	int high;
+	int fd = open_proc(file->path), high;
+	struct stat st;
 
+	file->fd = -1;
 	if (fd < 0)
-		return -errno;
+		return;
 	high = syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900);
-	if (high < 0)
-		return fd;
-	syscall(SYS_close, fd);
-	return high;
+	if (high >= 0) {
+		syscall(SYS_close, fd);
+		fd = high;
+	}
+	syscall(SYS_fstat, fd, &st);
+	file->dev = st.st_dev;
+	file->ino = st.st_ino;
+	file->pid = getpid();
+	file->fd = fd;
 }
 
-static int proc_fd(struct proc_file *file)
+/* The lock may have been held at a fork: then, as when it is held, do without. */
+static int proc_get(struct proc_file *file)
 {
-	struct stat st;
 	int fd;
 
-	pthread_mutex_lock(&proc_lock);
-	if (!still_ours(file)) {
-		/* What has its number now is not ours to close. */
-		file->fd = open_high(file->path);
-		if (file->fd >= 0 && !syscall(SYS_fstat, file->fd, &st)) {
-			file->dev = st.st_dev;
-			file->ino = st.st_ino;
-			file->pid = getpid();
-		}
+	if (!spin_trylock(&own.lock))
+		return open_proc(file->path);
+	if (!is_file(file)) {
+		open_file(file); /* what has its number now is not ours to close */
+	} else if (file->pid != getpid()) {
+		syscall(SYS_close, file->fd);
+		open_file(file);
 	}
 	fd = file->fd;
-	pthread_mutex_unlock(&proc_lock);
+	spin_unlock(&own.lock);
 	return fd;
+}
+
+static void proc_put(const struct proc_file *file, int fd)
+{
+	if (fd >= 0 && fd != file->fd)
+		syscall(SYS_close, fd);
 }
 
 int iommufd_pagemap_get(pid_t pid)
@@ -103,17 +128,16 @@ int iommufd_pagemap_get(pid_t pid)
 	int fd;
 
 	if (pid == getpid())
-		return proc_fd(&pagemap);
+		return proc_get(&own.pagemap);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
 	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	/* One that is gone shared its memory with us, or nobody knows any more. */
-	return fd < 0 ? proc_fd(&pagemap) : fd;
+	return fd < 0 ? proc_get(&own.pagemap) : fd;
 }
 
 void iommufd_pagemap_put(int fd)
 {
-	if (fd >= 0 && fd != pagemap.fd)
-		syscall(SYS_close, fd);
+	proc_put(&own.pagemap, fd);
 }
 
 bool iommufd_pagemap_read(int fd, uint64_t uaddr, uint64_t *entries, unsigned int nr)
@@ -152,12 +176,16 @@ int iommufd_pagemap_scan(int fd, uint64_t start, uint64_t end, unsigned int cate
 int iommufd_vma_at(uint64_t uaddr, struct user_vma *vma)
 {
 	struct procmap_query_arg query = {.size = sizeof(query), .query_addr = uaddr};
-	int fd = proc_fd(&maps);
+	int fd = proc_get(&own.maps);
+	int ret = 0;
 
 	if (fd < 0)
 		return -ENOTTY;
 	if (syscall(SYS_ioctl, fd, PROCMAP_QUERY_CMD, &query))
-		return errno == ENOENT ? -ENOENT : -ENOTTY;
+		ret = errno == ENOENT ? -ENOENT : -ENOTTY;
+	proc_put(&own.maps, fd);
+	if (ret)
+		return ret;
 	vma->end = query.vma_end;
 	vma->read = query.vma_flags & VMA_READABLE;
 	vma->write = query.vma_flags & VMA_WRITABLE;

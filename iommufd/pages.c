@@ -5,7 +5,6 @@
  * what is remembered grows with their number and not with memory.
  */
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -14,9 +13,10 @@
 
 #include "iommufd/pages.h"
 #include "plat/compiler.h"
+#include "plat/spinlock.h"
 
 /* All there are in the process, by address; what they hold is their contexts'. */
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct spinlock all_lock;
 static struct itree all_pages;
 
 static struct iopt_pages *pages_of(struct itree_node *node)
@@ -46,9 +46,9 @@ static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 
 static void pages_publish(struct iopt_pages *pages)
 {
-	pthread_mutex_lock(&all_lock);
+	spin_lock(&all_lock);
 	itree_insert(&all_pages, &pages->node);
-	pthread_mutex_unlock(&all_lock);
+	spin_unlock(&all_lock);
 }
 
 struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t length,
@@ -69,34 +69,45 @@ struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 	return pages;
 }
 
+/* Directly, since the C library's may be the preload's, which watches the program's. */
+static uint64_t sys_mmap(uint64_t at, uint64_t size, int prot, int flags, int fd, uint64_t offset)
+{
+	long ret = syscall(SYS_mmap, at, size, prot, flags, fd, offset);
+
+	return ret == -1 ? 0 : (uint64_t)ret;
+}
+
+static void sys_munmap(uint64_t start, uint64_t end)
+{
+	if (start < end)
+		syscall(SYS_munmap, start, end - start);
+}
+
 /*
  * Map a part of a file at an address that has the same place in a huge page as
- * the part has in the file. Whole huge pages, which hugetlbfs insists on.
+ * the part has in the file. Whole huge pages, which hugetlbfs insists on. 0 and
+ * errno when it cannot be.
  */
-static void *map_file(int fd, uint64_t start, uint64_t size, bool writable)
+static uint64_t map_file(int fd, uint64_t start, uint64_t size, bool writable)
 {
 	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
 	uint64_t reserved = size + IOPT_HUGE_SIZE, base;
-	void *at =
-		mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	void *mapped;
+	uint64_t at = sys_mmap(0, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			       -1, 0);
 
-	if (at == MAP_FAILED)
-		return MAP_FAILED;
-	base = ((uintptr_t)at + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1);
-	mapped = mmap((void *)(uintptr_t)base, size, prot, MAP_SHARED | MAP_FIXED, fd, start);
-	if (mapped == MAP_FAILED) {
+	if (!at)
+		return 0;
+	base = (at + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1);
+	if (!sys_mmap(base, size, prot, MAP_SHARED | MAP_FIXED, fd, start)) {
 		int error = errno;
 
-		munmap(at, reserved);
+		sys_munmap(at, at + reserved);
 		errno = error;
-		return MAP_FAILED;
+		return 0;
 	}
-	if (base > (uintptr_t)at)
-		munmap(at, base - (uintptr_t)at);
-	if ((uintptr_t)at + reserved > base + size)
-		munmap((void *)(uintptr_t)(base + size), (uintptr_t)at + reserved - base - size);
-	return mapped;
+	sys_munmap(at, base);
+	sys_munmap(base + size, at + reserved);
+	return base;
 }
 
 struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
@@ -104,7 +115,7 @@ struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64
 {
 	uint64_t first = start & ~IOPT_PAGE_MASK, base = start & ~(IOPT_HUGE_SIZE - 1), end;
 	struct iopt_pages *pages;
-	void *mapped;
+	uint64_t mapped;
 
 	if (syscall(SYS_fcntl, fd, F_GETFD) < 0)
 		return ERR_PTR(-EBADF);
@@ -114,12 +125,12 @@ struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64
 		return ERR_PTR(-EOVERFLOW);
 	end &= ~(IOPT_HUGE_SIZE - 1);
 	mapped = map_file(fd, base, end - base, writable);
-	if (mapped == MAP_FAILED)
+	if (!mapped)
 		return ERR_PTR(errno == ENOMEM ? -ENOMEM : -EINVAL);
-	pages = pages_new(ctx, (uintptr_t)mapped + (first - base),
+	pages = pages_new(ctx, mapped + (first - base),
 			  (start - first + length + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
 	if (!pages) {
-		munmap(mapped, end - base);
+		sys_munmap(mapped, mapped + (end - base));
 		return ERR_PTR(-ENOMEM);
 	}
 	pages->file = true;
@@ -132,14 +143,15 @@ void iopt_pages_put(struct iopt_pages *pages)
 {
 	if (--pages->refs)
 		return;
-	pthread_mutex_lock(&all_lock);
+	spin_lock(&all_lock);
 	itree_remove(&all_pages, &pages->node);
-	pthread_mutex_unlock(&all_lock);
-	if (pages->file) {
-		uint64_t size = pages->file_offset + pages->npages * IOPT_PAGE_SIZE;
+	spin_unlock(&all_lock);
+	/* Another process's mapping goes with that process. */
+	if (pages->file && pages->pid == getpid()) {
+		uint64_t end = pages->node.start + pages->npages * IOPT_PAGE_SIZE;
 
-		size = (size + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1);
-		munmap((void *)(uintptr_t)(pages->node.start - pages->file_offset), size);
+		sys_munmap(pages->node.start - pages->file_offset,
+			   (end + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1));
 	}
 	kfree(pages);
 }
@@ -188,9 +200,9 @@ int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_no
 		iopt_unaccount(pages, npages);
 		return ret;
 	}
-	pthread_mutex_lock(&all_lock);
+	spin_lock(&all_lock);
 	itree_insert(tree, node);
-	pthread_mutex_unlock(&all_lock);
+	spin_unlock(&all_lock);
 	return 0;
 }
 
@@ -198,9 +210,9 @@ void iopt_pages_unpin(struct iopt_pages *pages, struct itree *tree, struct itree
 {
 	uint64_t npages;
 
-	pthread_mutex_lock(&all_lock);
+	spin_lock(&all_lock);
 	itree_remove(tree, node);
-	pthread_mutex_unlock(&all_lock);
+	spin_unlock(&all_lock);
 	uncovered(pages, node->start, node->last, false, &npages);
 	iopt_unaccount(pages, npages);
 }
@@ -208,11 +220,11 @@ void iopt_pages_unpin(struct iopt_pages *pages, struct itree *tree, struct itree
 void iopt_pages_split(struct iopt_pages *pages, struct itree_node *old, struct itree_node *left,
 		      struct itree_node *right)
 {
-	pthread_mutex_lock(&all_lock);
+	spin_lock(&all_lock);
 	itree_remove(&pages->areas, old);
 	itree_insert(&pages->areas, left);
 	itree_insert(&pages->areas, right);
-	pthread_mutex_unlock(&all_lock);
+	spin_unlock(&all_lock);
 }
 
 static struct iopt_pages_access *find_access(struct iopt_pages *pages, uint64_t first,
@@ -261,6 +273,17 @@ bool iopt_pages_remove_access(struct iopt_pages *pages, uint64_t first, uint64_t
 
 /* ---- reading and writing ---- */
 
+static int rw_own(struct iopt_pages *pages, uint64_t uaddr, void *data, uint64_t length, bool write)
+{
+	if (write)
+		return iommufd_copy_to_user(pages->ctx, uaddr, data, length);
+	return iommufd_copy_from_user(pages->ctx, data, uaddr, length);
+}
+
+/*
+ * Memory of a process that forked off. What it had pinned outlives it; here that
+ * is true of memory that it shared with us.
+ */
 static int rw_remote(struct iopt_pages *pages, uint64_t uaddr, void *data, uint64_t length,
 		     bool write)
 {
@@ -269,7 +292,11 @@ static int rw_remote(struct iopt_pages *pages, uint64_t uaddr, void *data, uint6
 	ssize_t done = write ? process_vm_writev(pages->pid, &local, 1, &remote, 1, 0)
 			     : process_vm_readv(pages->pid, &local, 1, &remote, 1, 0);
 
-	return done == (ssize_t)length ? 0 : -EFAULT;
+	if (done == (ssize_t)length)
+		return 0;
+	if (done < 0 && errno == ESRCH && pages->npinned)
+		return rw_own(pages, uaddr, data, length, write);
+	return -EFAULT;
 }
 
 int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uint64_t length,
@@ -281,9 +308,7 @@ int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uin
 		return -EPERM;
 	if (pages->pid != getpid())
 		return rw_remote(pages, uaddr, data, length, write);
-	if (write)
-		return iommufd_copy_to_user(pages->ctx, uaddr, data, length);
-	return iommufd_copy_from_user(pages->ctx, data, uaddr, length);
+	return rw_own(pages, uaddr, data, length, write);
 }
 
 /* ---- who has user memory ---- */
@@ -294,7 +319,7 @@ unsigned int iopt_pages_pin_count(uint64_t uaddr)
 	struct itree_node *node;
 	unsigned int count = 0;
 
-	pthread_mutex_lock(&all_lock);
+	spin_lock(&all_lock);
 	for (node = itree_first(&all_pages, uaddr, uaddr); node;
 	     node = itree_next(&all_pages, node, uaddr, uaddr)) {
 		uint64_t index = (uaddr - node->start) >> IOPT_PAGE_SHIFT;
@@ -304,7 +329,7 @@ unsigned int iopt_pages_pin_count(uint64_t uaddr)
 		    itree_first(&pages->accesses, index, index))
 			count++;
 	}
-	pthread_mutex_unlock(&all_lock);
+	spin_unlock(&all_lock);
 	return count;
 }
 
@@ -345,11 +370,11 @@ bool iopt_find_user(struct io_pagetable *iopt, uint64_t start, uint64_t last, ui
 	struct itree_node *node;
 	bool found = false;
 
-	pthread_mutex_lock(&all_lock);
+	spin_lock(&all_lock);
 	for (node = itree_first(&all_pages, start, last); node && !found;
 	     node = itree_next(&all_pages, node, start, last))
 		if (!pages_of(node)->file)
 			found = pages_find_area(pages_of(node), iopt, start, last, iova, length);
-	pthread_mutex_unlock(&all_lock);
+	spin_unlock(&all_lock);
 	return found;
 }

@@ -346,9 +346,10 @@ int iommufd_device_report_iopf(struct iommufd_device *idev,
 
 /**
  * struct iommufd_access_ops - A driver that reads and writes through an IOAS.
- * @needs_pin_pages: it pins
- * @unmap: let go of every pin in the range before returning; may call
- *         iommufd_access_unpin_pages()
+ * @needs_pin_pages: it pins; IOVAs of its IOAS are multiples of 4096 then
+ * @unmap: let go of every pin in [@iova, @iova + @length) before returning; may
+ *         call iommufd_access_unpin_pages(). Called with the context locked.
+ *         NULL for a driver that does not pin.
  */
 struct iommufd_access_ops {
 	bool needs_pin_pages;
@@ -359,17 +360,110 @@ struct iommufd_access_ops {
 #define IOMMUFD_ACCESS_RW_WRITE   (1u << 0)
 #define IOMMUFD_ACCESS_RW_KTHREAD (1u << 1)
 
+/**
+ * iommufd_access_create() - Make an access.
+ * @ctx: the context
+ * @ops: the driver; must outlive the access
+ * @data: handed to @ops
+ * @id: becomes its object id
+ *
+ * Context: May block. Any thread.
+ * Return: the access, until iommufd_access_destroy(); as ERR_PTR(): -ENOMEM when
+ * memory or the owner's budget is short.
+ */
 struct iommufd_access *iommufd_access_create(struct iommufd_ctx *ctx,
 					     const struct iommufd_access_ops *ops, void *data,
 					     uint32_t *id);
+
+/**
+ * iommufd_access_destroy() - Destroy an access.
+ * @access: the access; it is detached first if it is attached
+ *
+ * Context: May block. Cannot fail and does not allocate.
+ */
 void iommufd_access_destroy(struct iommufd_access *access);
+
+/**
+ * iommufd_access_attach() - Attach an access to an IOAS.
+ * @access: the access, not attached
+ * @ioas_id: id of the IOAS, which cannot be destroyed from then on
+ *
+ * Context: May block. Any thread.
+ * Return: 0; -EINVAL when it is attached; -ENOENT for no such IOAS; -EADDRINUSE
+ * when something is mapped there that is not aligned as the access needs it.
+ */
 int iommufd_access_attach(struct iommufd_access *access, uint32_t ioas_id);
+
+/**
+ * iommufd_access_replace() - Attach an access to another IOAS.
+ * @access: the access, attached
+ * @ioas_id: id of the IOAS
+ *
+ * The driver's unmap callback is called for everything.
+ *
+ * Context: May block. Any thread. Not from the unmap callback.
+ * Return: 0; -ENOENT when it is not attached or there is no such IOAS;
+ * -EADDRINUSE as iommufd_access_attach(), and it is attached as before; -EBUSY
+ * from the unmap callback.
+ */
 int iommufd_access_replace(struct iommufd_access *access, uint32_t ioas_id);
+
+/**
+ * iommufd_access_detach() - Undo iommufd_access_attach().
+ * @access: the access
+ *
+ * The driver's unmap callback is called for everything.
+ *
+ * Context: May block. Cannot fail and does not allocate.
+ */
 void iommufd_access_detach(struct iommufd_access *access);
-/* @pages: one user address per page. */
+
+/**
+ * iommufd_access_pin_pages() - Pin the memory behind a range of IOVA.
+ * @access: the access, whose driver pins
+ * @iova: first address; at the start of a page of user memory
+ * @length: bytes
+ * @pages: becomes the user address of each page
+ * @flags: IOMMUFD_ACCESS_RW_READ or IOMMUFD_ACCESS_RW_WRITE
+ *
+ * The range may span areas that adjoin. All or nothing.
+ *
+ * Context: May block. Any thread.
+ * Return: 0; -EINVAL for a length of 0, a driver that does not pin, a range that
+ * is not made of whole pages or is being unmapped; -EOVERFLOW for one that wraps;
+ * -ENOENT when it is not attached or a part is not mapped; -EPERM when a part is
+ * not mapped for that; -EFAULT when the memory is bad; -ENOMEM when memory, the
+ * owner's budget or RLIMIT_MEMLOCK is short.
+ */
 int iommufd_access_pin_pages(struct iommufd_access *access, uint64_t iova, uint64_t length,
 			     void **pages, unsigned int flags);
+
+/**
+ * iommufd_access_unpin_pages() - Undo iommufd_access_pin_pages().
+ * @access: the access
+ * @iova: as it was pinned
+ * @length: as it was pinned
+ *
+ * Context: May block. Cannot fail and does not allocate; a range that was not
+ * pinned is reported once.
+ */
 void iommufd_access_unpin_pages(struct iommufd_access *access, uint64_t iova, uint64_t length);
+
+/**
+ * iommufd_access_rw() - Read or write through an IOAS.
+ * @access: the access
+ * @iova: first address, of any alignment
+ * @data: memory of the caller
+ * @length: bytes
+ * @flags: IOMMUFD_ACCESS_RW_READ: to @data; IOMMUFD_ACCESS_RW_WRITE: from it;
+ *         IOMMUFD_ACCESS_RW_KTHREAD makes no difference
+ *
+ * Context: May block. Any thread.
+ * Return: 0; -EINVAL for a length of 0 or a range that is being unmapped;
+ * -EOVERFLOW for one that wraps; -ENOENT when it is not attached or a part is not
+ * mapped; -EPERM when a part is not mapped for that; -EFAULT when the memory is
+ * bad. Before an error, what comes first may have been copied.
+ */
 int iommufd_access_rw(struct iommufd_access *access, uint64_t iova, void *data, size_t length,
 		      unsigned int flags);
 
