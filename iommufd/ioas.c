@@ -208,6 +208,7 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	uint64_t iova = cmd->dst_iova;
 	int ret;
 
+	iommufd_test_syz_conv_iova_id(ucmd, cmd->src_ioas_id, &cmd->src_iova, &cmd->flags);
 	if (cmd->flags & ~MAP_FLAGS)
 		return -EOPNOTSUPP;
 	if (cmd->length == UINT64_MAX || cmd->src_iova == UINT64_MAX || cmd->dst_iova == UINT64_MAX)
