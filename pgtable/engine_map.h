@@ -444,25 +444,23 @@ static void mark_table(uint64_t *table, unsigned int level)
 	}
 }
 
-/* Make an entry of 2^run items into smaller ones in the same items. */
+/*
+ * Make an entry of 2^run items into smaller ones in the same items. Hardware
+ * marks any one of them dirty, also while we go along: then begin again.
+ */
 static void split_run(const struct map *m, uint64_t *slot, unsigned int level, unsigned int run)
 {
 	unsigned int shift = pt_shift(level), n = 1u << run;
 	unsigned int smaller = fls64_index(m->pt->pgsizes >> shift & (BIT_ULL(run) - 1));
-	uint64_t dirty = 0;
+	uint64_t attrs = m->attrs;
 
-	for (unsigned int i = 0; i < n; i++)
-		dirty |= item_load(&slot[i]) & PT_DIRTY;
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < n;) {
 		uint64_t paddr = m->paddr + ((uint64_t)(i >> smaller << smaller) << shift);
-		uint64_t item = pt_leaf(m->attrs | dirty, paddr, level, smaller);
+		uint64_t item = pt_leaf(attrs, paddr, level, smaller);
 
 		item = __atomic_exchange_n(&slot[i], item, __ATOMIC_SEQ_CST);
-		if (item & PT_DIRTY & ~dirty) {
-			/* Since we looked, and for every part: begin again. */
-			dirty = PT_DIRTY;
-			i = ~0u;
-		}
+		i = item & PT_DIRTY & ~attrs ? 0 : i + 1;
+		attrs |= item & PT_DIRTY;
 	}
 }
 
