@@ -392,8 +392,8 @@ extern const struct iommufd_ioctl_op iommufd_test_op;
 int iommufd_test(struct iommufd_ucmd *ucmd);
 void iommufd_selftest_destroy(struct iommufd_object *obj);
 /* With the test ABI and its flag in *flags: *iova is "nth area, offset", make it one. */
-void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd, uint32_t ioas_id, uint64_t *iova,
-				   uint32_t *flags);
+void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd, uint32_t ioas_id, __u64 *iova,
+				   __u32 *flags);
 /* The last close of the file of an access. */
 void iommufd_test_file_release(void *file);
 

@@ -55,8 +55,8 @@ uint64_t iommufd_test_syz_iova(struct io_pagetable *iopt, uint64_t code)
 	return nth.start + (code >> 32);
 }
 
-void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd, uint32_t ioas_id, uint64_t *iova,
-				   uint32_t *flags)
+void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd, uint32_t ioas_id, __u64 *iova,
+				   __u32 *flags)
 {
 	struct io_pagetable *iopt;
 

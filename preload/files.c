@@ -171,6 +171,20 @@ static void remove_file(void *context, int fd)
 	file_put(file);
 }
 
+static int with_file(void *context, enum iommufd_file_kind kind, int fd,
+		     int (*call)(void *file, void *arg), void *arg)
+{
+	struct file *file = maybe_ours(fd) ? file_get(fd) : NULL;
+	int ret = -EBADFD;
+
+	if (!file)
+		return ret;
+	if (file->kind == (kind == IOMMUFD_FILE_FAULT ? FILE_FAULT : FILE_ACCESS))
+		ret = call(file->object, arg);
+	file_put(file);
+	return ret;
+}
+
 /*
  * The descriptor of a fault file is an eventfd that is readable exactly while
  * there is a fault. Called with locks of the library held.
@@ -192,6 +206,7 @@ static void file_changed(void *context, enum iommufd_file_kind kind, void *objec
 static const struct iommufd_host host = {
 	.install_file = install_file,
 	.remove_file = remove_file,
+	.with_file = with_file,
 	.file_changed = file_changed,
 };
 
