@@ -133,13 +133,14 @@ static bool hw_write(const struct hw *hw, uint64_t iova, struct leaf *leaf)
 
 /* ---- what the library reports ---- */
 
-#define MAX_PAGES (1u << 15)
+#define WINDOW (64 * MIB)
+#define PAGES  (WINDOW / (4 * KIB))
 
 struct report {
 	uint64_t base; /* page 0 */
 	uint64_t next; /* the report after this must begin above */
 	unsigned int calls;
-	uint8_t dirty[MAX_PAGES];
+	uint8_t dirty[PAGES];
 };
 
 static void record(void *context, dma_addr_t iova, dma_addr_t last)
@@ -151,8 +152,7 @@ static void record(void *context, dma_addr_t iova, dma_addr_t last)
 	report->calls++;
 	report->next = last + 1;
 	for (uint64_t at = iova; at <= last && at >= iova; at += 4 * KIB)
-		if ((at - report->base) / (4 * KIB) < MAX_PAGES)
-			report->dirty[(at - report->base) / (4 * KIB)] = 1;
+		report->dirty[(at - report->base) / (4 * KIB)] = 1;
 }
 
 static void read_dirty(struct iommu_domain *domain, uint64_t iova, uint64_t size,
@@ -169,9 +169,6 @@ static void read_dirty(struct iommu_domain *domain, uint64_t iova, uint64_t size
 }
 
 /* ---- one thread, against a model ---- */
-
-#define WINDOW (64 * MIB)
-#define PAGES  (WINDOW / (4 * KIB))
 
 struct model {
 	bool mapped[PAGES], dirty[PAGES];
@@ -541,8 +538,7 @@ static void note_flush(void *context, struct iommu_domain *domain, dma_addr_t io
 static void cleared_is_flushed(void **state)
 {
 	static const struct iommu_iotlb_ops ops = {.flush = note_flush};
-	struct shape shape = {iommu_format_find("vtd"), 48};
-	struct iommu_domain *domain = new_domain(&shape);
+	struct iommu_domain *domain = plain_domain(IOMMU_DOMAIN_UNMANAGED);
 	struct report *report = calloc(1, sizeof(*report));
 	struct flushed flushed = {0};
 
@@ -558,16 +554,13 @@ static void cleared_is_flushed(void **state)
 	assert_int_equal(flushed.calls, 1);
 	assert_int_equal(flushed.first, MIB + 8 * KIB);
 	assert_int_equal(flushed.last, MIB + 20 * KIB - 1);
-	read_dirty(domain, MIB, 64 * KIB, 0, report);
-	assert_int_equal(flushed.calls, 1);
 	free(report);
 	iommu_domain_free(domain);
 }
 
 static void refuses_bad_arguments(void **state)
 {
-	struct shape shape = {iommu_format_find("vtd"), 48};
-	struct iommu_domain *domain = new_domain(&shape);
+	struct iommu_domain *domain = plain_domain(IOMMU_DOMAIN_UNMANAGED);
 	struct iommu_domain *blocked = plain_domain(IOMMU_DOMAIN_BLOCKED);
 	struct iommu_iotlb_gather gather;
 	struct report *report = calloc(1, sizeof(*report));
@@ -577,7 +570,6 @@ static void refuses_bad_arguments(void **state)
 	assert_int_equal(iommu_set_dirty_tracking(blocked, true), -EINVAL);
 	assert_false(iommu_domain_tracks_dirty(blocked));
 	assert_true(iommu_domain_tracks_dirty(domain));
-	assert_false(iommu_mark_dirty(blocked, 0));
 	assert_int_equal(iommu_read_and_clear_dirty(blocked, 0, MIB, 0, &dirty), -EINVAL);
 	assert_int_equal(iommu_read_and_clear_dirty(domain, 0, MIB, 0, &dirty), -EINVAL);
 	assert_int_equal(iommu_set_dirty_tracking(domain, true), 0);
