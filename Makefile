@@ -5,7 +5,7 @@ PREFIX := /usr/local
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check bench install sanitize examples format format-check clean help
+.PHONY: all demo check conformance bench install sanitize examples format format-check clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
@@ -32,6 +32,12 @@ check:
 sanitize:
 	@tools/install-deps.sh check
 	@tools/run-tests.py --build $(BUILD) asan-ubsan tsan
+
+# The kernel's own tests of iommufd; the first time fetches a package of 150 MB.
+conformance:
+	@tools/install-deps.sh conformance
+	@$(MAKE) --no-print-directory all
+	@tools/conformance.sh $(BUILD) docs/conformance.md
 
 bench: all
 	@ninja -C $(BUILD) --quiet bench/bench
@@ -61,6 +67,7 @@ help:
 	@echo 'make demo         replay a real kernel trace, picture it, size a 64 GiB guest'
 	@echo 'make check        every test: gcc, clang, sanitizers, style'
 	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
+	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
 	@echo 'make bench        nanoseconds per call beside the bare memory fill'
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
 	@echo 'make format       clang-format the tree; make format-check only looks'

@@ -4,14 +4,16 @@
 # network, when all of them are there.
 set -eu
 build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libcmocka-dev'
+conformance="$build xz-utils"
 demo="$build gnuplot-nox xz-utils"
 check="$demo g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
 
 case ${1-} in
 build) wanted=$build ;;
+conformance) wanted=$conformance ;;
 demo) wanted=$demo ;;
 check) wanted=$check ;;
-*) echo "usage: install-deps.sh build|demo|check" >&2; exit 2 ;;
+*) echo "usage: install-deps.sh build|conformance|demo|check" >&2; exit 2 ;;
 esac
 
 die()
