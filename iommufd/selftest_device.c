@@ -26,7 +26,11 @@ struct mock_nested {
 static int attach_dev(struct iommu_domain *domain, struct iommu_device *dev,
 		      struct iommu_domain *old)
 {
-	return 0;
+	struct iommu_domain_info info;
+
+	/* Domains of a real device in the same context are of another make. */
+	iommu_domain_get_info(domain, &info);
+	return info.format && !strcmp(info.format, "mock") ? 0 : -EINVAL;
 }
 
 static void detach_dev(struct iommu_domain *domain, struct iommu_device *dev)
