@@ -5,7 +5,6 @@
 #include <uiommu/format.h>
 
 #include "iommufd/iommufd.h"
-#include "iommufd/stats.h"
 
 static void lock_init(pthread_mutex_t *lock)
 {
@@ -60,11 +59,6 @@ struct iommufd_ctx *iommufd_ctx_create(const struct iommufd_config *config)
 	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT, config->owner);
 	if (!ctx)
 		return ERR_PTR(-ENOMEM);
-	ctx->stats = kzalloc(sizeof(*ctx->stats), GFP_KERNEL, NULL);
-	if (!ctx->stats) {
-		kfree(ctx);
-		return ERR_PTR(-ENOMEM);
-	}
 	lock_init(&ctx->lock);
 	ctx->owner = mem_cgroup_get(config->owner);
 	ctx->config = *config;
@@ -83,7 +77,6 @@ void iommufd_ctx_destroy(struct iommufd_ctx *ctx)
 	iommufd_destroy_all(ctx);
 	iommufd_unlock(ctx, before);
 	pthread_mutex_destroy(&ctx->lock);
-	kfree(ctx->stats);
 	kfree(ctx);
 	mem_cgroup_put(owner);
 }

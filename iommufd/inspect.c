@@ -3,7 +3,6 @@
  * Looking into a context from outside, for a report.
  */
 #include "iommufd/iommufd.h"
-#include "iommufd/stats.h"
 
 const char *iommufd_object_type_name(enum iommufd_object_type type)
 {

@@ -3,12 +3,9 @@
  * From an ioctl's number to the function that carries it out, and its struct
  * from the caller's version to ours and back.
  */
-#include <time.h>
-
 #include <uiommu/abi/vfio.h>
 
 #include "iommufd/iommufd.h"
-#include "iommufd/stats.h"
 
 static int destroy(struct iommufd_ucmd *ucmd)
 {
@@ -128,19 +125,10 @@ static int execute(struct iommufd_ctx *ctx, const struct iommufd_ioctl_op *op, u
 	return rc ? rc : op->execute(&ucmd);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 int iommufd_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, void *arg)
 {
 	const struct iommufd_ioctl_op *op = iommufd_find_op(cmd, ctx->config.test_abi);
 	struct mem_cgroup *before = iommufd_lock(ctx);
-	uint64_t start = now_ns();
 	int rc;
 
 	ctx->cmd = cmd;
@@ -149,7 +137,6 @@ int iommufd_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, void *arg)
 	else
 		rc = execute(ctx, op, cmd, (uintptr_t)arg);
 	ctx->cmd = 0;
-	iommufd_stats_count(ctx->stats, cmd, rc, now_ns() - start);
 	iommufd_unlock(ctx, before);
 	return rc;
 }

@@ -72,7 +72,6 @@ struct iommufd_ctx {
 	struct list_head groups;        /* of iommufd_group */
 	uint32_t cmd;                   /* the ioctl that is running */
 	unsigned int temp_memory_limit; /* --test-abi */
-	struct iommufd_stats *stats;
 };
 
 /* ---- ctx.c: enter and leave ---- */
@@ -337,7 +336,7 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd); /* hw_info.c */
 struct iommufd_access {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ctx;
-	struct iommufd_ioas *ioas; /* a reference, or NULL */
+	struct iommufd_ioas *ioas;       /* a reference, or NULL */
 	struct iommufd_ioas *ioas_unpin; /* the same, also while ioas is left */
 	const struct iommufd_access_ops *ops;
 	void *data;
@@ -377,6 +376,8 @@ struct iommufd_object_info {
 	uint64_t nr_areas, mapped_bytes;
 };
 
+/* For people: "IOAS", "HWPT", ... */
+const char *iommufd_object_type_name(enum iommufd_object_type type);
 /* Calls back for each object in the order of ids, ctx->lock held. */
 void iommufd_for_each_object(struct iommufd_ctx *ctx,
 			     void (*each)(void *arg, const struct iommufd_object_info *info),

@@ -19,12 +19,15 @@
 /* The guard's handler, once it is installed: cmocka puts its own over it. */
 static struct sigaction guard_handler;
 
-static inline int install_guard(void **state)
+static inline void install_guard(void **state)
 {
-	int rc = iommufd_user_guard(sigaction);
+	struct sigaction cmockas[2];
 
-	sigaction(SIGSEGV, NULL, &guard_handler);
-	return rc;
+	sigaction(SIGSEGV, NULL, &cmockas[0]);
+	sigaction(SIGBUS, NULL, &cmockas[1]);
+	assert_int_equal(iommufd_user_guard(sigaction), 0);
+	sigaction(SIGSEGV, &cmockas[0], &guard_handler);
+	sigaction(SIGBUS, &cmockas[1], NULL);
 }
 
 struct fd {
