@@ -12,6 +12,7 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *title;
 } commands[] = {
+	{"run", cmd_run, "run a program that finds /dev/iommu, and report what it was charged"},
 	{"size", cmd_size, "tell how many I/O page tables a set of mappings or a guest needs"},
 	{"replay", cmd_replay, "replay a kernel trace of iommu:map and iommu:unmap events"},
 };
@@ -63,7 +64,7 @@ static int run(int argc, char **argv)
 	const struct command *command;
 
 	if (argc < 2)
-		die("no command given: expected 'size' or 'replay' (see 'uiommu --help')");
+		die("no command given: expected 'run', 'size' or 'replay' (see 'uiommu --help')");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?") || !strcmp(argv[1], "-h")) {
 		show_help();
 		return 0;
@@ -76,7 +77,7 @@ static int run(int argc, char **argv)
 		die("%s: unknown option (see 'uiommu --help')", argv[1]);
 	command = find_command(argv[1]);
 	if (!command)
-		die("%s: unknown command: expected 'size' or 'replay' (see 'uiommu --help')",
+		die("%s: unknown command: expected 'run', 'size' or 'replay' (see 'uiommu --help')",
 		    argv[1]);
 	return run_command(command, argc - 1, argv + 1);
 }

@@ -47,12 +47,14 @@ static void read_comm(char comm[16])
 
 static struct report *map_report(void)
 {
-	const char *text = getenv(ENV_REPORT_FD);
+	const char *path = getenv(ENV_REPORT);
+	int fd = path && *path ? real()->open(path, O_RDWR | O_CLOEXEC) : -1;
 	struct report *map;
 
-	if (!text)
+	if (fd < 0)
 		return NULL;
-	map = real()->mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(text), 0);
+	map = real()->mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	real()->close(fd);
 	if (map == MAP_FAILED)
 		return NULL;
 	if (map->magic != REPORT_MAGIC) {
@@ -60,13 +62,6 @@ static struct report *map_report(void)
 		return NULL;
 	}
 	return map;
-}
-
-static const char *phys_name(enum iommufd_phys_mode phys)
-{
-	static const char *const names[] = {"auto", "identity", "scattered"};
-
-	return names[phys];
 }
 
 static void take_slot(void)
@@ -79,7 +74,6 @@ static void take_slot(void)
 	slot = &report->processes[n];
 	slot->pid = process.pid;
 	read_comm(slot->comm);
-	snprintf(slot->phys, sizeof(slot->phys), "%s", phys_name(options()->phys));
 	slot->fail_nth = options()->fail_nth;
 	atomic_store(&slot->state, REPORT_RUNNING);
 	process.slot = slot;
@@ -163,8 +157,7 @@ struct look {
 	bool objects; /* list what is alive */
 };
 
-static struct report_domain *find_domain(struct look *look,
-					 const struct iommufd_object_info *info)
+static struct report_domain *find_domain(struct look *look, const struct iommufd_object_info *info)
 {
 	struct report_process *s = look->slot;
 	struct report_domain *d;
@@ -226,8 +219,8 @@ static void look_at_object(void *arg, const struct iommufd_object_info *info)
 	if (!look->objects)
 		return;
 	if (s->nr_objects < REPORT_OBJECTS)
-		s->objects[s->nr_objects] = (struct report_object){
-			look->file->number, info->id, info->type, info->created_cmd};
+		s->objects[s->nr_objects] = (struct report_object){look->file->number, info->id,
+								   info->type, info->created_cmd};
 	s->nr_objects++;
 }
 
@@ -279,6 +272,7 @@ static void look_at_context(struct file *file, bool objects)
 	atomic_store_explicit(&file->grown, false, memory_order_relaxed);
 	spin_lock(&look.slot->lock);
 	iommufd_for_each_object(file->ctx, look_at_object, &look);
+	snprintf(look.slot->phys, sizeof(look.slot->phys), "%s", iommufd_phys_name(file->ctx));
 	end_domains(look.slot, file->number);
 	spin_unlock(&look.slot->lock);
 }
@@ -309,7 +303,8 @@ void account_close(struct file *file)
 {
 	struct report_process *s = file->slot;
 
-	if (!s)
+	/* At the exit of its process it has been described as still open. */
+	if (!s || atomic_load(&s->state) != REPORT_RUNNING)
 		return;
 	look_at_context(file, false);
 	spin_lock(&s->lock);

@@ -51,8 +51,7 @@ INTERPOSE ssize_t write(int fd, const void *buf, size_t len)
 }
 
 /* Our files take one buffer at a time, as the kernel's do by default. */
-static ssize_t vector_ours(struct file *file, const struct iovec *iov, int count,
-			   bool is_write)
+static ssize_t vector_ours(struct file *file, const struct iovec *iov, int count, bool is_write)
 {
 	ssize_t total = 0;
 

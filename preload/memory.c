@@ -62,8 +62,8 @@ static void look(int fd, struct file *file)
 
 	if (l->found || file->kind != FILE_IOMMU)
 		return;
-	l->found = iommufd_find_user(file->ctx, l->start, l->last, &l->event.iova,
-				     &l->event.mapped);
+	l->found =
+		iommufd_find_user(file->ctx, l->start, l->last, &l->event.iova, &l->event.mapped);
 	l->slot = file->slot;
 }
 
@@ -73,8 +73,8 @@ static void tell(const char *what, const struct lookup *l)
 	unsigned int line = atomic_fetch_add(&lines, 1);
 
 	if (line < LINES_MAX)
-		notice("%s of 0x%" PRIx64 "-0x%" PRIx64
-		       ", which is still mapped for DMA: %" PRIu64 " bytes at IOVA 0x%" PRIx64,
+		notice("%s of 0x%" PRIx64 "-0x%" PRIx64 ", which is still mapped for DMA: %" PRIu64
+		       " bytes at IOVA 0x%" PRIx64,
 		       what, l->start, l->last, l->event.mapped, l->event.iova);
 	else if (line == LINES_MAX)
 		notice("more memory is unmapped while it is mapped for DMA: counted in the report");

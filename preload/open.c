@@ -50,16 +50,16 @@ static bool open_ours(int dir, const char *path, int flags, int *fd)
 	return true;
 }
 
-#define OPEN_MODE(flags, last)             \
-	({                                 \
-		mode_t mode_ = 0;          \
-		va_list args_;             \
-		if (needs_mode(flags)) {   \
-			va_start(args_, last); \
+#define OPEN_MODE(flags, last)                         \
+	({                                             \
+		mode_t mode_ = 0;                      \
+		va_list args_;                         \
+		if (needs_mode(flags)) {               \
+			va_start(args_, last);         \
 			mode_ = va_arg(args_, mode_t); \
-			va_end(args_);     \
-		}                          \
-		mode_;                     \
+			va_end(args_);                 \
+		}                                      \
+		mode_;                                 \
 	})
 
 INTERPOSE int open(const char *path, int flags, ...)
@@ -75,8 +75,9 @@ INTERPOSE int open64(const char *path, int flags, ...)
 	mode_t mode = OPEN_MODE(flags, flags);
 	int fd;
 
-	return open_ours(AT_FDCWD, path, flags, &fd) ? fd
-						     : real()->open(path, flags | O_LARGEFILE, mode);
+	return open_ours(AT_FDCWD, path, flags, &fd)
+		       ? fd
+		       : real()->open(path, flags | O_LARGEFILE, mode);
 }
 
 INTERPOSE int openat(int dir, const char *path, int flags, ...)

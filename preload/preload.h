@@ -51,11 +51,11 @@ struct file {
 	union {
 		struct iommufd_ctx *ctx;
 		struct vfio_cdev *cdev;
-		void *object;       /* FILE_FAULT, FILE_ACCESS */
-		unsigned int nth;   /* FILE_FAIL_NTH */
+		void *object;     /* FILE_FAULT, FILE_ACCESS */
+		unsigned int nth; /* FILE_FAIL_NTH */
 	};
-	struct report_process *slot; /* FILE_IOMMU: who opened it, or NULL */
-	atomic_bool grown;           /* since its usage was last accounted */
+	struct report_process *slot;              /* FILE_IOMMU: who opened it, or NULL */
+	atomic_bool grown;                        /* since its usage was last accounted */
 	struct file_holder holders[FILE_HOLDERS]; /* under the table's lock */
 	struct file *next_free;
 };
@@ -67,13 +67,13 @@ struct file {
 struct process {
 	_Alignas(4096) atomic_int end; /* highest descriptor of ours + 1 */
 	int pid;
-	struct file **table;           /* DESCRIPTORS_MAX, or NULL */
-	uint64_t watch_start;          /* all memory that is mapped for DMA */
-	uint64_t watch_end;            /* lies between these */
+	struct file **table;  /* DESCRIPTORS_MAX, or NULL */
+	uint64_t watch_start; /* all memory that is mapped for DMA */
+	uint64_t watch_end;   /* lies between these */
 	bool fail_nth_set;
 	struct report_process *slot; /* where this process is accounted, or NULL */
 	bool slot_taken;             /* or there was none to take */
-	unsigned int nr_dropped; /* descriptors that an exec has given up */
+	unsigned int nr_dropped;     /* descriptors that an exec has given up */
 	int dropped[DROPPED_MAX];
 };
 
@@ -84,8 +84,8 @@ extern struct process process;
 /* The one comparison that calls on other descriptors pay. */
 static inline bool maybe_ours(int fd)
 {
-	return unlikely((unsigned int)fd < (unsigned int)atomic_load_explicit(
-						   &process.end, memory_order_relaxed));
+	return unlikely((unsigned int)fd <
+			(unsigned int)atomic_load_explicit(&process.end, memory_order_relaxed));
 }
 
 /* What is behind a descriptor, with a reference, or NULL. */

@@ -79,7 +79,8 @@ static void exec_begins(const char *program)
 	inherited = 0;
 	table_for_each(count_inherited);
 	if (inherited)
-		notice("%s inherits %u descriptor%s of /dev/iommu or /dev/vfio, which will not work "
+		notice("%s inherits %u descriptor%s of /dev/iommu or /dev/vfio, which will not "
+		       "work "
 		       "there (open them with O_CLOEXEC)",
 		       program, inherited, inherited == 1 ? "" : "s");
 	if (!table_is_borrowed()) {

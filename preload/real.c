@@ -17,15 +17,16 @@ static const struct {
 	size_t offset;
 	const char *name;
 } functions[] = {
-	FUNCTION(open),    FUNCTION(openat),      FUNCTION(fopen),     FUNCTION(fclose),
-	FUNCTION(opendir), FUNCTION(close),       FUNCTION(close_range), FUNCTION(closefrom),
-	FUNCTION(dup),     FUNCTION(dup2),        FUNCTION(dup3),      FUNCTION(fcntl),
-	FUNCTION(ioctl),   FUNCTION(read),        FUNCTION(write),     FUNCTION(readv),
-	FUNCTION(writev),  FUNCTION(pread),       FUNCTION(pwrite),    FUNCTION(mmap),
-	FUNCTION(munmap),  FUNCTION(mremap),      FUNCTION(recvmsg),   FUNCTION(stat),
-	FUNCTION(lstat),   FUNCTION(fstat),       FUNCTION(fstatat),   FUNCTION(statx),
-	FUNCTION(access),  FUNCTION(faccessat),   FUNCTION(execve),    FUNCTION(execv),
-	FUNCTION(execvp),  FUNCTION(execvpe),     FUNCTION(fexecve),   FUNCTION(sigaction), FUNCTION(_exit),
+	FUNCTION(open),    FUNCTION(openat),    FUNCTION(fopen),       FUNCTION(fclose),
+	FUNCTION(opendir), FUNCTION(close),     FUNCTION(close_range), FUNCTION(closefrom),
+	FUNCTION(dup),     FUNCTION(dup2),      FUNCTION(dup3),        FUNCTION(fcntl),
+	FUNCTION(ioctl),   FUNCTION(read),      FUNCTION(write),       FUNCTION(readv),
+	FUNCTION(writev),  FUNCTION(pread),     FUNCTION(pwrite),      FUNCTION(mmap),
+	FUNCTION(munmap),  FUNCTION(mremap),    FUNCTION(recvmsg),     FUNCTION(stat),
+	FUNCTION(lstat),   FUNCTION(fstat),     FUNCTION(fstatat),     FUNCTION(statx),
+	FUNCTION(access),  FUNCTION(faccessat), FUNCTION(execve),      FUNCTION(execv),
+	FUNCTION(execvp),  FUNCTION(execvpe),   FUNCTION(fexecve),     FUNCTION(sigaction),
+	FUNCTION(_exit),
 };
 
 /*

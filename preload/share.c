@@ -12,8 +12,8 @@
 #include "plat/plat.h"
 #include "preload/preload.h"
 
-#define PAGE       ((uintptr_t)4096)
-#define MOST_BYTES ((size_t)160 << 30)
+#define PAGE        ((uintptr_t)4096)
+#define MOST_BYTES  ((size_t)160 << 30)
 #define LEAST_BYTES ((size_t)256 << 20)
 
 extern char __start_uiommu_private[] __attribute__((visibility("hidden")));
@@ -72,8 +72,7 @@ void share_memory(void)
 	if (plat_share(MOST_BYTES, LEAST_BYTES))
 		plat_panic("no address space for shared memory");
 	dl_iterate_phdr(find_variables, &variables);
-	if (!variables.end ||
-	    !share_range(variables.start, (uintptr_t)__start_uiommu_private) ||
+	if (!variables.end || !share_range(variables.start, (uintptr_t)__start_uiommu_private) ||
 	    !share_range((uintptr_t)__stop_uiommu_private, variables.end))
 		plat_panic("cannot share variables with children");
 }

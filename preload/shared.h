@@ -2,7 +2,9 @@
 /*
  * What `uiommu run` and the processes that it starts share.
  *
- * Options go down in the environment. Numbers come up in a memfd: each process
+ * Options go down in the environment. Numbers come up in a memfd, which is the
+ * command's and opened by its path in /proc, so that the program has no
+ * descriptor that it does not know of: each process
  * that opens one of our files takes a slot and keeps it current, so that they
  * are still there when the process was killed, and the command prints them when
  * the program is gone. Everything in a slot is plain numbers and names; it may
@@ -16,7 +18,7 @@
 
 #include "plat/spinlock.h"
 
-#define ENV_REPORT_FD     "UIOMMU_REPORT_FD" /* number of the memfd's descriptor */
+#define ENV_REPORT        "UIOMMU_REPORT" /* a path to the memfd */
 #define ENV_FORMAT        "UIOMMU_FORMAT"
 #define ENV_ADDRESS_WIDTH "UIOMMU_ADDRESS_WIDTH"
 #define ENV_DEVICES       "UIOMMU_DEVICES"
@@ -67,8 +69,8 @@ struct report_domain {
 	uint32_t file; /* number of the open /dev/iommu, from 1 */
 	uint32_t hwpt;
 	uint32_t ioas;
-	uint32_t created_cmd;
-	uint32_t nested; /* a stage of the guest's: has no tables of ours */
+	uint32_t created_cmd; /* 0: by an attach to an IOAS */
+	uint32_t nested;      /* a stage of the guest's: has no tables of ours */
 	uint32_t alive;
 	uint32_t width;
 	char format[20];
@@ -105,7 +107,7 @@ struct report_process {
 	uint32_t fail_nth;  /* asked for */
 	uint32_t fail_hit;  /* and it came to that */
 	char comm[16];
-	char phys[16];
+	char phys[24];
 	/* The memory cgroup. UINT64_MAX is "max". */
 	uint64_t memory_max, memory_high;
 	uint64_t current, peak;

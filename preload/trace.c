@@ -17,21 +17,21 @@
 
 int __real_iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
 		     int prot, gfp_t gfp);
-ssize_t __real_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova,
-			    const struct iommu_sg *sg, unsigned int nents, int prot, gfp_t gfp);
+ssize_t __real_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
+			    unsigned int nents, int prot, gfp_t gfp);
 size_t __real_iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t size);
 size_t __real_iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
 			       struct iommu_iotlb_gather *gather);
 
 int __wrap_iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
 		     int prot, gfp_t gfp);
-ssize_t __wrap_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova,
-			    const struct iommu_sg *sg, unsigned int nents, int prot, gfp_t gfp);
+ssize_t __wrap_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
+			    unsigned int nents, int prot, gfp_t gfp);
 size_t __wrap_iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t size);
 size_t __wrap_iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
 			       struct iommu_iotlb_gather *gather);
 
-static int trace_fd = -1;
+static bool tracing;
 
 /* Lines are collected and written when there are many, or at the end. */
 static struct {
@@ -42,35 +42,39 @@ static struct {
 
 #define LINE_MAX_BYTES 256
 
-/* Once per process tree: the descriptor is inherited, and so is the number. */
 void trace_open(void)
 {
-	const char *fd = getenv(ENV_TRACE);
+	const char *path = getenv(ENV_TRACE);
 
-	if (fd && *fd)
-		trace_fd = atoi(fd);
+	tracing = path && *path;
 }
 
+/* The file is open only meanwhile: the program has no descriptor to stumble over. */
 static void flush_locked(void)
 {
+	const char *path = getenv(ENV_TRACE);
+	int fd = path ? real()->open(path, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
 	size_t at = 0;
 
-	while (at < buffer.used) {
-		ssize_t n = real()->write(trace_fd, buffer.text + at, buffer.used - at);
+	while (fd >= 0 && at < buffer.used) {
+		ssize_t n = real()->write(fd, buffer.text + at, buffer.used - at);
 
 		if (n <= 0)
 			break;
 		at += (size_t)n;
 	}
+	if (fd >= 0)
+		real()->close(fd);
 	buffer.used = 0;
 }
 
 void trace_flush(void)
 {
-	if (trace_fd < 0)
+	if (!tracing)
 		return;
 	spin_lock(&buffer.lock);
-	flush_locked();
+	if (buffer.used)
+		flush_locked();
 	spin_unlock(&buffer.lock);
 }
 
@@ -113,7 +117,7 @@ int __wrap_iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t p
 {
 	int ret = __real_iommu_map(domain, iova, paddr, size, prot, gfp);
 
-	if (unlikely(trace_fd >= 0) && !ret)
+	if (unlikely(tracing) && !ret)
 		trace_map(iova, paddr, size);
 	return ret;
 }
@@ -132,12 +136,12 @@ static void trace_pieces(uint64_t iova, const struct iommu_sg *sg, unsigned int 
 	}
 }
 
-ssize_t __wrap_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova,
-			    const struct iommu_sg *sg, unsigned int nents, int prot, gfp_t gfp)
+ssize_t __wrap_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
+			    unsigned int nents, int prot, gfp_t gfp)
 {
 	ssize_t ret = __real_iommu_map_sg(domain, iova, sg, nents, prot, gfp);
 
-	if (unlikely(trace_fd >= 0) && ret > 0)
+	if (unlikely(tracing) && ret > 0)
 		trace_pieces(iova, sg, nents);
 	return ret;
 }
@@ -146,7 +150,7 @@ size_t __wrap_iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t s
 {
 	size_t ret = __real_iommu_unmap(domain, iova, size);
 
-	if (unlikely(trace_fd >= 0))
+	if (unlikely(tracing))
 		trace_unmap(iova, size, ret);
 	return ret;
 }
@@ -156,7 +160,7 @@ size_t __wrap_iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, siz
 {
 	size_t ret = __real_iommu_unmap_fast(domain, iova, size, gather);
 
-	if (unlikely(trace_fd >= 0))
+	if (unlikely(tracing))
 		trace_unmap(iova, size, ret);
 	return ret;
 }

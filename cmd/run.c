@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * uiommu run: start a program with libuiommu-preload.so in it, wait, and print
+ * what the processes that it consisted of have left in the report's memfd. So
+ * the report does not depend on how the program ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <uiommu/format.h>
+
+#include "cmd/cmd.h"
+#include "cmd/run.h"
+#include "vfio/cdev.h"
+
+#define PRELOAD_NAME "libuiommu-preload.so"
+
+struct run_args {
+	const char *format;
+	const char *address_width;
+	const char *devices;
+	const char *memory_max, *memory_high;
+	const char *phys;
+	const char *fail_nth;
+	const char *trace;
+	const char *report;
+	bool json, test_abi;
+	char limit_where[PATH_MAX];
+};
+
+enum {
+	OPTION_IOMMU = 0x2000,
+	OPTION_ADDRESS_WIDTH,
+	OPTION_DEVICES,
+	OPTION_MEMORY_MAX,
+	OPTION_MEMORY_HIGH,
+	OPTION_PHYS,
+	OPTION_FAIL_NTH,
+	OPTION_TRACE,
+	OPTION_REPORT,
+	OPTION_JSON,
+	OPTION_TEST_ABI,
+};
+
+static const struct argp_option options[] = {
+	{"iommu", OPTION_IOMMU, "FORMAT", 0, "Table format of its domains (default: vtd)", 0},
+	{"address-width", OPTION_ADDRESS_WIDTH, "BITS", 0, "Bits of input address", 0},
+	{"devices", OPTION_DEVICES, "N", 0, "Give it /dev/vfio/devices/vfio0 to vfioN-1", 0},
+	{"memory-max", OPTION_MEMORY_MAX, "BYTES|auto", 0,
+	 "Limit of its memory cgroup; auto: the limit of the real one", 0},
+	{"memory-high", OPTION_MEMORY_HIGH, "BYTES", 0, "memory.high of its memory cgroup", 0},
+	{"phys", OPTION_PHYS, "MODE", 0,
+	 "Physical addresses of its memory: auto, identity or scattered", 0},
+	{"fail-nth", OPTION_FAIL_NTH, "N", 0,
+	 "Let the Nth allocation after the first open of /dev/iommu fail", 0},
+	{"trace", OPTION_TRACE, "FILE", 0, "Write what 'uiommu replay' reads", 0},
+	{"report", OPTION_REPORT, "FILE|none", 0, "Where the report goes (default: stderr)", 0},
+	{"json", OPTION_JSON, NULL, 0, "Make the report JSON", 0},
+	{"test-abi", OPTION_TEST_ABI, NULL, 0,
+	 "Answer the test ioctls and fail-nth files of a test kernel too", 0},
+	{0},
+};
+
+static const char doc[] =
+	"Run a program that finds a working /dev/iommu, and report what it was charged."
+	"\vExamples:\n"
+	"  uiommu run -- ./map-guest\n"
+	"  uiommu run --memory-max 16M --iommu amdv1 -- ./map-guest\n"
+	"  uiommu run --devices 1 --json --report report.json -- ./vmm --some-option\n";
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct run_args *args = state->input;
+	const struct {
+		int key;
+		const char **value;
+	} values[] = {
+		{OPTION_IOMMU, &args->format},
+		{OPTION_ADDRESS_WIDTH, &args->address_width},
+		{OPTION_DEVICES, &args->devices},
+		{OPTION_MEMORY_MAX, &args->memory_max},
+		{OPTION_MEMORY_HIGH, &args->memory_high},
+		{OPTION_PHYS, &args->phys},
+		{OPTION_FAIL_NTH, &args->fail_nth},
+		{OPTION_TRACE, &args->trace},
+		{OPTION_REPORT, &args->report},
+	};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		if (values[i].key == key) {
+			*values[i].value = arg;
+			return 0;
+		}
+	switch (key) {
+	case OPTION_JSON:
+		args->json = true;
+		return 0;
+	case OPTION_TEST_ABI:
+		args->test_abi = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		die("%s: the program comes after '--' (see --help)", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* ---- options, checked, into the environment ---- */
+
+static void set(const char *name, const char *value)
+{
+	if (setenv(name, value, 1))
+		out_of_memory();
+}
+
+static void set_number(const char *name, uint64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	set(name, text);
+}
+
+static void set_format(const struct run_args *args)
+{
+	const struct iommu_format *format = iommu_format_find(args->format);
+	uint64_t width = 0;
+
+	if (!format)
+		die("--iommu: '%s' is not a format: expected vtd, x86_64 or amdv1", args->format);
+	if (args->address_width)
+		width = parse_number("--address-width", args->address_width, format->width_min,
+				     format->width_max);
+	set(ENV_FORMAT, format->name);
+	set_number(ENV_ADDRESS_WIDTH, width);
+}
+
+static void set_limit(const char *name, const char *where, const char *text)
+{
+	if (!text || !strcmp(text, "max"))
+		set(name, "max");
+	else
+		set_number(name, parse_bytes(where, text));
+}
+
+static void set_memory(struct run_args *args)
+{
+	uint64_t limit;
+
+	set_limit(ENV_MEMORY_HIGH, "--memory-high", args->memory_high);
+	if (!args->memory_max || strcmp(args->memory_max, "auto") != 0) {
+		set_limit(ENV_MEMORY_MAX, "--memory-max", args->memory_max);
+		return;
+	}
+	limit = run_real_limit(args->limit_where, sizeof(args->limit_where));
+	if (limit == UINT64_MAX) {
+		snprintf(args->limit_where, sizeof(args->limit_where),
+			 "no limit in the real cgroup");
+		set(ENV_MEMORY_MAX, "max");
+	} else {
+		set_number(ENV_MEMORY_MAX, limit);
+	}
+}
+
+static void set_phys(const char *phys)
+{
+	if (strcmp(phys, "auto") != 0 && strcmp(phys, "identity") != 0 &&
+	    strcmp(phys, "scattered") != 0)
+		die("--phys: '%s' is not a mode: expected auto, identity or scattered", phys);
+	set(ENV_PHYS, phys);
+}
+
+/* Where the program's own working directory does not matter any more. */
+static void set_trace(const char *file)
+{
+	int fd;
+	char *path;
+
+	unsetenv(ENV_TRACE);
+	if (!file)
+		return;
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		die("--trace: %s: %s", file, strerror(errno));
+	close(fd);
+	path = realpath(file, NULL);
+	if (!path)
+		die("--trace: %s: %s", file, strerror(errno));
+	set(ENV_TRACE, path);
+	free(path);
+}
+
+static void set_options(struct run_args *args)
+{
+	set_format(args);
+	set_memory(args);
+	set_phys(args->phys);
+	set_trace(args->trace);
+	set_number(ENV_DEVICES,
+		   args->devices ? parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX) : 0);
+	set_number(ENV_FAIL_NTH,
+		   args->fail_nth ? parse_number("--fail-nth", args->fail_nth, 1, UINT32_MAX) : 0);
+	set_number(ENV_TEST_ABI, args->test_abi);
+}
+
+/* ---- the preload ---- */
+
+static bool try_preload(char *path, const char *dir, const char *below)
+{
+	snprintf(path, PATH_MAX, "%s%s/%s", dir, below, PRELOAD_NAME);
+	return !access(path, R_OK);
+}
+
+/* Beside this program as built, or where an installation puts it. */
+static void find_preload(char path[PATH_MAX])
+{
+	char own[PATH_MAX / 2];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	own[length > 0 ? length : 0] = '\0';
+	if (strrchr(own, '/'))
+		*strrchr(own, '/') = '\0';
+	if (try_preload(path, own, "") || try_preload(path, own, "/../" UIOMMU_LIBDIR_NAME) ||
+	    try_preload(path, UIOMMU_LIBDIR, "") || try_preload(path, own, "/../lib"))
+		return;
+	die("%s: not found beside %s/uiommu or in %s", PRELOAD_NAME, own, UIOMMU_LIBDIR);
+}
+
+static void set_preload(void)
+{
+	const char *others = getenv("LD_PRELOAD");
+	char path[PATH_MAX], *all;
+
+	find_preload(path);
+	if (strpbrk(path, " :"))
+		die("%s: the dynamic linker cannot preload from a path with a blank or a colon",
+		    path);
+	if (asprintf(&all, "%s%s%s", path, others && *others ? ":" : "", others ? others : "") < 0)
+		out_of_memory();
+	set("LD_PRELOAD", all);
+	free(all);
+}
+
+/* ---- the report ---- */
+
+static struct report *make_report(bool wanted)
+{
+	struct report *report;
+	char path[64];
+	int fd;
+
+	unsetenv(ENV_REPORT);
+	if (!wanted)
+		return NULL;
+	fd = memfd_create("uiommu-report", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, sizeof(*report)))
+		die("the report's memory: %s", strerror(errno));
+	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (report == MAP_FAILED)
+		die("the report's memory: %s", strerror(errno));
+	report->magic = REPORT_MAGIC;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+	set(ENV_REPORT, path);
+	return report;
+}
+
+/* Opened before the program is run: a file that cannot be written is bad input. */
+static FILE *open_report(const char *name)
+{
+	FILE *file;
+
+	if (!name)
+		return stderr;
+	file = fopen(name, "we");
+	if (!file)
+		die("--report: %s: %s", name, strerror(errno));
+	return file;
+}
+
+static int print_report(FILE *out, const struct run_result *result, bool json)
+{
+	if (json)
+		run_print_json(out, result);
+	else
+		run_print_text(out, result);
+	if (fflush(out) || ferror(out)) {
+		fprintf(stderr, "%s: cannot write the report: %s\n", program_invocation_short_name,
+			strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- the program ---- */
+
+static volatile sig_atomic_t program_pid;
+
+/* What the terminal sends, it sends to the program as well. */
+static void forward(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (program_pid > 0 && info->si_code <= 0)
+		kill(program_pid, sig);
+}
+
+static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+#define NR_FORWARDED (sizeof(forwarded) / sizeof(forwarded[0]))
+
+/* The program starts with the signals as they were for us. */
+static void start(const char *path, char **argv, const struct sigaction old[NR_FORWARDED],
+		  const sigset_t *mask)
+{
+	for (size_t i = 0; i < NR_FORWARDED; i++)
+		sigaction(forwarded[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	execv(path, argv);
+	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+static int run_program(const char *path, char **argv, pid_t *pid)
+{
+	struct sigaction act = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
+	struct sigaction old[NR_FORWARDED];
+	sigset_t block, mask;
+	int status;
+
+	sigemptyset(&block);
+	for (size_t i = 0; i < NR_FORWARDED; i++)
+		sigaddset(&block, forwarded[i]);
+	sigprocmask(SIG_BLOCK, &block, &mask);
+	for (size_t i = 0; i < NR_FORWARDED; i++)
+		sigaction(forwarded[i], &act, &old[i]);
+	fflush(NULL);
+	*pid = fork();
+	if (*pid < 0)
+		die("cannot start another process: %s", strerror(errno));
+	if (!*pid)
+		start(path, argv, old, &mask);
+	program_pid = *pid;
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	while (waitpid(*pid, &status, 0) < 0)
+		if (errno != EINTR)
+			die("waiting for the program: %s", strerror(errno));
+	return status;
+}
+
+/* The arguments of ours, up to the "--" that begins the program's. */
+static int own_arguments(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--"))
+			return i;
+	return argc;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const struct argp argp = {options, parse_option, "-- PROGRAM [ARG...]", doc, NULL,
+					 NULL,    NULL};
+	struct run_args args = {.format = "vtd", .phys = "auto"};
+	struct run_result result = {0};
+	int own = own_arguments(argc, argv);
+	bool wanted;
+	FILE *out;
+	char *path;
+
+	cmd_parse(&argp, own, argv, &args);
+	if (own + 1 >= argc)
+		die("no program given: expected -- PROGRAM [ARG...] after the options");
+	path = run_find_program(argv[own + 1]);
+	wanted = !args.report || strcmp(args.report, "none") != 0;
+	set_options(&args);
+	set_preload();
+	out = wanted ? open_report(args.report) : NULL;
+	result.report = make_report(wanted);
+	result.program = argv[own + 1];
+	result.auto_limit = args.limit_where[0] ? args.limit_where : NULL;
+	result.status = run_program(path, argv + own + 1, &result.pid);
+	free(path);
+	if (out && print_report(out, &result, args.json))
+		return 1;
+	return WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status)
+					  : WEXITSTATUS(result.status);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of `uiommu run` offer each other. */
+#ifndef CMD_RUN_H
+#define CMD_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "preload/shared.h"
+
+/* ---- run_program.c ---- */
+
+/*
+ * The file that @name stands for, as a shell finds it; dies with one line when
+ * there is none that the preload can get into. The caller frees it.
+ */
+char *run_find_program(const char *name);
+
+/* ---- run_limit.c ---- */
+
+/*
+ * The least memory.max above the calling process in the real cgroup hierarchy,
+ * version 2 or 1, in bytes; UINT64_MAX for none. Says whose in @where.
+ */
+uint64_t run_real_limit(char *where, size_t size);
+
+/* ---- run_text.c, run_json.c ---- */
+
+struct run_result {
+	const char *program;
+	const struct report *report;
+	pid_t pid;
+	int status;             /* of waitpid() */
+	const char *auto_limit; /* where --memory-max auto was found, or NULL */
+};
+
+void run_print_text(FILE *out, const struct run_result *result);
+void run_print_json(FILE *out, const struct run_result *result);
+
+/* Slots in use. */
+uint32_t run_processes(const struct report *report);
+/* For people: "IOMMU_IOAS_MAP", or the number of one without a name. Returns @text or a name. */
+const char *run_ioctl_name(uint32_t cmd, char text[32]);
+/* The ioctl that made an object, also where that was of a device's file. */
+const char *run_maker(const struct report_object *object, char text[32]);
+const char *run_object_name(uint32_t type);
+/* "EINVAL" */
+const char *run_error_name(int error, char text[32]);
+/* "exited with status 0", "was killed by SIGKILL" */
+void run_describe_end(int status, char *text, size_t size);
+
+#endif
