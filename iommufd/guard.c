@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <string.h>
+#include <ucontext.h>
 
 #include "iommufd/guard.h"
 #include "iommufd/user.h"
@@ -68,13 +69,20 @@ static void call_program(const struct sigaction *act, int sig, siginfo_t *info, 
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* To the copy, with the signals blocked that were so then. */
+static void leave(const ucontext_t *context)
+{
+	pthread_sigmask(SIG_SETMASK, &context->uc_sigmask, NULL);
+	longjmp(user_guard_current->env, 1);
+}
+
 static void handle_fault(int sig, siginfo_t *info, void *context)
 {
 	struct sigaction act = *program_action(sig);
 	int saved = errno;
 
 	if (is_ours(user_guard_current, info))
-		_longjmp(user_guard_current->env, 1);
+		leave(context);
 	if (act.sa_flags & SA_RESETHAND)
 		program_action(sig)->sa_handler = SIG_DFL;
 	if ((act.sa_flags & SA_SIGINFO) || (act.sa_handler != SIG_DFL && act.sa_handler != SIG_IGN))
@@ -86,7 +94,6 @@ static void handle_fault(int sig, siginfo_t *info, void *context)
 
 int iommufd_user_guard(sigaction_fn real)
 {
-	/* Not deferred: a copy leaves by a jump, with the mask as it was. */
 	struct sigaction act = {.sa_sigaction = handle_fault,
 				.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
 	int rc = 0;
