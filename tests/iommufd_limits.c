@@ -289,7 +289,7 @@ static void *work_alone(void *arg)
 
 	for (unsigned int i = 0; i < 20; i++) {
 		rig_begin(&rig, IOMMUFD_PHYS_SCATTERED);
-		munmap(rig.memory, MEMORY);
+		munmap(rig.memory, RIG_SPAN);
 		rig.memory = worker->rig->memory;
 		attach(&rig);
 		for (unsigned int nth = 0; nth < 50; nth++)
