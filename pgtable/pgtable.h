@@ -82,8 +82,8 @@ struct pgtable_stat {
 
 struct pgtable {
 	const struct pgtable_ops *ops;
-	_Atomic uint64_t top;   /* address of the top table | number of levels */
-	uint64_t pgsizes;       /* leaf sizes in use */
+	_Atomic uint64_t top;                   /* address of the top table | number of levels */
+	uint64_t pgsizes;                       /* leaf sizes in use */
 	uint64_t aperture_start, aperture_last; /* input addresses */
 	unsigned int address_width;
 	struct mem_cgroup *owner; /* charged for every table, or NULL */

@@ -130,9 +130,9 @@ static inline void page_response(void *context, uint32_t pasid, uint32_t grpid, 
 {
 	struct model *model = context;
 
-	assert_true(model->responses < 8);
-	model->grpid[model->responses] = grpid;
-	model->code[model->responses++] = code;
+	model->grpid[model->responses % 8] = grpid;
+	model->code[model->responses % 8] = code;
+	model->responses++;
 }
 
 static const struct iommufd_device_ops full_ops = {

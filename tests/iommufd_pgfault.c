@@ -4,6 +4,9 @@
  * the answers back.
  */
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #include "tests/iommufd_bench.h"
 
@@ -227,6 +230,52 @@ static void what_cannot_be_told_is_undone(void **state)
 	end(&b);
 }
 
+static atomic_bool stop;
+
+static void *read_and_answer(void *arg)
+{
+	struct iommu_hwpt_pgfault got[4];
+	struct bench *b = arg;
+
+	while (!atomic_load(&stop)) {
+		ssize_t len = read_queue(b, got, sizeof(got));
+
+		assert_true(len >= 0 && len % (ssize_t)sizeof(got[0]) == 0);
+		/* Somebody else may have answered: the device has gone. */
+		for (size_t i = 0; i < (size_t)len / sizeof(got[0]); i++)
+			if (got[i].flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE)
+				answer(b, got[i].cookie, IOMMUFD_PAGE_RESP_SUCCESS);
+		if (!len)
+			sched_yield();
+	}
+	return NULL;
+}
+
+/* Each group has one answer, whoever gives it. */
+static void devices_come_and_go_meanwhile(void **state)
+{
+	unsigned int reported = 0;
+	pthread_t thread;
+	struct queue q;
+	struct bench b;
+
+	begin_queue(&b, &q);
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, read_and_answer, &b), 0);
+	for (unsigned int round = 0; round < 300; round++) {
+		uint32_t pt = q.hwpt;
+
+		for (unsigned int i = 0; i < 10; i++, reported++)
+			assert_int_equal(request(&b, 0, 1 + i % 4, i), 0);
+		iommufd_device_detach(b.idev[0]);
+		assert_int_equal(b.model[0].responses, reported);
+		assert_int_equal(attach(&b, 0, &pt), 0);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	end_queue(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +284,7 @@ int main(void)
 		cmocka_unit_test(leaving_answers_what_is_left),
 		cmocka_unit_test(a_file_may_outlive_the_context),
 		cmocka_unit_test(what_cannot_be_told_is_undone),
+		cmocka_unit_test(devices_come_and_go_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
