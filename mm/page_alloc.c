@@ -225,7 +225,9 @@ static __noinline struct page *cache_take_slow(struct mm_thread *self, gfp_t gfp
 		cache->count = cache->spare->count;
 		cache->spare = NULL;
 	} else if (gfpflags_allow_blocking(gfp)) {
-		rcu_poll(self);
+		/* What waits for a grace period is dearer than what is free. */
+		if (!cache_refill(cache, gfp))
+			rcu_poll(self);
 		while (!cache->count && !cache_refill(cache, gfp)) {
 			if (grow() && (!rounds-- || !shrink_all(gfp)))
 				return NULL;
