@@ -262,6 +262,32 @@ static inline void cache_put(struct mm_thread *self, struct page *page)
 		cache_flush(cache);
 }
 
+/* Return a list of single pages to the buddy lists. Called under zone.lock. */
+static void buddy_put_list(struct page *page)
+{
+	struct page *next;
+
+	for (; page; page = next) {
+		next = page->next;
+		buddy_put(page, 0);
+	}
+}
+
+/* Let the pages of one batch of the depot join again. False when it is empty. */
+static bool depot_break(void)
+{
+	struct page *batch;
+
+	spin_lock(&zone.lock);
+	batch = zone.depot;
+	if (batch) {
+		zone.depot = batch->next_batch;
+		buddy_put_list(batch);
+	}
+	spin_unlock(&zone.lock);
+	return batch != NULL;
+}
+
 static __noinline struct page *block_take(unsigned int order, gfp_t gfp)
 {
 	unsigned int rounds = SHRINK_ROUNDS;
@@ -274,7 +300,7 @@ static __noinline struct page *block_take(unsigned int order, gfp_t gfp)
 		}
 		if (page || !gfpflags_allow_blocking(gfp))
 			return page;
-		if (grow() && (!rounds-- || !shrink_all(gfp)))
+		if (!depot_break() && grow() && (!rounds-- || !shrink_all(gfp)))
 			return NULL;
 	}
 }
@@ -386,17 +412,6 @@ void free_pages(struct page *page)
 	page->next = NULL;
 	page_uncharge_list(page);
 	page_release_list(page);
-}
-
-/* Return a list of single pages to the buddy lists. Called under zone.lock. */
-static void buddy_put_list(struct page *page)
-{
-	struct page *next;
-
-	for (; page; page = next) {
-		next = page->next;
-		buddy_put(page, 0);
-	}
 }
 
 void page_thread_exit(struct mm_thread *self)
