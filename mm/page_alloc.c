@@ -128,6 +128,17 @@ static int grow(void)
 	return ret;
 }
 
+/* The arena was too small for the reserve, which has all its pages: start over. */
+static void page_init_undo(void)
+{
+	for (unsigned int i = 0; i < reserve.size; i++)
+		atomic_store(&reserve.slot[i], NULL);
+	plat_unreserve(arena.pages, pages_bytes(arena.size));
+	plat_unreserve(arena.base, arena.size);
+	atomic_store(&zone.committed, 0);
+	zone.pages_committed = 0;
+}
+
 int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_base)
 {
 	size_t size = arena_bytes ? (size_t)arena_bytes : ARENA_MOST;
@@ -154,8 +165,10 @@ int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_b
 
 		if (!page && !grow())
 			page = buddy_take(0);
-		if (!page)
+		if (!page) {
+			page_init_undo();
 			return -ENOMEM;
+		}
 		reserve_put(page);
 	}
 	return 0;
@@ -214,21 +227,31 @@ static void cache_flush(struct page_cache *cache)
 	cache->count = 0;
 }
 
+/* Take up the spare batch, which is the first resort of an empty cache. */
+static bool cache_use_spare(struct page_cache *cache)
+{
+	if (!cache->spare)
+		return false;
+	cache->first = cache->spare;
+	cache->count = cache->spare->count;
+	cache->spare = NULL;
+	return true;
+}
+
 static __noinline struct page *cache_take_slow(struct mm_thread *self, gfp_t gfp)
 {
 	struct page_cache *cache = &self->pages;
 	unsigned int rounds = SHRINK_ROUNDS;
 	struct page *page;
 
-	if (cache->spare) {
-		cache->first = cache->spare;
-		cache->count = cache->spare->count;
-		cache->spare = NULL;
+	if (cache_use_spare(cache)) {
+		;
 	} else if (gfpflags_allow_blocking(gfp)) {
 		/* What waits for a grace period is dearer than what is free. */
 		if (!cache_refill(cache, gfp))
 			rcu_poll(self);
-		while (!cache->count && !cache_refill(cache, gfp)) {
+		/* What that and the shrinkers free may be a whole batch, and spare. */
+		while (!cache->count && !cache_use_spare(cache) && !cache_refill(cache, gfp)) {
 			if (grow() && (!rounds-- || !shrink_all(gfp)))
 				return NULL;
 		}
@@ -293,6 +316,8 @@ static __noinline struct page *block_take(unsigned int order, gfp_t gfp)
 	unsigned int rounds = SHRINK_ROUNDS;
 	struct page *page = NULL;
 
+	if (order > MAX_ORDER)
+		return NULL;
 	for (;;) {
 		if (zone_lock(gfp)) {
 			page = buddy_take(order);
