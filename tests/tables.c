@@ -260,10 +260,66 @@ static void random_tables(void **state)
 	}
 }
 
+struct flushed {
+	unsigned int calls;
+	bool tables;
+	uint64_t start, last;
+};
+
+static void note_flush(void *context, struct iommu_domain *domain, dma_addr_t iova, dma_addr_t last,
+		       bool tables)
+{
+	struct flushed *flushed = context;
+
+	flushed->calls++;
+	flushed->tables |= tables;
+	flushed->start = iova;
+	flushed->last = last;
+}
+
+/* While a device may know a table that is gone, a new one in its place asks for a flush. */
+static void new_table_before_sync(void **state)
+{
+	static const struct iommu_iotlb_ops ops = {.flush = note_flush};
+	const uint64_t iova = 0x40000000, page = 4096;
+	struct shape shapes[MAX_SHAPES];
+	unsigned int count = list_shapes(shapes);
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct iommu_domain *domain = new_domain(&shapes[i]);
+		struct iommu_iotlb_gather gather;
+		struct flushed flushed = {0};
+
+		if (domain_info(domain).levels < 2) {
+			iommu_domain_free(domain);
+			continue;
+		}
+		iommu_domain_set_iotlb_ops(domain, &ops, &flushed);
+		assert_int_equal(iommu_map(domain, iova, page, page, RW, GFP_KERNEL), 0);
+		assert_int_equal(flushed.calls, 0);
+		iommu_iotlb_gather_init(&gather);
+		assert_int_equal(iommu_unmap_fast(domain, iova, page, &gather), page);
+		assert_non_null(gather.freelist);
+		assert_true(gather.tables && gather.start <= iova && gather.last >= iova);
+		assert_int_equal(iommu_map(domain, iova, page, page, RW, GFP_KERNEL), 0);
+		assert_int_equal(flushed.calls, 1);
+		assert_true(flushed.tables && flushed.start <= iova && flushed.last >= iova);
+		iommu_iotlb_sync(domain, &gather);
+		assert_int_equal(flushed.calls, 2);
+		/* Nothing is in a gather any more. */
+		assert_int_equal(iommu_map(domain, 2 * iova, page, page, RW, GFP_KERNEL), 0);
+		assert_int_equal(flushed.calls, 2);
+		assert_int_equal(iommu_unmap(domain, iova, page), page);
+		assert_true(flushed.start <= iova && flushed.last >= iova + page - 1);
+		iommu_domain_free(domain);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_tables),
+		cmocka_unit_test(new_table_before_sync),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
