@@ -128,6 +128,17 @@ static int grow(void)
 	return ret;
 }
 
+/* The arena was too small for the reserve, which has all its pages: start over. */
+static void page_init_undo(void)
+{
+	for (unsigned int i = 0; i < reserve.size; i++)
+		atomic_store(&reserve.slot[i], NULL);
+	plat_unreserve(arena.pages, pages_bytes(arena.size));
+	plat_unreserve(arena.base, arena.size);
+	atomic_store(&zone.committed, 0);
+	zone.pages_committed = 0;
+}
+
 int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_base)
 {
 	size_t size = arena_bytes ? (size_t)arena_bytes : ARENA_MOST;
@@ -154,8 +165,10 @@ int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_b
 
 		if (!page && !grow())
 			page = buddy_take(0);
-		if (!page)
+		if (!page) {
+			page_init_undo();
 			return -ENOMEM;
+		}
 		reserve_put(page);
 	}
 	return 0;
@@ -214,19 +227,31 @@ static void cache_flush(struct page_cache *cache)
 	cache->count = 0;
 }
 
+/* Take up the spare batch, which is the first resort of an empty cache. */
+static bool cache_use_spare(struct page_cache *cache)
+{
+	if (!cache->spare)
+		return false;
+	cache->first = cache->spare;
+	cache->count = cache->spare->count;
+	cache->spare = NULL;
+	return true;
+}
+
 static __noinline struct page *cache_take_slow(struct mm_thread *self, gfp_t gfp)
 {
 	struct page_cache *cache = &self->pages;
 	unsigned int rounds = SHRINK_ROUNDS;
 	struct page *page;
 
-	if (cache->spare) {
-		cache->first = cache->spare;
-		cache->count = cache->spare->count;
-		cache->spare = NULL;
+	if (cache_use_spare(cache)) {
+		;
 	} else if (gfpflags_allow_blocking(gfp)) {
-		rcu_poll(self);
-		while (!cache->count && !cache_refill(cache, gfp)) {
+		/* What waits for a grace period is dearer than what is free. */
+		if (!cache_refill(cache, gfp))
+			rcu_poll(self);
+		/* What that and the shrinkers free may be a whole batch, and spare. */
+		while (!cache->count && !cache_use_spare(cache) && !cache_refill(cache, gfp)) {
 			if (grow() && (!rounds-- || !shrink_all(gfp)))
 				return NULL;
 		}
@@ -260,11 +285,39 @@ static inline void cache_put(struct mm_thread *self, struct page *page)
 		cache_flush(cache);
 }
 
+/* Return a list of single pages to the buddy lists. Called under zone.lock. */
+static void buddy_put_list(struct page *page)
+{
+	struct page *next;
+
+	for (; page; page = next) {
+		next = page->next;
+		buddy_put(page, 0);
+	}
+}
+
+/* Let the pages of one batch of the depot join again. False when it is empty. */
+static bool depot_break(void)
+{
+	struct page *batch;
+
+	spin_lock(&zone.lock);
+	batch = zone.depot;
+	if (batch) {
+		zone.depot = batch->next_batch;
+		buddy_put_list(batch);
+	}
+	spin_unlock(&zone.lock);
+	return batch != NULL;
+}
+
 static __noinline struct page *block_take(unsigned int order, gfp_t gfp)
 {
 	unsigned int rounds = SHRINK_ROUNDS;
 	struct page *page = NULL;
 
+	if (order > MAX_ORDER)
+		return NULL;
 	for (;;) {
 		if (zone_lock(gfp)) {
 			page = buddy_take(order);
@@ -272,7 +325,7 @@ static __noinline struct page *block_take(unsigned int order, gfp_t gfp)
 		}
 		if (page || !gfpflags_allow_blocking(gfp))
 			return page;
-		if (grow() && (!rounds-- || !shrink_all(gfp)))
+		if (!depot_break() && grow() && (!rounds-- || !shrink_all(gfp)))
 			return NULL;
 	}
 }
@@ -384,17 +437,6 @@ void free_pages(struct page *page)
 	page->next = NULL;
 	page_uncharge_list(page);
 	page_release_list(page);
-}
-
-/* Return a list of single pages to the buddy lists. Called under zone.lock. */
-static void buddy_put_list(struct page *page)
-{
-	struct page *next;
-
-	for (; page; page = next) {
-		next = page->next;
-		buddy_put(page, 0);
-	}
 }
 
 void page_thread_exit(struct mm_thread *self)

@@ -12,7 +12,11 @@
 
 #include "mm/page_alloc.h"
 
-#define LIMBO_BATCH 64
+/*
+ * A barrier on every thread may cost 100 us where processors are virtual; the more
+ * pages share one, the colder they are when they are used again.
+ */
+#define LIMBO_BATCH 512
 
 atomic_ulong rcu_now = 1;
 bool rcu_reader_barriers;

@@ -17,7 +17,8 @@ static inline void rcu_read_lock(struct mm_thread *self)
 {
 	if (self->rcu_depth++)
 		return;
-	atomic_store_explicit(&self->rcu_seen, atomic_load_explicit(&rcu_now, memory_order_relaxed),
+	/* Who sees the number of a grace period sees what was unlinked before it. */
+	atomic_store_explicit(&self->rcu_seen, atomic_load_explicit(&rcu_now, memory_order_acquire),
 			      memory_order_relaxed);
 	if (unlikely(rcu_reader_barriers))
 		atomic_thread_fence(memory_order_seq_cst);

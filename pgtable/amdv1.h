@@ -71,7 +71,8 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
-	return oa | AMD_PRESENT | AMD_READ | AMD_WRITE | AMD_NEXT(level + 1);
+	/* The level of the table pointed to, counted from 1: that of this one from 0. */
+	return oa | AMD_PRESENT | AMD_READ | AMD_WRITE | AMD_NEXT(level);
 }
 
 /* log2 of the bytes that an item of NextLevel 7 translates. */

@@ -10,7 +10,10 @@
  *   adds them first; who emptied items takes them off last. Who brings it to 0
  *   may kill the table by changing 0 to PT_DEAD, and then owns it: it takes the
  *   table's item out of the parent, and gathers the table to be freed. The top
- *   table is never killed, except to be replaced by a taller one.
+ *   table's count has PT_TOP added, so that it cannot die unless it is replaced;
+ *   PT_TOP goes off last when a taller table is put over it, and on first when
+ *   that is taken away. Who sees a table from the top in which it began, and
+ *   finds another top at its end, looks again for what is empty from there.
  * - Who finds a table dead on the way down treats its slot as empty, and
  *   replaces the item in the slot by that of a new table. Both sides change the
  *   slot by compare-and-exchange: if the killer comes late, the slot's count in
@@ -31,7 +34,16 @@
 #include "pgtable/items.h"
 #include "pgtable/pgtable.h"
 
+/* Where a test that includes this lets other threads run. */
+#ifndef PT_STEP
+#define PT_STEP()
+#endif
+
 #define PT_DEAD (-0x40000000)
+#define PT_TOP  0x100000
+
+/* Levels to begin with where the top can grow, as Linux does. */
+#define PT_LEVELS_AT_FIRST 3
 
 static inline bool pt_is_leaf(uint64_t item, unsigned int level)
 {
@@ -40,11 +52,13 @@ static inline bool pt_is_leaf(uint64_t item, unsigned int level)
 
 static inline uint64_t item_load(const uint64_t *slot)
 {
+	PT_STEP();
 	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 }
 
 static inline bool item_replace(uint64_t *slot, uint64_t old, uint64_t new)
 {
+	PT_STEP();
 	return __atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_SEQ_CST,
 					   __ATOMIC_RELAXED);
 }
@@ -74,13 +88,24 @@ static inline uint64_t make_top(const uint64_t *table, unsigned int level)
 	return (uint64_t)(uintptr_t)table | (level + 1);
 }
 
-/* Take items off a table's count. True when that killed it. */
+/*
+ * Take items off a table's count. True when that killed it, which must not be
+ * where the walk began: there is no way from there to what has grown over it.
+ */
 static inline bool table_put(struct page *page, unsigned int items, bool is_top)
 {
 	int empty = 0;
 
-	return atomic_fetch_sub(&page->live, (int)items) == (int)items && !is_top &&
-	       atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
+	PT_STEP();
+	if (atomic_fetch_sub(&page->live, (int)items) != (int)items || is_top)
+		return false;
+	PT_STEP();
+	return atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
+}
+
+static inline bool table_is_dead(struct page *page)
+{
+	return atomic_load_explicit(&page->live, memory_order_acquire) < 0;
 }
 
 /* Put an unlinked table in a gather, where pt->unsynced counts it. */
@@ -91,50 +116,6 @@ static void table_gather(struct pgtable *pt, struct page *page, struct iommu_iot
 	gather->tables = true;
 	page->next = gather->freelist;
 	gather->freelist = page;
-}
-
-/*
- * Take a table that the caller has killed out of its slot, and gather it. True
- * when the slot became empty, false when somebody has put a new table there.
- * Hardware may note in the item meanwhile that it was used.
- */
-static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t *table, uint64_t iova,
-			 unsigned int level, struct iommu_iotlb_gather *gather)
-{
-	struct page *page = virt_to_page(table);
-	uint64_t item;
-
-	page->zeroed = PT_EMPTY == 0;
-	table_gather(pt, page, gather);
-	iommu_iotlb_gather_add_range(gather, iova & ~(BIT_ULL(pt_shift(level)) - 1),
-				     BIT_ULL(pt_shift(level)));
-	do {
-		item = item_load(slot);
-		if (item == PT_EMPTY || item_to_table(item) != table)
-			return false;
-	} while (!item_replace(slot, item, PT_EMPTY));
-	return true;
-}
-
-/*
- * Remove the tables on the way to iova that are empty, for those who emptied one
- * from a place where they could not see its parent. Returns whether this table
- * was killed.
- */
-static __noinline bool reap(struct pgtable *pt, uint64_t *table, unsigned int level, uint64_t iova,
-			    bool is_top, struct iommu_iotlb_gather *gather)
-{
-	struct page *page = virt_to_page(table);
-	uint64_t *slot = &table[index_of(iova, level)];
-	uint64_t item = level ? item_load(slot) : PT_EMPTY;
-	int empty = 0;
-
-	if (item != PT_EMPTY && !pt_is_leaf(item, level) &&
-	    reap(pt, item_to_table(item), level - 1, iova, false, gather)) {
-		if (table_unlink(pt, slot, item_to_table(item), iova, level, gather))
-			return table_put(page, 1, is_top);
-	}
-	return !is_top && atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
 }
 
 static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t last)
@@ -152,6 +133,121 @@ static inline bool above_top(uint64_t top, uint64_t iova)
 	unsigned int bits = pt_shift(top_level(top) + 1);
 
 	return PT_GROWS && bits < 64 && iova >> bits;
+}
+
+static void reap(struct pgtable *pt, uint64_t iova, unsigned int lowest,
+		 struct iommu_iotlb_gather *gather);
+
+/*
+ * Empty a slot that holds the item of this table, in which hardware may note
+ * meanwhile that it was used. False when it holds that no more.
+ */
+static bool slot_clear(uint64_t *slot, unsigned int level, const uint64_t *table)
+{
+	uint64_t item;
+
+	do {
+		item = item_load(slot);
+		if (item == PT_EMPTY || pt_is_leaf(item, level) || item_to_table(item) != table)
+			return false;
+	} while (!item_replace(slot, item, PT_EMPTY));
+	return true;
+}
+
+/*
+ * Take the item of a table that the caller has killed out of whatever is above it
+ * now: the top in which the walk began was taken away from over it, and another
+ * one put there.
+ */
+static __noinline void unlink_moved(struct pgtable *pt, const uint64_t *killed, uint64_t iova,
+				    unsigned int level, struct iommu_iotlb_gather *gather)
+{
+	uint64_t top = atomic_load(&pt->top), *table = top_table(top);
+
+	for (unsigned int above = top_level(top); above > level; above--) {
+		uint64_t parent = item_load(&table[index_of(iova, above)]);
+
+		if (parent == PT_EMPTY)
+			return; /* replaced, and gone since */
+		table = item_to_table(parent);
+	}
+	if (slot_clear(&table[index_of(iova, level)], level, killed) &&
+	    atomic_fetch_sub(&virt_to_page(table)->live, 1) == 1)
+		reap(pt, iova, level, gather);
+}
+
+/*
+ * Take the item of a table that the caller has killed out of its slot. True when
+ * that became empty, false when somebody has put a new table there. A table that
+ * holds another one's item dies only when it is taken away as a top, and that
+ * only as long as the other is alive.
+ */
+static inline bool item_unlink(struct pgtable *pt, uint64_t *slot, const uint64_t *table,
+			       uint64_t iova, unsigned int level, struct iommu_iotlb_gather *gather)
+{
+	if (PT_GROWS && unlikely(table_is_dead(virt_to_page(slot)))) {
+		unlink_moved(pt, table, iova, level, gather);
+		return false;
+	}
+	return slot_clear(slot, level, table);
+}
+
+/* The same for a table whose items are all empty: gather it, too. */
+static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t *table, uint64_t iova,
+			 unsigned int level, struct iommu_iotlb_gather *gather)
+{
+	struct page *page = virt_to_page(table);
+
+	page->zeroed = PT_EMPTY == 0;
+	table_gather(pt, page, gather);
+	iommu_iotlb_gather_add_range(gather, iova & ~(BIT_ULL(pt_shift(level)) - 1),
+				     BIT_ULL(pt_shift(level)));
+	return item_unlink(pt, slot, table, iova, level, gather);
+}
+
+struct reap {
+	struct pgtable *pt;
+	struct iommu_iotlb_gather *gather;
+	uint64_t iova;
+	unsigned int highest, lowest; /* levels */
+};
+
+/* Remove what is empty in and below a table. True: the table itself was killed. */
+static bool reap_table(const struct reap *r, uint64_t *table, unsigned int level)
+{
+	struct page *page = virt_to_page(table);
+	uint64_t *slot = &table[index_of(r->iova, level)];
+	uint64_t item = level > r->lowest ? item_load(slot) : PT_EMPTY;
+	bool is_top = level == r->highest;
+	int empty = 0;
+
+	if (item != PT_EMPTY && !pt_is_leaf(item, level) &&
+	    reap_table(r, item_to_table(item), level - 1)) {
+		if (table_unlink(r->pt, slot, item_to_table(item), r->iova, level, r->gather))
+			return table_put(page, 1, is_top);
+	}
+	return !is_top && atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
+}
+
+/*
+ * Remove the tables on the way to iova that are empty, from the top down to a
+ * level, for those who emptied one from a place where they could not see its
+ * parent. Below what is theirs they leave it to others, who may be relied on to
+ * be done when they return.
+ */
+static __noinline void reap(struct pgtable *pt, uint64_t iova, unsigned int lowest,
+			    struct iommu_iotlb_gather *gather)
+{
+	struct reap r = {.pt = pt, .gather = gather, .iova = iova, .lowest = lowest};
+	uint64_t top, now = atomic_load(&pt->top);
+
+	do {
+		top = now;
+		r.highest = top_level(top);
+		if (!above_top(top, iova))
+			reap_table(&r, top_table(top), r.highest);
+		now = atomic_load(&pt->top);
+	} while (PT_GROWS && now != top);
 }
 
 struct unmap {
@@ -236,6 +332,18 @@ static bool subtree_full(const uint64_t *table, unsigned int level)
 	return true;
 }
 
+/*
+ * The range is the caller's alone, and so is the table, unless somebody is about
+ * to make it the top again.
+ */
+static inline bool subtree_kill(uint64_t *table)
+{
+	int full = (int)PT_ITEMS;
+
+	return !PT_GROWS ||
+	       atomic_compare_exchange_strong(&virt_to_page(table)->live, &full, PT_DEAD);
+}
+
 /* Gather a table that cannot be reached any more, and all below it. */
 static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level)
 {
@@ -257,14 +365,15 @@ static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned 
 {
 	uint64_t size = BIT_ULL(pt_shift(level)), *child = item_to_table(item), iova = u->iova;
 
-	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1)) {
-		/* The range is the caller's alone, so nobody else changes this slot. */
-		__atomic_store_n(slot, PT_EMPTY, __ATOMIC_SEQ_CST);
+	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1) &&
+	    subtree_kill(child)) {
+		bool emptied = item_unlink(u->pt, slot, child, iova, level, u->gather);
+
 		subtree_gather(u, child, level - 1);
 		u->iova += size;
 		u->left -= size;
 		u->total += size;
-		return true;
+		return emptied;
 	}
 	return unmap_table(u, child, level - 1, false) &&
 	       table_unlink(u->pt, slot, child, iova, level, u->gather);
@@ -311,15 +420,27 @@ static void unmap_range(struct unmap *u, uint64_t top)
 		table = item_to_table(item);
 		level--;
 	}
-	killed = unmap_table(u, table, level, level == highest);
+	killed = unmap_table(u, table, level, PT_GROWS && level == highest);
 	while (unlikely(killed)) {
 		uint64_t *child = table;
 
 		level++;
 		table = path[level] - index_of(iova, level);
 		killed = table_unlink(u->pt, path[level], child, iova, level, u->gather) &&
-			 table_put(virt_to_page(table), 1, level == highest);
+			 table_put(virt_to_page(table), 1, PT_GROWS && level == highest);
 	}
+}
+
+/* The same from whatever is the top, with nothing empty left behind. */
+static inline void unmap_from_top(struct unmap *u)
+{
+	uint64_t top = atomic_load_explicit(&u->pt->top, memory_order_acquire), iova = u->iova;
+
+	if (!above_top(top, iova))
+		unmap_range(u, top);
+	/* If it grew, what we took for the top and emptied is one no more. */
+	if (PT_GROWS && unlikely(atomic_load(&u->pt->top) != top))
+		reap(u->pt, iova, top_level(top), u->gather);
 }
 
 static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
@@ -327,17 +448,11 @@ static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
 {
 	struct mm_thread *self = mm_thread_self();
 	struct unmap u = {.pt = pt, .gather = gather, .iova = iova, .left = size};
-	uint64_t top, now;
 
 	if (!range_fits(pt, iova, iova + size - 1))
 		return 0;
 	rcu_read_lock(self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	if (!above_top(top, iova))
-		unmap_range(&u, top);
-	/* If it grew, what we took for the top and emptied is one no more. */
-	if (PT_GROWS && (now = atomic_load(&pt->top)) != top)
-		reap(pt, top_table(now), top_level(now), iova, true, gather);
+	unmap_from_top(&u);
 	rcu_read_unlock(self);
 	if (u.total)
 		iommu_iotlb_gather_add_range(gather, u.iova - u.total, u.total);
@@ -387,7 +502,8 @@ static uint64_t usable_pgsizes(uint64_t pgsizes)
 static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp)
 {
 	unsigned int width = address_width ? address_width : pt_format.width_default;
-	unsigned int levels = pt_levels(width), first = PT_GROWS ? MIN(levels, 3) : levels;
+	unsigned int levels = pt_levels(width);
+	unsigned int first = PT_GROWS ? MIN(levels, PT_LEVELS_AT_FIRST) : levels;
 	unsigned int bits = width - PT_SIGNED;
 	struct page *page;
 
@@ -403,7 +519,7 @@ static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp
 	if (!page)
 		return -ENOMEM;
 	page->level = (uint8_t)(first - 1);
-	atomic_store(&page->live, 0);
+	atomic_store(&page->live, PT_TOP);
 	atomic_store(&pt->top, make_top(page_address(page), first - 1));
 	atomic_fetch_add(&pt->stat[0].tables[first - 1], 1);
 	return 0;

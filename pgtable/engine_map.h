@@ -113,6 +113,22 @@ static inline void write_leaves(struct map *m, uint64_t *slot, unsigned int leve
 	}
 }
 
+/* Is nothing mapped under this slot, which only threads that change the top hold? */
+static bool soon_empty(const struct map *m, const uint64_t *slot, unsigned int level)
+{
+	uint64_t item = item_load(slot), *table;
+
+	if (!PT_GROWS || m->iova || level < PT_LEVELS_AT_FIRST)
+		return false;
+	if (item == PT_EMPTY)
+		return true;
+	if (pt_is_leaf(item, level))
+		return false;
+	table = item_to_table(item);
+	return items_all_equal(&table[1], PT_EMPTY, PT_ITEMS - 1) &&
+	       (item_load(table) == PT_EMPTY || soon_empty(m, table, level - 1));
+}
+
 /* Fill n empty slots of a linked table with leaves. */
 static inline int place_leaves(struct map *m, uint64_t *table, unsigned int level,
 			       unsigned int index, unsigned int n)
@@ -120,11 +136,12 @@ static inline int place_leaves(struct map *m, uint64_t *table, unsigned int leve
 	struct page *page = virt_to_page(table);
 	int live = atomic_fetch_add(&page->live, (int)n);
 
+	PT_STEP();
 	if (unlikely(live < 0))
 		return -EAGAIN;
 	if (live && unlikely(!items_all_equal(&table[index], PT_EMPTY, n))) {
 		m->reap |= atomic_fetch_sub(&page->live, (int)n) == (int)n;
-		return -EADDRINUSE;
+		return soon_empty(m, &table[index], level) ? -EAGAIN : -EADDRINUSE;
 	}
 	m->left -= (uint64_t)n << pt_shift(level);
 	write_leaves(m, &table[index], level, n);
@@ -180,8 +197,12 @@ static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t 
 {
 	uint64_t iova = m->iova, paddr = m->paddr, left = m->left;
 	struct page *new;
-	int ret = map_new(m, level - 1, &new);
+	int ret;
 
+	/* Only a top that was taken away dies with an item in it: there is another. */
+	if (PT_GROWS && old != PT_EMPTY && table_is_dead(virt_to_page(slot)))
+		return -EAGAIN;
+	ret = map_new(m, level - 1, &new);
 	if (!ret && old == PT_EMPTY && !*counted) {
 		*counted = true;
 		if (atomic_fetch_add(&virt_to_page(slot)->live, 1) < 0)
@@ -280,36 +301,44 @@ static void top_gather(struct map *m, struct page *page, unsigned int level)
 
 /*
  * Put a taller top table over the present one; over nothing if that is empty,
- * and then the present one goes.
+ * and then the present one goes. -EAGAIN when that is done, by whomever.
  */
 static __noinline int grow_top(struct map *m, uint64_t top)
 {
-	uint64_t *old = top_table(top);
 	unsigned int level = top_level(top);
-	struct page *page = virt_to_page(old), *new = table_alloc(m, level + 1, __GFP_ZERO);
+	struct page *page = virt_to_page(top_table(top)), *new;
+	int live = PT_TOP, held;
 	uint64_t taller;
-	int live = 0;
 
+	new = table_alloc(m, level + 1, __GFP_ZERO);
 	if (!new)
 		return -ENOMEM;
 	taller = make_top(page_address(new), level + 1);
+	atomic_store(&new->live, PT_TOP);
 	if (atomic_compare_exchange_strong(&page->live, &live, PT_DEAD)) {
+		PT_STEP();
 		atomic_store(&m->pt->top, taller);
 		top_gather(m, page, level);
-		return 0;
+		return -EAGAIN;
 	}
-	*(uint64_t *)page_address(new) = pt_table(virt_to_phys(old), level + 1);
-	atomic_store(&new->live, 1);
-	if (live < 0 || !atomic_compare_exchange_strong(&m->pt->top, &top, taller)) {
+	/* Counted in, it cannot die before it is linked, nor be linked when dead. */
+	if (atomic_fetch_add(&page->live, 1) < 0) {
 		table_discard(m, new, level + 1, 0, 0);
-		cpu_relax();
-		return 0;
+		return -EAGAIN;
 	}
-	m->grown++;
-	/* Emptied meanwhile by somebody who took it for the top? */
-	if (atomic_load(&page->live) == 0)
-		reap(m->pt, page_address(new), level + 1, 0, true, m->gather);
-	return 0;
+	*(uint64_t *)page_address(new) = pt_table(virt_to_phys(top_table(top)), level + 1);
+	atomic_store(&new->live, PT_TOP + 1);
+	if (atomic_compare_exchange_strong(&m->pt->top, &top, taller)) {
+		m->grown++;
+		held = PT_TOP + 1;
+	} else {
+		table_discard(m, new, level + 1, 0, 0);
+		held = 1;
+	}
+	PT_STEP();
+	if (atomic_fetch_sub(&page->live, held) == held)
+		reap(m->pt, 0, level, m->gather);
+	return -EAGAIN;
 }
 
 /* Take a top table away again that the failing call has put over another. */
@@ -317,20 +346,23 @@ static __noinline void shrink_top(struct map *m)
 {
 	uint64_t top = atomic_load(&m->pt->top), item = item_load(top_table(top));
 	struct page *page = virt_to_page(top_table(top)), *child;
-	int only_child = 1;
+	unsigned int level = top_level(top);
+	int only_child = PT_TOP + 1;
 
-	if (item == PT_EMPTY || pt_is_leaf(item, top_level(top)))
+	if (level < PT_LEVELS_AT_FIRST || item == PT_EMPTY || pt_is_leaf(item, level))
 		return;
-	/* Counted in, the child cannot die before it is the top again. */
+	/* A top before it is one, and counted in besides: nobody may replace it yet. */
 	child = virt_to_page(item_to_table(item));
-	if (atomic_fetch_add(&child->live, 1) < 0)
+	if (atomic_fetch_add(&child->live, PT_TOP + 1) < 0)
 		return;
+	PT_STEP();
 	if (atomic_compare_exchange_strong(&page->live, &only_child, PT_DEAD)) {
-		atomic_store(&m->pt->top, make_top(page_address(child), top_level(top) - 1));
-		top_gather(m, page, top_level(top));
+		PT_STEP();
+		atomic_store(&m->pt->top, make_top(page_address(child), level - 1));
 		atomic_fetch_sub(&child->live, 1);
-	} else if (atomic_fetch_sub(&child->live, 1) == 1) {
-		reap(m->pt, top_table(top), top_level(top), 0, true, m->gather);
+		top_gather(m, page, level);
+	} else if (atomic_fetch_sub(&child->live, PT_TOP + 1) == PT_TOP + 1) {
+		reap(m->pt, 0, level - 1, m->gather);
 	}
 }
 
@@ -359,24 +391,38 @@ static inline int map_range(struct map *m, uint64_t top)
 		ret = place_leaves(m, table, level, index_of(m->iova, level), n);
 	else
 		ret = map_table(m, table, level);
-	while (unlikely(ret == -EAGAIN)) {
-		cpu_relax();
-		top = atomic_load(&m->pt->top);
-		ret = map_table(m, top_table(top), top_level(top));
-	}
 	return ret;
+}
+
+/*
+ * Once more, from what is the top now: after a table on the way was dead, or
+ * where the top did not span the range, which it may have ceased to do.
+ */
+static __noinline int map_again(struct map *m)
+{
+	uint64_t top = atomic_load(&m->pt->top);
+
+	/* Who replaces it is between two stores; counting in now would be in vain. */
+	if (PT_GROWS && table_is_dead(virt_to_page(top_table(top)))) {
+		if (gfpflags_allow_blocking(m->gfp))
+			plat_yield();
+		cpu_relax();
+		return -EAGAIN;
+	}
+	if (above_top(top, m->iova + m->left - 1))
+		return grow_top(m, top);
+	return map_table(m, top_table(top), top_level(top));
 }
 
 /* Leave nothing of a mapping that began at iova and failed at m->iova. */
 static __noinline void map_undo(struct map *m, uint64_t iova)
 {
 	struct unmap u = {.pt = m->pt, .gather = m->gather, .iova = iova, .left = m->iova - iova};
-	uint64_t top = atomic_load(&m->pt->top);
 
 	if (m->reap)
-		reap(m->pt, top_table(top), top_level(top), m->iova, true, m->gather);
+		reap(m->pt, m->iova, 0, m->gather);
 	if (u.left) {
-		unmap_range(&u, top);
+		unmap_from_top(&u);
 		iommu_iotlb_gather_add_range(m->gather, iova, u.total);
 	}
 	for (; m->grown; m->grown--)
@@ -388,7 +434,7 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 {
 	uint64_t last = iova + size - 1, top;
 	struct map m;
-	int ret = 0;
+	int ret;
 
 	map_begin(&m, pt, gather, gfp);
 	m.attrs = pt_attrs(prot);
@@ -403,13 +449,9 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 		return -ERANGE;
 	rcu_read_lock(m.self);
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	while (PT_GROWS && !ret && pt_shift(top_level(top) + 1) < 64 &&
-	       unlikely(last >> pt_shift(top_level(top) + 1))) {
-		ret = grow_top(&m, top);
-		top = atomic_load(&pt->top);
-	}
-	if (!ret)
-		ret = map_range(&m, top);
+	ret = unlikely(above_top(top, last)) ? -EAGAIN : map_range(&m, top);
+	while (unlikely(ret == -EAGAIN))
+		ret = map_again(&m);
 	if (unlikely(ret))
 		map_undo(&m, iova);
 	rcu_read_unlock(m.self);

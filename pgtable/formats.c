@@ -57,7 +57,8 @@ void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS])
 		for (unsigned int i = 0; i < PGTABLE_STAT_SHARDS; i++)
 			sum += atomic_load_explicit(&pt->stat[i].tables[level],
 						    memory_order_relaxed);
-		tables[level] = (uint64_t)sum;
+		/* Frees may be counted before what they free, in another shard. */
+		tables[level] = sum > 0 ? (uint64_t)sum : 0;
 	}
 }
 

@@ -140,6 +140,8 @@ int plat_commit(void *base, size_t size)
 #ifdef MADV_POPULATE_WRITE
 	if (!madvise(base, size, MADV_POPULATE_WRITE))
 		return 0;
+	if (errno != EINVAL) /* the kernel knows how, but has no memory */
+		return -ENOMEM;
 #endif
 	for (size_t at = 0; at < size; at += (size_t)page)
 		((volatile char *)base)[at] = 0;
