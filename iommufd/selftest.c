@@ -4,6 +4,7 @@
  * and the operations that look at or change what other ioctls have made.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include <uiommu/dirty.h>
 
@@ -113,12 +114,12 @@ static int check_map(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)
 
 static int check_refs(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)
 {
-	uint64_t uptr = cmd->check_refs.uptr, length = cmd->check_refs.length, end, paddr;
+	uint64_t uptr = cmd->check_refs.uptr, length = cmd->check_refs.length, end;
 
 	if ((uptr | length) % IOPT_PAGE_SIZE || __builtin_add_overflow(uptr, length, &end))
 		return -EINVAL;
 	for (; uptr < end; uptr += IOPT_PAGE_SIZE) {
-		int rc = iommufd_user_to_phys(ctx, uptr, &paddr);
+		int rc = iommufd_populate(ctx, getpid(), uptr, 1, false);
 
 		if (rc)
 			return rc;

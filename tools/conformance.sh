@@ -87,6 +87,10 @@ fi
 	echo "only $free free huge pages of 2 MiB: tests that need up to $huge_pages will fail" \
 	     "(as root: echo $huge_pages > $pool/nr_hugepages)"
 
+[ "$(id -u)" = 0 ] ||
+	echo "not root: tests that change the rlimit mode, or lock much memory, will fail," \
+	     "as they do on a real kernel"
+
 # ---- run ----
 
 run()
