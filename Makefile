@@ -15,14 +15,21 @@ $(BUILD)/build.ninja:
 		{ cat $(BUILD).log; rm -rf $(BUILD) $(BUILD).log; exit 1; }
 	@mv $(BUILD).log $(BUILD)/setup.log
 
+GUEST = $(BUILD)/examples/map-guest --device /dev/vfio/devices/vfio0
+
 # What is missing is installed first; where all is there this needs no network.
 demo:
 	@tools/install-deps.sh demo
 	@$(MAKE) --no-print-directory all
-	$(BUILD)/uiommu replay --plot $(BUILD)/replay.svg $(TRACE)
+	@printf '\n-- A program that knows only the kernel finds /dev/iommu, with 1 MiB for its tables:\n\n'
+	$(BUILD)/uiommu run --devices 1 --phys scattered --memory-max 1M -- $(GUEST)
+	@printf '\n-- The same with 400 KiB, which is too little: its last mapping fails, and only that.\n\n'
+	! $(BUILD)/uiommu run --devices 1 --phys scattered --memory-max 400K -- $(GUEST)
+	@printf '\n-- What seven seconds of a real kernel cost, and what a VM of 64 GiB would:\n\n'
+	$(BUILD)/uiommu replay --plot $(BUILD)/replay.svg $(TRACE) >$(BUILD)/replay.txt
 	@$(BUILD)/uiommu replay --plot $(BUILD)/replay.png $(TRACE) >/dev/null
 	$(BUILD)/uiommu size --iommu vtd --guest 64G
-	@echo "The picture is in $(BUILD)/replay.svg and $(BUILD)/replay.png."
+	@echo "The picture is in $(BUILD)/replay.svg and $(BUILD)/replay.png, its figures in $(BUILD)/replay.txt."
 
 check:
 	@tools/install-deps.sh check
@@ -64,7 +71,7 @@ clean:
 
 help:
 	@echo 'make              build $(BUILD)/uiommu, libuiommu.so, libuiommu.a and the man pages'
-	@echo 'make demo         replay a real kernel trace, picture it, size a 64 GiB guest'
+	@echo 'make demo         a program with a /dev/iommu and a budget; a real kernel trace'
 	@echo 'make check        every test: gcc, clang, sanitizers, style'
 	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
