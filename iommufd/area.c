@@ -5,10 +5,13 @@
 #include "iommufd/pages.h"
 #include "plat/compiler.h"
 
+static _Atomic(struct kmem_cache *) area_cache;
+
 struct iopt_area *iopt_area_alloc(struct io_pagetable *iopt, struct iopt_pages *pages,
 				  uint64_t start_byte, uint64_t length)
 {
-	struct iopt_area *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT, iopt->ctx->owner);
+	struct iopt_area *area =
+		iopt_cache_alloc(&area_cache, "iopt_area", sizeof(*area), iopt->ctx);
 
 	if (!area)
 		return NULL;
@@ -21,10 +24,15 @@ struct iopt_area *iopt_area_alloc(struct io_pagetable *iopt, struct iopt_pages *
 	return area;
 }
 
+static void free_area(struct iopt_area *area)
+{
+	kmem_cache_free(atomic_load_explicit(&area_cache, memory_order_relaxed), area);
+}
+
 void iopt_area_free(struct iopt_area *area)
 {
 	iopt_pages_put(area->pages);
-	kfree(area);
+	free_area(area);
 }
 
 void iopt_area_insert(struct iopt_area *area)
@@ -181,8 +189,8 @@ static int split_area(struct iopt_area *area, uint64_t last)
 	left = iopt_area_alloc(area->iopt, pages, area->start_byte, last - start + 1);
 	right = iopt_area_alloc(area->iopt, pages, iopt_area_byte(area, last + 1), end - last);
 	if (!left || !right) {
-		kfree(left);
-		kfree(right);
+		free_area(left);
+		free_area(right);
 		return -ENOMEM;
 	}
 	left->node.start = start;
@@ -194,7 +202,7 @@ static int split_area(struct iopt_area *area, uint64_t last)
 	if (!list_empty(&area->iopt->domains))
 		iopt_pages_split(pages, &area->pages_node, &left->pages_node, &right->pages_node);
 	iopt_area_remove(area);
-	kfree(area);
+	free_area(area);
 	iopt_area_insert(left);
 	iopt_area_insert(right);
 	return 0;

@@ -19,6 +19,33 @@
 static struct spinlock all_lock;
 static struct itree all_pages;
 
+static _Atomic(struct kmem_cache *) pages_cache;
+
+static struct kmem_cache *get_cache(_Atomic(struct kmem_cache *) *slot, const char *name,
+				    size_t size)
+{
+	struct kmem_cache *cache = atomic_load_explicit(slot, memory_order_acquire);
+	struct kmem_cache *first = NULL;
+
+	if (cache)
+		return cache;
+	cache = kmem_cache_create(name, size, 0);
+	if (!cache || atomic_compare_exchange_strong(slot, &first, cache))
+		return cache;
+	kmem_cache_destroy(cache); /* another thread was first */
+	return first;
+}
+
+void *iopt_cache_alloc(_Atomic(struct kmem_cache *) *slot, const char *name, size_t size,
+		       struct iommufd_ctx *ctx)
+{
+	struct kmem_cache *cache = get_cache(slot, name, size);
+
+	if (!cache)
+		return NULL;
+	return kmem_cache_alloc(cache, GFP_KERNEL_ACCOUNT | __GFP_ZERO, ctx->owner);
+}
+
 static struct iopt_pages *pages_of(struct itree_node *node)
 {
 	return node ? container_of(node, struct iopt_pages, node) : NULL;
@@ -27,7 +54,8 @@ static struct iopt_pages *pages_of(struct itree_node *node)
 static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages,
 				    bool writable)
 {
-	struct iopt_pages *pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT, ctx->owner);
+	struct iopt_pages *pages =
+		iopt_cache_alloc(&pages_cache, "iopt_pages", sizeof(*pages), ctx);
 
 	if (!pages)
 		return NULL;
@@ -153,7 +181,7 @@ void iopt_pages_put(struct iopt_pages *pages)
 		sys_munmap(pages->node.start - pages->file_offset,
 			   (end + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1));
 	}
-	kfree(pages);
+	kmem_cache_free(atomic_load_explicit(&pages_cache, memory_order_relaxed), pages);
 }
 
 /* ---- pins ---- */

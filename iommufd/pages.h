@@ -6,6 +6,8 @@
 #ifndef IOMMUFD_PAGES_H
 #define IOMMUFD_PAGES_H
 
+#include <stdatomic.h>
+
 #include "iommufd/iommufd.h"
 #include "iommufd/itree.h"
 
@@ -74,6 +76,10 @@ static inline uint64_t iopt_area_byte(const struct iopt_area *area, uint64_t iov
 }
 
 /* ---- pages.c ---- */
+
+/* A zeroed object of @size from the cache in @slot, which is made with the first one. */
+void *iopt_cache_alloc(_Atomic(struct kmem_cache *) *slot, const char *name, size_t size,
+		       struct iommufd_ctx *ctx);
 
 /* -EINVAL for a length of 0 or a huge one, -EOVERFLOW, -ENOMEM. */
 struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t length,
