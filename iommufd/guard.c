@@ -6,13 +6,15 @@
  */
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "iommufd/guard.h"
 #include "iommufd/user.h"
 #include "plat/compiler.h"
 
-__thread struct user_guard *user_guard_current;
+__thread struct user_guard *user_guard_current __attribute__((tls_model("initial-exec")));
 
 /* Handlers are a process's own, also when it shares all else with its children. */
 struct user_guard_state user_guard_state PROCESS_PRIVATE = {
@@ -23,6 +25,12 @@ struct user_guard_state user_guard_state PROCESS_PRIVATE = {
 #define program (user_guard_state.program)
 
 static sigaction_fn real_sigaction;
+
+/* By the system call: the preload's sigprocmask() blocks no faults. */
+static void set_mask(int how, const sigset_t *set, sigset_t *old)
+{
+	syscall(SYS_rt_sigprocmask, how, set, old, _NSIG / 8);
+}
 
 static struct sigaction *program_action(int sig)
 {
@@ -61,18 +69,18 @@ static void call_program(const struct sigaction *act, int sig, siginfo_t *info, 
 
 	if (!(act->sa_flags & SA_NODEFER))
 		sigaddset(&block, sig);
-	pthread_sigmask(SIG_BLOCK, &block, &before);
+	set_mask(SIG_BLOCK, &block, &before);
 	if (act->sa_flags & SA_SIGINFO)
 		act->sa_sigaction(sig, info, context);
 	else
 		act->sa_handler(sig);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	set_mask(SIG_SETMASK, &before, NULL);
 }
 
 /* To the copy, with the signals blocked that were so then. */
 static void leave(const ucontext_t *context)
 {
-	pthread_sigmask(SIG_SETMASK, &context->uc_sigmask, NULL);
+	set_mask(SIG_SETMASK, &context->uc_sigmask, NULL);
 	longjmp(user_guard_current->env, 1);
 }
 
@@ -96,8 +104,14 @@ int iommufd_user_guard(sigaction_fn real)
 {
 	struct sigaction act = {.sa_sigaction = handle_fault,
 				.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+	sigset_t faults;
 	int rc = 0;
 
+	/* Who started the program may have blocked them. */
+	sigemptyset(&faults);
+	sigaddset(&faults, SIGSEGV);
+	sigaddset(&faults, SIGBUS);
+	set_mask(SIG_UNBLOCK, &faults, NULL);
 	pthread_mutex_lock(&user_guard_state.lock);
 	real_sigaction = real;
 	for (size_t n = 0; n < ARRAY_SIZE(program) && !user_guard_installed(); n++)

@@ -6,7 +6,8 @@
  * Without further ado each copy is a system call, process_vm_readv() or
  * process_vm_writev(). After iommufd_user_guard() it is a plain copy, with
  * handlers for SIGSEGV and SIGBUS to catch what goes wrong; a thread that has
- * these signals blocked is killed by a bad pointer then.
+ * these signals blocked is killed by a bad pointer then, so the preload keeps
+ * programs from blocking them.
  */
 #ifndef IOMMUFD_USER_H
 #define IOMMUFD_USER_H

@@ -206,3 +206,31 @@ INTERPOSE sighandler_t signal(int sig, sighandler_t handler)
 	sigaddset(&act.sa_mask, sig);
 	return sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
 }
+
+/*
+ * A fault whose signal is blocked kills, also one that a copy of ours would
+ * survive. For the program's own faults it makes no difference.
+ */
+static const sigset_t *without_faults(int how, const sigset_t *set, sigset_t *copy)
+{
+	if (!set || how == SIG_UNBLOCK)
+		return set;
+	*copy = *set;
+	sigdelset(copy, SIGSEGV);
+	sigdelset(copy, SIGBUS);
+	return copy;
+}
+
+INTERPOSE int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	sigset_t copy;
+
+	return real()->sigprocmask(how, without_faults(how, set, &copy), old);
+}
+
+INTERPOSE int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	sigset_t copy;
+
+	return real()->pthread_sigmask(how, without_faults(how, set, &copy), old);
+}
