@@ -8,7 +8,8 @@
  *
  * A file lives until the last descriptor in any process is closed. Who is killed
  * closes nothing, so each file knows how many descriptors each process has, and
- * whoever closes one looks for processes that are gone.
+ * whoever closes one, or opens another /dev/iommu, looks for processes that are
+ * gone.
  */
 #include <errno.h>
 #include <signal.h>
@@ -100,10 +101,47 @@ void file_put(struct file *file)
 	unlock_table();
 }
 
+/* References of processes that are gone; the caller drops them. */
+static unsigned int reap_holders(struct file *file)
+{
+	unsigned int dead = 0;
+
+	for (unsigned int i = 0; i < FILE_HOLDERS; i++) {
+		struct file_holder *holder = &file->holders[i];
+
+		if (holder->count && holder->pid != process.pid && kill(holder->pid, 0) &&
+		    errno == ESRCH) {
+			dead += holder->count;
+			holder->count = 0;
+		}
+	}
+	return dead;
+}
+
+/* Drop what processes that are gone held. */
+static void reap_all(void)
+{
+	for (unsigned int i = 0;; i++) {
+		unsigned int dead;
+
+		lock_table();
+		while (i < nr_files && !(dead = reap_holders(&files[i])))
+			i++;
+		dead = i < nr_files ? dead : 0;
+		unlock_table();
+		if (!dead)
+			return;
+		while (dead--)
+			file_put(&files[i]);
+	}
+}
+
 struct file *file_alloc(enum file_kind kind)
 {
 	struct file *file;
 
+	if (kind == FILE_IOMMU)
+		reap_all();
 	lock_table();
 	file = free_files;
 	if (file)
@@ -140,23 +178,6 @@ static void count_holder(struct file *file, int pid, int change)
 	}
 	if (unused && change > 0)
 		*unused = (struct file_holder){pid, (unsigned int)change};
-}
-
-/* References of processes that are gone; the caller drops them. */
-static unsigned int reap_holders(struct file *file)
-{
-	unsigned int dead = 0;
-
-	for (unsigned int i = 0; i < FILE_HOLDERS; i++) {
-		struct file_holder *holder = &file->holders[i];
-
-		if (holder->count && holder->pid != process.pid && kill(holder->pid, 0) &&
-		    errno == ESRCH) {
-			dead += holder->count;
-			holder->count = 0;
-		}
-	}
-	return dead;
 }
 
 static int make_table(void)
