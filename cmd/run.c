@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <uiommu/format.h>
+#include <uiommu/iommu.h>
 
 #include "cmd/cmd.h"
 #include "cmd/run.h"
@@ -128,6 +129,22 @@ static void set_number(const char *name, uint64_t value)
 	set(name, text);
 }
 
+/* Within the range a format may have some widths only. */
+static void check_width(const char *format, uint64_t width)
+{
+	struct iommu_domain_params params = {
+		.type = IOMMU_DOMAIN_UNMANAGED,
+		.format = format,
+		.address_width = (unsigned int)width,
+	};
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
+
+	if (IS_ERR(domain))
+		die("--address-width: %s has no tables for %llu bits", format,
+		    (unsigned long long)width);
+	iommu_domain_free(domain);
+}
+
 static void set_format(const struct run_args *args)
 {
 	const struct iommu_format *format = iommu_format_find(args->format);
@@ -135,9 +152,11 @@ static void set_format(const struct run_args *args)
 
 	if (!format)
 		die("--iommu: '%s' is not a format: expected vtd, x86_64 or amdv1", args->format);
-	if (args->address_width)
+	if (args->address_width) {
 		width = parse_number("--address-width", args->address_width, format->width_min,
 				     format->width_max);
+		check_width(format->name, width);
+	}
 	set(ENV_FORMAT, format->name);
 	set_number(ENV_ADDRESS_WIDTH, width);
 }

@@ -41,6 +41,7 @@ void run_print_json(FILE *out, const struct run_result *result);
 
 /* Slots in use. */
 uint32_t run_processes(const struct report *report);
+uint64_t run_nanoseconds(const struct report_process *s, uint64_t ticks);
 /* For people: "IOMMU_IOAS_MAP", or the number of one without a name. Returns @text or a name. */
 const char *run_ioctl_name(uint32_t cmd, char text[32]);
 /* The ioctl that made an object, also where that was of a device's file. */

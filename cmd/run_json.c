@@ -154,7 +154,7 @@ static void add_ioctls(struct json_object *to, const struct report_process *s)
 		add_number(ioctl, "calls", op->calls);
 		add_number(ioctl, "failed", op->failed);
 		add_errors(ioctl, s, op->cmd);
-		add_number(ioctl, "nanoseconds", op->ns);
+		add_number(ioctl, "nanoseconds", run_nanoseconds(s, op->ticks));
 	}
 }
 

@@ -16,6 +16,14 @@ uint32_t run_processes(const struct report *report)
 	return n < REPORT_PROCESSES ? n : REPORT_PROCESSES;
 }
 
+uint64_t run_nanoseconds(const struct report_process *s, uint64_t ticks)
+{
+	if (s->last.ticks <= s->first.ticks)
+		return 0;
+	return (uint64_t)((double)ticks * (double)(s->last.ns - s->first.ns) /
+			  (double)(s->last.ticks - s->first.ticks));
+}
+
 const char *run_ioctl_name(uint32_t cmd, char text[32])
 {
 	static const struct {

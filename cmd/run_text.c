@@ -145,7 +145,7 @@ static void print_ioctls(const struct printer *p, const struct report_process *s
 
 		if (!op->calls)
 			continue;
-		format_time(op->ns, time, sizeof(time));
+		format_time(run_nanoseconds(s, op->ticks), time, sizeof(time));
 		fprintf(p->out, "  %-32s %10" PRIu64 " %10s ", run_ioctl_name(op->cmd, name),
 			op->calls, time);
 		print_errors(p, s, op->cmd);

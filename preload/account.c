@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <uiommu/mm.h>
+
 #include "iommufd/iommufd.h"
 #include "plat/spinlock.h"
 #include "preload/preload.h"
@@ -18,18 +20,25 @@
 #define SHARE_OF_TIME 20
 
 /* One that costs more than this is put off even where it would show a peak. */
-#define COSTLY_NS 20000
+#define COSTLY_TICKS 50000
 
 static struct report *report;
 static _Atomic uint64_t next_look;
 static _Atomic uint64_t look_cost;
 
-uint64_t account_now(void)
+uint64_t account_clock(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* What both clocks say from time to time is how ticks become nanoseconds. */
+static void note_clock(struct report_clock *clock)
+{
+	clock->ticks = account_now();
+	clock->ns = account_clock();
 }
 
 /* ---- the slot ---- */
@@ -74,6 +83,7 @@ static void take_slot(void)
 	slot = &report->processes[n];
 	slot->pid = process.pid;
 	read_comm(slot->comm);
+	note_clock(&slot->first);
 	slot->fail_nth = options()->fail_nth;
 	atomic_store(&slot->state, REPORT_RUNNING);
 	process.slot = slot;
@@ -120,14 +130,14 @@ static void count_error(struct report_process *s, unsigned int cmd, int error)
 	spin_unlock(&s->lock);
 }
 
-void account_count(struct report_process *s, unsigned int cmd, long ret, uint64_t ns)
+void account_count(struct report_process *s, unsigned int cmd, long ret, uint64_t ticks)
 {
 	struct report_ioctl *op = &s->ioctls[REPORT_INDEX(cmd)];
 
 	if (unlikely(op->cmd != cmd))
 		op->cmd = cmd;
 	__atomic_fetch_add(&op->calls, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&op->ns, ns, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&op->ticks, ticks, __ATOMIC_RELAXED);
 	if (unlikely(ret < 0)) {
 		__atomic_fetch_add(&op->failed, 1, __ATOMIC_RELAXED);
 		count_error(s, cmd, (int)-ret);
@@ -255,6 +265,7 @@ static uint64_t memcg_number(const char *file, const char *key)
 
 static void look_at_memcg(struct report_process *s)
 {
+	note_clock(&s->last);
 	if (!options()->owner)
 		return;
 	s->memory_max = memcg_number("memory.max", NULL);
@@ -284,7 +295,7 @@ void account_context(struct file *file)
 	if (!file->slot)
 		return;
 	start = account_now();
-	if (atomic_load(&look_cost) > COSTLY_NS && start < atomic_load(&next_look))
+	if (atomic_load(&look_cost) > COSTLY_TICKS && start < atomic_load(&next_look))
 		return;
 	look_at_context(file, false);
 	look_at_memcg(file->slot);
@@ -304,7 +315,7 @@ void account_close(struct file *file)
 	struct report_process *s = file->slot;
 
 	/* At the exit of its process it has been described as still open. */
-	if (!s || atomic_load(&s->state) != REPORT_RUNNING)
+	if (!s || (s == process.slot && atomic_load(&s->state) != REPORT_RUNNING))
 		return;
 	look_at_context(file, false);
 	spin_lock(&s->lock);
@@ -315,6 +326,12 @@ void account_close(struct file *file)
 		}
 	spin_unlock(&s->lock);
 	__atomic_fetch_sub(&s->files_open, 1, __ATOMIC_RELAXED);
+}
+
+void account_closed(struct report_process *s)
+{
+	if (s && (s != process.slot || atomic_load(&s->state) == REPORT_RUNNING))
+		look_at_memcg(s);
 }
 
 /* ---- the end ---- */
@@ -332,6 +349,7 @@ void account_exit(enum report_state state)
 	if (!slot || slot->pid != process.pid || atomic_load(&slot->state) == (uint32_t)state)
 		return;
 	slot->nr_objects = 0;
+	slot->fail_hit = process.fail_nth_set && uiommu_fail_nth(0, false);
 	table_for_each(look_for_exit);
 	look_at_memcg(slot);
 	atomic_store(&slot->state, state);

@@ -315,6 +315,7 @@ static void release_iommu(struct file *file)
 		return;
 	account_close(file);
 	iommufd_ctx_destroy(file->ctx);
+	account_closed(file->slot);
 }
 
 void file_release(struct file *file)

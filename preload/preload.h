@@ -107,9 +107,13 @@ void table_for_each(void (*each)(int fd, struct file *file));
 /* True in a child of vfork(), whose descriptors are its own but not its memory. */
 bool table_is_borrowed(void);
 
+/* Handlers of pthread_atfork(). */
 void table_fork_prepare(void);
 void table_fork_parent(void);
 void table_fork_child(void);
+/* Around a fork() that we see: the parent says whose its child's descriptors are. */
+void table_fork_begin(void);
+void table_fork_end(int child);
 /* The process ends: drop what it holds. */
 void table_drop_all(void);
 /*
@@ -154,20 +158,32 @@ bool test_abi_wanted(void);
 void account_start(void);
 /* The slot that files of this process are accounted in, or NULL. */
 struct report_process *account_slot(void);
-void account_count(struct report_process *slot, unsigned int cmd, long ret, uint64_t ns);
+void account_count(struct report_process *slot, unsigned int cmd, long ret, uint64_t ticks);
 /* Bring a context's domains up to date. */
 void account_context(struct file *file);
 /* The same where it does not cost more than a small part of the time. */
 void account_sometimes(struct file *file, uint64_t now);
 /* A context is about to go. */
 void account_close(struct file *file);
+/* It has gone. */
+void account_closed(struct report_process *slot);
 void account_munmap(struct report_process *slot, const struct report_munmap *event);
 /* The process ends, in this state. */
 void account_exit(enum report_state state);
 /* It does not end after all. */
 void account_go_on(void);
 void account_inherited(unsigned int count);
-uint64_t account_now(void);
+uint64_t account_clock(void); /* nanoseconds */
+
+/* Ticks, of whatever is quickest to read. */
+static inline uint64_t account_now(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	return account_clock();
+#endif
+}
 
 /* ---- memory.c ---- */
 

@@ -54,6 +54,19 @@ INTERPOSE void _Exit(int status)
 	_exit(status);
 }
 
+INTERPOSE pid_t fork(void)
+{
+	int error;
+	pid_t pid;
+
+	table_fork_begin();
+	pid = real()->fork();
+	error = errno;
+	table_fork_end(pid);
+	errno = error;
+	return pid;
+}
+
 /* ---- exec ---- */
 
 static unsigned int inherited;

@@ -52,6 +52,7 @@ struct real {
 	int (*statx)(int, const char *, int, unsigned int, struct statx *);
 	int (*access)(const char *, int);
 	int (*faccessat)(int, const char *, int, int);
+	pid_t (*fork)(void);
 	int (*execve)(const char *, char *const[], char *const[]);
 	int (*execv)(const char *, char *const[]);
 	int (*execvp)(const char *, char *const[]);

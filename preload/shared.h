@@ -43,6 +43,12 @@ struct report_ioctl {
 	uint32_t cmd;
 	uint64_t calls;
 	uint64_t failed;
+	uint64_t ticks; /* of all of them together */
+};
+
+/* Two clocks at one moment. */
+struct report_clock {
+	uint64_t ticks;
 	uint64_t ns;
 };
 
@@ -103,9 +109,10 @@ struct report_process {
 	int32_t ppid; /* of the process of ours that it was forked from, or 0 */
 	uint32_t files_opened;
 	uint32_t files_open;
-	uint32_t inherited; /* descriptors of ours that an exec passed on */
-	uint32_t fail_nth;  /* asked for */
-	uint32_t fail_hit;  /* and it came to that */
+	uint32_t inherited;              /* descriptors of ours that an exec passed on */
+	uint32_t fail_nth;               /* asked for */
+	uint32_t fail_hit;               /* and it came to that */
+	struct report_clock first, last; /* these two tell how long a tick is */
 	char comm[16];
 	char phys[24];
 	/* The memory cgroup. UINT64_MAX is "max". */

@@ -282,22 +282,62 @@ void table_for_each(void (*each)(int fd, struct file *file))
 
 /*
  * The child's references are taken before there is a child, or the parent could
- * close the last descriptor first.
+ * close the last descriptor first. Whose they are is noted by the parent where
+ * it sees the fork, since a child may be killed before it does anything; the C
+ * library's own forks only the child can note.
  */
+static __thread bool fork_is_seen __attribute__((tls_model("initial-exec")));
+
+static void for_each_locked(void (*each)(struct file *file, int pid), int pid)
+{
+	for (int fd = 0; fd < atomic_load(&process.end); fd++)
+		if (process.table[fd])
+			each(process.table[fd], pid);
+}
+
+static void hold_for_child(struct file *file, int pid)
+{
+	file_hold(file);
+}
+
+static void note_child(struct file *file, int pid)
+{
+	count_holder(file, pid, 1);
+}
+
+/* Never the last: the parent has one, and the lock keeps it. */
+static void drop_for_child(struct file *file, int pid)
+{
+	atomic_fetch_sub(&file->refs, 1);
+}
+
 void table_fork_prepare(void)
 {
 	lock_table();
-	for (int fd = 0; fd < atomic_load(&process.end); fd++)
-		if (process.table[fd])
-			file_hold(process.table[fd]);
+	for_each_locked(hold_for_child, 0);
 }
 
 void table_fork_parent(void)
 {
+	if (!fork_is_seen)
+		unlock_table();
+}
+
+void table_fork_begin(void)
+{
+	fork_is_seen = true;
+}
+
+void table_fork_end(int child)
+{
+	fork_is_seen = false;
+	if (!child)
+		return;
+	for_each_locked(child < 0 ? drop_for_child : note_child, child);
 	unlock_table();
 }
 
-/* The parent, whose thread holds the lock, unlocks it. */
+/* The lock is the parent's, which unlocks it. */
 void table_fork_child(void)
 {
 	process.pid = getpid();
@@ -305,10 +345,10 @@ void table_fork_child(void)
 	process.watch_end = 0;
 	process.slot = NULL;
 	process.slot_taken = false;
+	if (fork_is_seen)
+		return;
 	lock_table();
-	for (int fd = 0; fd < atomic_load(&process.end); fd++)
-		if (process.table[fd])
-			count_holder(process.table[fd], process.pid, 1);
+	for_each_locked(note_child, process.pid);
 	unlock_table();
 }
 

@@ -80,7 +80,7 @@ void trace_flush(void)
 
 __attribute__((format(printf, 1, 2))) static void line(const char *format, ...)
 {
-	uint64_t now = account_now();
+	uint64_t now = account_clock();
 	va_list args;
 	char *at;
 

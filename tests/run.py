@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+uiommu run, from outside: what a program finds, how it ends, and the report.
+
+Arguments: the command, the program, the sanitizers of the build, the compiler.
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+from replay_tap import Tap
+
+COMMAND, PROGRAM, SANITIZE = sys.argv[1:4]
+CC = sys.argv[4:]
+tap = Tap()
+
+
+class Done:
+    def __init__(self, run, report=None):
+        self.status, self.out, self.err, self.report = run.returncode, run.stdout, run.stderr, report
+
+    def __str__(self):
+        return f'status {self.status}\n{self.out}\n{self.err}'
+
+    @property
+    def process(self):
+        return self.report['processes'][0] if self.report['processes'] else {}
+
+    def ioctl(self, name):
+        found = [op for op in self.process.get('ioctls', []) if op['name'] == name]
+        return found[0] if found else {'calls': 0, 'failed': 0, 'errors': {}}
+
+
+def run(*args, **kwargs):
+    return Done(subprocess.run([COMMAND, 'run', *args], capture_output=True, text=True,
+                               timeout=120, **kwargs))
+
+
+def program(part, *options):
+    """Run a part of the program; the report is read as JSON."""
+    path = os.path.join(SCRATCH, 'report.json')
+    done = run('--devices', '1', *options, '--json', '--report', path, '--',
+               PROGRAM, *part.split())
+    with open(path) as report:
+        done.report = json.load(report)
+    return done
+
+
+def parts():
+    """What the program itself checks; afterwards nothing may be charged."""
+    for part in ('basic', 'descriptors', 'errors', 'device', 'threads', 'fork', 'daemon', 'vfork',
+                 'paths', 'poll', 'passing', 'signals', 'munmap'):
+        done = program(part)
+        tap.ok(done.status == 0, f'{part}: as on Linux', done)
+        if part == 'daemon': # goes on after its end
+            continue
+        tap.equal(done.process['memory']['current'], 0, f'{part}: nothing is charged at the end')
+        tap.equal((done.process['alive_count'], done.process['files_open']), (0, 0),
+                  f'{part}: nothing is alive at the end')
+
+
+def formats():
+    for options in (('--iommu', 'amdv1'), ('--iommu', 'x86_64', '--address-width', '57'),
+                    ('--phys', 'identity'), ('--phys', 'scattered')):
+        done = program('basic', *options)
+        domain = done.process['domains'][0]
+        tap.ok(done.status == 0, f'{options}: works', done)
+        if options[0] == '--iommu':
+            tap.equal(domain['format'], options[1], f'{options}: the domain has this format')
+        if len(options) == 4:
+            tap.equal(domain['address_width'], 57, f'{options}: and this width')
+        if options[0] == '--phys':
+            tap.equal(done.process['phys'], options[1], f'{options}: the report says so')
+        tap.ok(domain['peak']['mapped'] == 4 << 20 and domain['peak']['areas'] == 1,
+               f'{options}: the peak is that before the unmap', domain)
+    # 4 MiB of scattered pages need 2 tables of the lowest level.
+    tap.equal(domain['peak']['tables'][0], 2, 'scattered pages need tables of 4K entries')
+    tap.equal(domain['peak']['table_bytes'], 4096 * sum(domain['peak']['tables']),
+              'bytes of tables are those of the levels')
+
+
+def report():
+    done = program('leak')
+    tap.equal(done.status, 0, 'leak: status')
+    process = done.process
+    tap.equal(sorted(done.report), ['exit_status', 'pid', 'processes', 'processes_not_listed',
+                                    'program', 'signal'], 'report: keys')
+    tap.equal(sorted(process), sorted(
+        ['pid', 'name', 'state', 'phys', 'files_opened', 'files_open', 'inherited_by_exec',
+         'fail_nth', 'fail_nth_hit', 'memory', 'domains', 'domains_complete', 'ioctls', 'alive',
+         'alive_count', 'munmaps', 'munmap_count']), 'report: keys of a process')
+    tap.equal([(a['type'], a['created_by']) for a in process['alive']],
+              [('IOAS', 'IOMMU_IOAS_ALLOC'), ('device', 'VFIO_DEVICE_BIND_IOMMUFD'),
+               ('HWPT', 'VFIO_DEVICE_ATTACH_IOMMUFD_PT')], 'leak: what is alive and who made it')
+    memory = process['memory']
+    tap.ok(memory['current'] > process['domains'][0]['now']['table_bytes'] > 0,
+           'leak: tables and more are charged', memory)
+    tap.ok(process['domains'][0]['alive'] and
+           process['domains'][0]['now'] == process['domains'][0]['peak'],
+           'leak: the domain is at its peak', process['domains'])
+    tap.equal((memory['max'], memory['high']), (None, None), 'leak: no limits')
+    tap.equal(process['state'], 'exited', 'leak: it came to its end')
+    tap.equal(done.ioctl('IOMMU_IOAS_MAP')['calls'], 1, 'leak: calls are counted')
+    tap.ok(done.ioctl('IOMMU_IOAS_MAP')['nanoseconds'] > 0, 'leak: and timed')
+    errors = program('errors').ioctl('IOMMU_IOAS_ALLOC')
+    tap.equal(errors['errors'], {'EFAULT': 3}, 'errors: failures by errno')
+
+
+def ends():
+    for status in 0, 1, 77, 255:
+        tap.equal(program(f'exit {status}').status, status, f'exit status {status}')
+    done = program('killed')
+    tap.equal(done.status, 128 + signal.SIGKILL, 'killed: status')
+    tap.equal((done.report['signal'], done.report['exit_status']), (9, None), 'killed: reported')
+    tap.equal(done.process['state'], 'running', 'killed: it did not come to its end')
+    tap.ok(done.ioctl('IOMMU_IOAS_MAP')['calls'] == 1 and done.process['domains'],
+           'killed: the numbers are there', done.report)
+    done = program('crash')
+    tap.equal(done.status, 128 + signal.SIGSEGV, 'crash: status')
+    with subprocess.Popen([COMMAND, 'run', '--report', 'none', '--', 'sleep', '60']) as running:
+        time.sleep(0.3)
+        running.send_signal(signal.SIGTERM)
+        tap.equal(running.wait(30), 128 + signal.SIGTERM, 'SIGTERM is passed on')
+    done = run('--', 'sh', '-c', f'{PROGRAM} leak; {PROGRAM} exit 5')
+    tap.ok(done.status == 5 and 'Still alive' in done.err, 'a shell starts it', done)
+
+
+def budgets():
+    done = program('budget', '--memory-max', '256K')
+    tap.equal(done.status, 0, 'budget: ENOMEM, and what was mapped stays', )
+    memory = done.process['memory']
+    tap.ok(memory['max'] == 256 << 10 and memory['peak'] <= memory['max'] and
+           memory['events']['max'] >= 2, 'budget: kept and counted', memory)
+    tap.ok(memory['peak'] > 200 << 10, 'budget: and used', memory)
+    tap.ok(done.ioctl('IOMMU_IOAS_MAP')['errors'].get('ENOMEM') == 2, 'budget: ENOMEM counted',
+           done.report)
+    more = program('budget', '--memory-max', '512K')
+    tap.ok(int(more.out) > int(done.out) * 1.8, 'budget: twice as much goes twice as far',
+           done.out + more.out)
+    done = program('basic', '--memory-max', '1G', '--memory-high', '8K')
+    tap.ok(done.status == 0 and done.process['memory']['events']['high'] > 0 and
+           done.process['memory']['high'] == 8192, 'memory.high', done.report)
+    tap.ok(program('fail', '--fail-nth', '1').status == 0, 'fail-nth: the first allocation fails')
+    done = program('basic', '--fail-nth', '1000000')
+    tap.equal((done.process['fail_nth'], done.process['fail_nth_hit']), (1000000, False),
+              'fail-nth: the report says that it was not reached')
+    auto = program('basic', '--memory-max', 'auto')
+    tap.ok(auto.status == 0 and 'cgroup' in auto.report['memory_max_auto'],
+           'memory-max auto says where it is from', auto.report)
+    limit = auto.process['memory']['max']
+    real = pathlib.Path(auto.report['memory_max_auto'])
+    if real.exists():
+        tap.equal(limit, int(real.read_text()) // 4096 * 4096, 'memory-max auto is the real limit')
+
+
+def events():
+    done = program('munmap')
+    lines = done.err.splitlines()
+    tap.ok(len(lines) == 1 and 'still mapped for DMA: 2097152 bytes at IOVA 0x40100000' in
+           lines[0], 'munmap: one line, when it happens', done)
+    tap.equal([(m['length'], m['iova'], m['mapped']) for m in done.process['munmaps']],
+              [(2 << 20, 0x40100000, 2 << 20)], 'munmap: in the report')
+    done = program('exec')
+    lines = done.err.splitlines()
+    tap.ok(done.status == 0 and len([l for l in lines if '/bin/true inherits 1 descriptor' in l])
+           == 1 and 'O_CLOEXEC' in lines[-1], 'exec: an inherited descriptor is told of', done)
+    tap.equal(done.process['state'], 'execed', 'exec: the report is that of before')
+    done = program('exec-cloexec')
+    tap.ok(done.status == 0 and not done.err, 'exec: one that is closed is not', done)
+
+
+def traces():
+    path = os.path.join(SCRATCH, 'trace.txt')
+    done = program('leak', '--trace', path, '--phys', 'scattered')
+    tap.equal(done.status, 0, 'trace: status')
+    replay = subprocess.run([COMMAND, 'replay', '--json', path], capture_output=True, text=True)
+    tap.equal(replay.returncode, 0, 'trace: replayed')
+    replayed = json.loads(replay.stdout)
+    tap.ok(replayed['events']['map'] >= 1024 and replayed['events']['bad_lines'] == 0
+           if 'bad_lines' in replayed['events'] else '"map"' in replay.stdout,
+           'trace: every scattered page is a map', replay.stdout[:2000])
+    tap.ok(f"{done.process['domains'][0]['peak']['table_bytes']}" in replay.stdout,
+           'trace: the replay needs the same tables', replay.stdout[:3000])
+    tap.ok(run('--trace', '/nonexistent/x', '--', PROGRAM, 'basic').status == 2,
+           'trace: a file that cannot be written is refused')
+
+
+def texts():
+    done = run('--devices', '1', '--', PROGRAM, 'leak')
+    for pattern in (r'run-program\[\d+\]: exit status 0', r'peak +\d.* memory\.peak',
+                    r'vtd/48 +1 +4\.00 MiB', r'IOMMU_IOAS_MAP +1 ',
+                    r'IOAS 1, made by IOMMU_IOAS_ALLOC', r'physical addresses: auto'):
+        tap.ok(re.search(pattern, done.err), f'text: {pattern}', done.err)
+    tap.ok('\033' not in done.err, 'text: no colour in a file')
+    tap.ok(len(done.err.splitlines()) < 40, 'text: short', done.err)
+    done = run('--', PROGRAM, 'nothing')
+    tap.ok(done.status == 0 and len(done.err.splitlines()) == 1 and
+           'did not open /dev/iommu' in done.err, 'text: nothing was used', done)
+    done = run('--report', 'none', '--', PROGRAM, 'exit 0')
+    tap.equal(done.err, '', 'no report')
+
+
+def refused():
+    static = os.path.join(SCRATCH, 'static')
+    source = os.path.join(SCRATCH, 'static.c')
+    with open(source, 'w') as file:
+        file.write('int main(void) { return 0; }\n')
+    built = subprocess.run([*CC, '-static', '-o', static, source], capture_output=True)
+    script = os.path.join(SCRATCH, 'script')
+    cases = [((), 'no program'), (('--',), 'no program'), ((PROGRAM,), "'--'"),
+             (('--iommu', 'nvme', '--', PROGRAM), 'nvme', 'vtd'),
+             (('--address-width', '40', '--', PROGRAM), '40'),
+             (('--devices', '1000', '--', PROGRAM), '1000'),
+             (('--memory-max', '12Q', '--', PROGRAM), '12Q'),
+             (('--phys', 'odd', '--', PROGRAM), 'odd', 'scattered'),
+             (('--fail-nth', '0', '--', PROGRAM), '--fail-nth'),
+             (('--report', '/nonexistent/x', '--', PROGRAM), '/nonexistent/x'),
+             (('--', '/nonexistent/y'), '/nonexistent/y'),
+             (('--', 'no-such-program-here'), 'no-such-program-here', 'PATH'),
+             (('--', source), source, 'executable'), (('--', SCRATCH), SCRATCH, 'executable')]
+    if built.returncode == 0:
+        cases.append((('--', static), static, 'statically linked'))
+        with open(script, 'w') as file:
+            file.write(f'#! {static} -x\n')
+        os.chmod(script, 0o755)
+        cases.append((('--', script), static, 'statically linked'))
+    else:
+        tap.skip('statically linked', 'no static C library')
+    if os.getuid() == 0:
+        setuid = os.path.join(SCRATCH, 'setuid')
+        with open(PROGRAM, 'rb') as original, open(setuid, 'wb') as copy:
+            copy.write(original.read())
+        os.chown(setuid, 1, 1)
+        os.chmod(setuid, 0o755 | stat.S_ISUID)
+        cases.append((('--', setuid), setuid, 'set-user-ID'))
+    for args, *words in cases:
+        done = run(*args)
+        lines = done.err.splitlines()
+        tap.ok(done.status == 2 and len(lines) == 1 and lines[0].startswith('uiommu run: ') and
+               all(word in lines[0] for word in words),
+               f"refused: {' '.join(os.path.basename(a) for a in args)}",
+               f'{done}\nexpected {words}')
+    shell = os.path.join(SCRATCH, 'shell')
+    with open(shell, 'w') as file:
+        file.write(f'#!/bin/sh\nexec {PROGRAM} basic\n')
+    os.chmod(shell, 0o755)
+    tap.equal(run('--devices', '1', '--report', 'none', '--', shell).status, 0, 'a script is run')
+
+
+def overhead():
+    """Best of several; the limit is loose, so that a busy machine passes."""
+    def best(*command):
+        return min(float(subprocess.run([*command, PROGRAM, 'overhead'], capture_output=True,
+                                        text=True).stdout) for _ in range(5))
+    without, within = best(), best(COMMAND, 'run', '--report', 'none', '--')
+    print(f'# a call that is not ours: {without:.1f} ns without, {within:.1f} ns with the preload')
+    tap.ok(within < without * 1.5 + 50, 'calls that are not ours are not slowed', within)
+
+
+if SANITIZE != 'none':
+    tap.skip('all', 'a sanitizer cannot be preloaded')
+    tap.done()
+with tempfile.TemporaryDirectory() as SCRATCH:
+    for part in (parts, formats, report, ends, budgets, events, traces, texts, refused, overhead):
+        part()
+tap.done()

@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What tests/run.py runs under `uiommu run`: an ordinary program that knows of
+ * Linux's ABI only. The first argument says which part; it exits with 0, or
+ * prints what was not as on Linux and exits with 1.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uiommu/abi/iommufd.h>
+#include <uiommu/abi/vfio.h>
+
+#define M (1ul << 20)
+
+#define check(x)                                                                        \
+	do {                                                                            \
+		if (!(x)) {                                                             \
+			printf("%s:%d: %s, errno %d\n", __FILE__, __LINE__, #x, errno); \
+			exit(1);                                                        \
+		}                                                                       \
+	} while (0)
+
+#define check_errno(x, expected)            \
+	do {                                \
+		errno = 0;                  \
+		check((x) == -1);           \
+		check(errno == (expected)); \
+	} while (0)
+
+static int open_iommu(void)
+{
+	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+
+	check(fd >= 0);
+	return fd;
+}
+
+static uint32_t ioas_alloc(int fd)
+{
+	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
+
+	check(!ioctl(fd, IOMMU_IOAS_ALLOC, &cmd));
+	return cmd.out_ioas_id;
+}
+
+static int map(int fd, uint32_t ioas, void *at, size_t length, uint64_t iova)
+{
+	struct iommu_ioas_map cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)at,
+		.length = length,
+		.iova = iova,
+	};
+
+	return ioctl(fd, IOMMU_IOAS_MAP, &cmd);
+}
+
+static int unmap(int fd, uint32_t ioas, uint64_t iova, size_t length)
+{
+	struct iommu_ioas_unmap cmd = {
+		.size = sizeof(cmd), .ioas_id = ioas, .iova = iova, .length = length};
+
+	return ioctl(fd, IOMMU_IOAS_UNMAP, &cmd) ? -1 : (int)(cmd.length >> 12);
+}
+
+static int destroy(int fd, uint32_t id)
+{
+	struct iommu_destroy cmd = {.size = sizeof(cmd), .id = id};
+
+	return ioctl(fd, IOMMU_DESTROY, &cmd);
+}
+
+static void *memory(size_t length)
+{
+	void *at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	check(at != MAP_FAILED);
+	memset(at, 1, length);
+	return at;
+}
+
+/* Open vfio0, bind it and attach it to an IOAS. */
+static int attach(int fd, uint32_t ioas)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = fd};
+	struct vfio_device_attach_iommufd_pt pt = {.argsz = sizeof(pt), .pt_id = ioas};
+	int device = open("/dev/vfio/devices/vfio0", O_RDWR | O_CLOEXEC);
+
+	check(device >= 0);
+	check(!ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	check(bind.out_devid);
+	check(!ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &pt));
+	check(pt.pt_id && pt.pt_id != ioas);
+	return device;
+}
+
+static void wait_for(pid_t pid, int expected)
+{
+	int status;
+
+	check(pid > 0);
+	check(waitpid(pid, &status, 0) == pid);
+	check(status == expected);
+}
+
+/* ---- the parts ---- */
+
+static void test_basic(void)
+{
+	int fd = open_iommu();
+	uint32_t ioas = ioas_alloc(fd);
+	int device = attach(fd, ioas);
+	void *at = memory(4 * M);
+
+	check(!map(fd, ioas, at, 4 * M, 1ul << 32));
+	check(unmap(fd, ioas, 1ul << 32, 4 * M) == 1024);
+	check(!close(device));
+	check(!destroy(fd, ioas));
+	check(!close(fd));
+}
+
+static void test_leak(void)
+{
+	int fd = open_iommu();
+	uint32_t ioas = ioas_alloc(fd);
+
+	attach(fd, ioas);
+	check(!map(fd, ioas, memory(4 * M), 4 * M, 1ul << 32));
+}
+
+static void test_killed(void)
+{
+	test_leak();
+	raise(SIGKILL);
+}
+
+static void test_descriptors(void)
+{
+	int fd = open_iommu(), copies[5];
+	uint32_t ioas = ioas_alloc(fd);
+
+	check(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	copies[0] = dup(fd);
+	copies[1] = dup2(fd, 100);
+	copies[2] = dup3(fd, 101, O_CLOEXEC);
+	copies[3] = fcntl(fd, F_DUPFD, 200);
+	copies[4] = fcntl(fd, F_DUPFD_CLOEXEC, 200);
+	check(copies[1] == 100 && copies[2] == 101 && copies[3] == 200 && copies[4] == 201);
+	check(fcntl(100, F_GETFD) == 0 && fcntl(101, F_GETFD) == FD_CLOEXEC);
+	check_errno(dup3(fd, fd, 0), EINVAL);
+	check(dup2(fd, fd) == fd);
+	check(!close(fd));
+	check_errno(destroy(fd, ioas), EBADF);
+	check_errno(close(fd), EBADF);
+	for (int i = 0; i < 5; i++)
+		check_errno(map(copies[i], ioas, NULL, 0, 0), EINVAL);
+	check(!destroy(copies[3], ioas));
+	/* Another file takes the place of one of ours. */
+	check(open("/dev/null", O_RDWR) == fd);
+	check(dup2(fd, 100) == 100);
+	check_errno(ioctl(100, IOMMU_IOAS_ALLOC, NULL), ENOTTY);
+	check(!close_range(101, 200, 0));
+	check_errno(destroy(101, 1), EBADF);
+	check(ioas_alloc(201));
+	check(!close(201) && !close(copies[0]));
+}
+
+static void test_errors(void)
+{
+	int fd = open_iommu();
+	struct iommu_ioas_alloc *cmd = memory(4096);
+	char buf[8];
+
+	check_errno(ioctl(fd, IOMMU_IOAS_ALLOC, (void *)8), EFAULT);
+	check_errno(ioctl(fd, IOMMU_IOAS_ALLOC, NULL), EFAULT);
+	check_errno(ioctl(fd, TCGETS, buf), ENOTTY);
+	cmd->size = sizeof(*cmd);
+	cmd->flags = 0;
+	check(!mprotect(cmd, 4096, PROT_READ));
+	check_errno(ioctl(fd, IOMMU_IOAS_ALLOC, cmd), EFAULT);
+	check_errno(read(fd, buf, sizeof(buf)), EINVAL);
+	check_errno(write(fd, buf, sizeof(buf)), EINVAL);
+	check(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED && errno == ENODEV);
+	check_errno(open("/dev/iommu", O_RDWR | O_DIRECTORY), ENOTDIR);
+	check_errno(open("/dev/vfio/devices/vfio1", O_RDWR), ENOENT);
+	check(!close(fd));
+}
+
+static void test_device(void)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+	struct vfio_device_detach_iommufd_pt detach = {.argsz = sizeof(detach)};
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+	int fd = open_iommu(), device, second;
+	uint32_t ioas = ioas_alloc(fd);
+
+	second = open("/dev/vfio/devices/vfio0", O_RDWR);
+	check_errno(ioctl(second, VFIO_DEVICE_GET_INFO, &info), EINVAL);
+	device = attach(fd, ioas);
+	bind.iommufd = fd;
+	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EINVAL);
+	check(!ioctl(device, VFIO_DEVICE_GET_INFO, &info));
+	check(info.num_regions == 0 && info.num_irqs == 0);
+	check(!ioctl(device, VFIO_DEVICE_RESET));
+	check_errno(destroy(fd, ioas), EBUSY);
+	check(!ioctl(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach));
+	check(!destroy(fd, ioas));
+	/* The device keeps the context. */
+	check(!close(fd));
+	check(!close(device));
+	fd = open_iommu();
+	bind.iommufd = fd;
+	bind.flags = 1;
+	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EINVAL);
+	bind.flags = 0;
+	bind.iommufd = STDIN_FILENO;
+	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADF);
+	bind.iommufd = fd;
+	check(!ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	check(!close(second) && !close(fd));
+}
+
+static void *map_many(void *arg)
+{
+	int fd = *(int *)arg;
+	uint32_t ioas = ioas_alloc(fd);
+	void *at = memory(64 * 4096);
+
+	for (int i = 0; i < 500; i++) {
+		int copy = dup(fd);
+
+		check(!map(copy, ioas, at, 64 * 4096, (uint64_t)i << 20));
+		check(unmap(fd, ioas, (uint64_t)i << 20, 64 * 4096) == 64);
+		check(!close(copy));
+	}
+	check(!destroy(fd, ioas));
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	pthread_t threads[8];
+	int fd = open_iommu();
+
+	for (int i = 0; i < 8; i++)
+		check(!pthread_create(&threads[i], NULL, map_many, &fd));
+	for (int i = 0; i < 8; i++)
+		check(!pthread_join(threads[i], NULL));
+	check(!close(fd));
+}
+
+static void test_fork(void)
+{
+	int fd = open_iommu();
+	uint32_t ioas = ioas_alloc(fd);
+	char *at = memory(M);
+	pid_t child = fork();
+
+	if (!child) {
+		check(!map(fd, ioas, at, M, 0x10000000));
+		check(ioas_alloc(fd) == ioas + 1);
+		check(!close(fd));
+		check_errno(destroy(fd, ioas), EBADF);
+		_exit(0);
+	}
+	wait_for(child, 0);
+	/* It is the same open file: what the child made is here. */
+	check_errno(map(fd, ioas, at, M, 0x10000000), EEXIST);
+	check(!destroy(fd, ioas + 1));
+	child = fork();
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	check(!kill(child, SIGKILL));
+	wait_for(child, SIGKILL);
+	check(unmap(fd, ioas, 0x10000000, M) == 256);
+	/* The last close, although the child has not closed its own. */
+	check(!close(fd));
+}
+
+/* The parent goes, the child goes on. */
+static void test_daemon(void)
+{
+	int fd = open_iommu(), result[2];
+	uint32_t ioas = ioas_alloc(fd);
+	char byte = 0;
+
+	check(!pipe(result));
+	if (!fork()) {
+		if (!fork()) {
+			usleep(50000);
+			check(!map(fd, ioas, memory(M), M, 0));
+			check(write(result[1], "y", 1) == 1);
+			_exit(0);
+		}
+		_exit(0);
+	}
+	check(!close(fd));
+	check(!close(result[1]));
+	check(read(result[0], &byte, 1) == 1 && byte == 'y');
+}
+
+static void test_vfork(void)
+{
+	int fd = open_iommu();
+	pid_t child = vfork();
+
+	if (!child) {
+		close(fd);
+		execl("/bin/true", "true", (char *)NULL);
+		_exit(1);
+	}
+	wait_for(child, 0);
+	check(ioas_alloc(fd));
+	check(!close(fd));
+}
+
+static void test_exec(void)
+{
+	int fd = open("/dev/iommu", O_RDWR);
+
+	check(fd >= 0);
+	check_errno(execl("/nonexistent", "x", (char *)NULL), ENOENT);
+	check(ioas_alloc(fd));
+	execl("/bin/true", "true", (char *)NULL);
+	check(false);
+}
+
+static void test_exec_cloexec(void)
+{
+	open_iommu();
+	execlp("true", "true", (char *)NULL);
+	check(false);
+}
+
+static void test_paths(void)
+{
+	struct stat st, fst;
+	FILE *stream;
+	int fd;
+
+	check(!access("/dev/iommu", R_OK | W_OK));
+	check_errno(access("/dev/iommu", X_OK), EACCES);
+	check(!stat("/dev/iommu", &st) && S_ISCHR(st.st_mode));
+	fd = openat(AT_FDCWD, "/dev/iommu", O_RDWR);
+	check(fd >= 0 && !fstat(fd, &fst) && fst.st_rdev == st.st_rdev && S_ISCHR(fst.st_mode));
+	check(!close(fd));
+	check(!stat("/dev/vfio/devices/vfio0", &st) && S_ISCHR(st.st_mode));
+	check_errno(stat("/dev/vfio/devices/vfio00", &st), ENOENT);
+	check_errno(stat("/dev/iommu0", &st), ENOENT);
+	stream = fopen("/dev/iommu", "r+");
+	check(stream && ioas_alloc(fileno(stream)));
+	fd = fileno(stream);
+	check(!fclose(stream));
+	check_errno(destroy(fd, 1), EBADF);
+}
+
+static void test_poll(void)
+{
+	struct iommu_fault_alloc cmd = {.size = sizeof(cmd)};
+	int fd = open_iommu();
+	struct pollfd polled[2];
+	char buf[4096];
+	fd_set readable;
+	struct timeval now = {0, 0};
+
+	check(!ioctl(fd, IOMMU_FAULT_QUEUE_ALLOC, &cmd));
+	check(fcntl((int)cmd.out_fault_fd, F_GETFD) == FD_CLOEXEC);
+	polled[0] = (struct pollfd){(int)cmd.out_fault_fd, POLLIN, 0};
+	polled[1] = (struct pollfd){(int)cmd.out_fault_fd, POLLOUT, 0};
+	check(poll(polled, 1, 0) == 0);
+	check(poll(polled + 1, 1, 0) == 1 && polled[1].revents == POLLOUT);
+	FD_ZERO(&readable);
+	FD_SET((int)cmd.out_fault_fd, &readable);
+	check(select((int)cmd.out_fault_fd + 1, &readable, NULL, NULL, &now) == 0);
+	check(read((int)cmd.out_fault_fd, buf, sizeof(struct iommu_hwpt_pgfault) * 2) == 0);
+	check_errno(destroy(fd, cmd.out_fault_id), EBUSY);
+	check(!close((int)cmd.out_fault_fd));
+	check(!destroy(fd, cmd.out_fault_id));
+	check(!close(fd));
+}
+
+static void test_passing(void)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	char byte = 'x';
+	struct iovec iov = {&byte, 1};
+	struct msghdr message = {.msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+	int fd = open_iommu(), pair[2], passed;
+	uint32_t ioas = ioas_alloc(fd);
+
+	check(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	check(sendmsg(pair[0], &message, 0) == 1);
+	check(recvmsg(pair[1], &message, 0) == 1);
+	memcpy(&passed, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(passed));
+	check(passed != fd && !destroy(passed, ioas));
+	check(!close(fd) && ioas_alloc(passed) && !close(passed));
+}
+
+/* Map until the budget is used up; what was mapped before must still be there. */
+static void test_budget(void)
+{
+	int fd = open_iommu();
+	uint32_t ioas = ioas_alloc(fd);
+	char *at = memory(4096);
+	uint64_t n = 0;
+
+	attach(fd, ioas);
+	while (!map(fd, ioas, at, 4096, n << 30))
+		n++;
+	check(errno == ENOMEM && n > 3);
+	check_errno(map(fd, ioas, at, 4096, n << 30), ENOMEM);
+	for (uint64_t i = 0; i < n; i++)
+		check_errno(map(fd, ioas, at, 4096, i << 30), EEXIST);
+	for (uint64_t i = 0; i < n; i++)
+		check(unmap(fd, ioas, i << 30, 4096) == 1);
+	check(!map(fd, ioas, at, 4096, n << 30));
+	check(unmap(fd, ioas, n << 30, 4096) == 1);
+	printf("%d\n", (int)n);
+}
+
+static void test_munmap(void)
+{
+	int fd = open_iommu(), device;
+	uint32_t ioas = ioas_alloc(fd);
+	char *at = memory(4 * M), *other = memory(M);
+
+	device = attach(fd, ioas);
+	check(!map(fd, ioas, at, 4 * M, 0x40000000));
+	check(!munmap(other, M));
+	check(!munmap(at + M, 2 * M));
+	check(!close(device));
+	check(!close(fd));
+	check(!munmap(at, M));
+}
+
+static volatile int *volatile nowhere = (volatile int *)16;
+static sigjmp_buf back;
+
+static void on_fault(int sig)
+{
+	siglongjmp(back, sig);
+}
+
+/* A program's own handlers for faults, set before and after. */
+static void test_signals(void)
+{
+	struct sigaction old;
+	int fd;
+
+	signal(SIGSEGV, on_fault);
+	fd = open_iommu();
+	if (!sigsetjmp(back, 1)) {
+		*nowhere = 1;
+		check(false);
+	}
+	check(!sigaction(SIGSEGV, NULL, &old) && old.sa_handler == on_fault);
+	check(signal(SIGBUS, on_fault) == SIG_DFL);
+	check_errno(ioctl(fd, IOMMU_IOAS_ALLOC, (void *)16), EFAULT);
+	signal(SIGSEGV, SIG_DFL);
+	check_errno(ioctl(fd, IOMMU_IOAS_ALLOC, (void *)16), EFAULT);
+	check(!close(fd));
+}
+
+static void test_crash(void)
+{
+	test_leak();
+	*nowhere = 1;
+}
+
+/* Opens until one fails, then once more. */
+static void test_fail(void)
+{
+	int fd = open("/dev/iommu", O_RDWR);
+
+	check(fd == -1 && errno == ENOMEM);
+	check(!close(open_iommu()));
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Nanoseconds of a call that is not ours and that the kernel refuses at once. */
+static void test_overhead(void)
+{
+	double best = 1e9, start;
+
+	for (int round = 0; round < 30; round++) {
+		start = seconds();
+		for (int i = 0; i < 20000; i++)
+			if (write(-1, "", 1) != -1)
+				exit(1);
+		start = seconds() - start;
+		best = start < best ? start : best;
+	}
+	printf("%.2f\n", best / 20000 * 1e9);
+}
+
+static void test_nothing(void)
+{
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{"basic", test_basic},
+	{"leak", test_leak},
+	{"killed", test_killed},
+	{"crash", test_crash},
+	{"descriptors", test_descriptors},
+	{"errors", test_errors},
+	{"device", test_device},
+	{"threads", test_threads},
+	{"fork", test_fork},
+	{"daemon", test_daemon},
+	{"vfork", test_vfork},
+	{"exec", test_exec},
+	{"exec-cloexec", test_exec_cloexec},
+	{"paths", test_paths},
+	{"poll", test_poll},
+	{"passing", test_passing},
+	{"budget", test_budget},
+	{"munmap", test_munmap},
+	{"signals", test_signals},
+	{"fail", test_fail},
+	{"overhead", test_overhead},
+	{"nothing", test_nothing},
+};
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "exit"))
+		return atoi(argv[2]);
+	for (size_t i = 0; argc == 2 && i < sizeof(tests) / sizeof(tests[0]); i++)
+		if (!strcmp(argv[1], tests[i].name)) {
+			tests[i].run();
+			return 0;
+		}
+	printf("no such test\n");
+	return 1;
+}
