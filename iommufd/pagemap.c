@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -57,10 +59,43 @@ struct proc_file {
 static struct {
 	_Alignas(4096) struct spinlock lock;
 	struct proc_file pagemap, maps;
+	_Atomic(_Atomic(pid_t) *) pid; /* in a page that reads 0 after a fork */
 } own __attribute__((section("uiommu_private"))) = {
 	.pagemap = {.path = "/proc/self/pagemap", .fd = -1},
 	.maps = {.path = "/proc/self/maps", .fd = -1},
 };
+
+static _Atomic(pid_t) *make_pid_page(void)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	_Atomic(pid_t) *page =
+		(void *)syscall(SYS_mmap, 0, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	_Atomic(pid_t) *first = NULL;
+
+	if (page == MAP_FAILED)
+		return NULL;
+	if (!syscall(SYS_madvise, page, 4096, MADV_WIPEONFORK) &&
+	    atomic_compare_exchange_strong(&own.pid, &first, page))
+		return page;
+	syscall(SYS_munmap, page, 4096);
+	return first;
+}
+
+/* A system call for each would be a good part of a small map. */
+pid_t iommufd_getpid(void)
+{
+	_Atomic(pid_t) *page = own.pid;
+	pid_t pid = page ? *page : 0;
+
+	if (pid)
+		return pid;
+	pid = syscall(SYS_getpid);
+	if (!page)
+		page = make_pid_page();
+	if (page)
+		*page = pid;
+	return pid;
+}
 
 static bool is_file(const struct proc_file *file)
 {
@@ -94,7 +129,7 @@ static void open_file(struct proc_file *file)
 	syscall(SYS_fstat, fd, &st);
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
-	file->pid = getpid();
+	file->pid = iommufd_getpid();
 	file->fd = fd;
 }
 
@@ -107,7 +142,7 @@ static int proc_get(struct proc_file *file)
 		return open_proc(file->path);
 	if (!is_file(file)) {
 		open_file(file); /* what has its number now is not ours to close */
-	} else if (file->pid != getpid()) {
+	} else if (file->pid != iommufd_getpid()) {
 		syscall(SYS_close, file->fd);
 		open_file(file);
 	}
@@ -127,7 +162,7 @@ int iommufd_pagemap_get(pid_t pid)
 	char path[32];
 	int fd;
 
-	if (pid == getpid())
+	if (pid == iommufd_getpid())
 		return proc_get(&own.pagemap);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
 	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);

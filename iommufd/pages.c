@@ -66,7 +66,7 @@ static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 		pages->node.last = UINT64_MAX;
 	pages->npages = npages;
 	pages->refs = 1;
-	pages->pid = getpid();
+	pages->pid = iommufd_getpid();
 	pages->writable = writable;
 	pages->account_mode = iopt_account_mode(ctx);
 	return pages;
@@ -175,7 +175,7 @@ void iopt_pages_put(struct iopt_pages *pages)
 	itree_remove(&all_pages, &pages->node);
 	spin_unlock(&all_lock);
 	/* Another process's mapping goes with that process. */
-	if (pages->file && pages->pid == getpid()) {
+	if (pages->file && pages->pid == iommufd_getpid()) {
 		uint64_t end = pages->node.start + pages->npages * IOPT_PAGE_SIZE;
 
 		sys_munmap(pages->node.start - pages->file_offset,
@@ -334,7 +334,7 @@ int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uin
 
 	if (write && !pages->writable)
 		return -EPERM;
-	if (pages->pid != getpid())
+	if (pages->pid != iommufd_getpid())
 		return rw_remote(pages, uaddr, data, length, write);
 	return rw_own(pages, uaddr, data, length, write);
 }

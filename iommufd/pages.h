@@ -136,6 +136,9 @@ bool iommufd_phys_is_real(const struct iommufd_ctx *ctx);
 #define PAGE_SCAN_PRESENT (1u << 3)
 #define PAGE_SCAN_HUGE    (1u << 6)
 
+/* getpid(), nearly for free, and right after any kind of fork. */
+pid_t iommufd_getpid(void);
+
 /* A /proc/PID/pagemap; may be kept open by the library. A negative errno. */
 int iommufd_pagemap_get(pid_t pid);
 void iommufd_pagemap_put(int fd);

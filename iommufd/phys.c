@@ -118,7 +118,7 @@ static int read_stable(struct phys_walk *walk, uint64_t *entries, unsigned int n
 		return -EFAULT;
 	while (i < nr && !is_unstable(entries[i]))
 		i++;
-	if (i == nr || walk->pid != getpid())
+	if (i == nr || walk->pid != iommufd_getpid())
 		return 0;
 	/* Memory that is only readable stays as it is. */
 	if (syscall(SYS_madvise, walk->uaddr, size, 23 /* MADV_POPULATE_WRITE */) &&
@@ -229,7 +229,7 @@ static bool frames_are_visible(void)
 	int fd;
 
 	if (!known) {
-		fd = iommufd_pagemap_get(getpid());
+		fd = iommufd_pagemap_get(iommufd_getpid());
 		iommufd_pagemap_read(fd, (uintptr_t)&entry & ~IOPT_PAGE_MASK, &entry, 1);
 		known = PAGEMAP_PFN(entry) ? 1 : -1;
 	}
@@ -284,10 +284,10 @@ static int take_paddr(void *arg, uint64_t paddr, uint64_t npages)
 int iommufd_user_to_phys(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t *paddr)
 {
 	uint64_t page = uaddr & ~IOPT_PAGE_MASK;
-	int ret = iommufd_populate(ctx, getpid(), page, 1, false);
+	int ret = iommufd_populate(ctx, iommufd_getpid(), page, 1, false);
 
 	if (!ret)
-		ret = iommufd_phys_runs(ctx, getpid(), page, 1, take_paddr, paddr);
+		ret = iommufd_phys_runs(ctx, iommufd_getpid(), page, 1, take_paddr, paddr);
 	*paddr += uaddr & IOPT_PAGE_MASK;
 	return ret;
 }

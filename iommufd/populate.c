@@ -71,7 +71,7 @@ static int fault_in(uint64_t uaddr, uint64_t npages, bool write, bool unshare)
 	uint64_t size = npages * IOPT_PAGE_SIZE;
 
 	if (!can_populate())
-		return touch(getpid(), uaddr, npages);
+		return touch(iommufd_getpid(), uaddr, npages);
 	if (write || unshare) {
 		if (!advise(uaddr, size, MADV_POPULATE_WRITE))
 			return 0;
@@ -84,7 +84,7 @@ static int fault_in(uint64_t uaddr, uint64_t npages, bool write, bool unshare)
 /* What of [uaddr, end) in one mapping is not there; all of it if nobody knows. */
 static int fault_in_missing(uint64_t uaddr, uint64_t end, bool write, bool unshare)
 {
-	int fd = iommufd_pagemap_get(getpid());
+	int fd = iommufd_pagemap_get(iommufd_getpid());
 	uint64_t start, last;
 	int ret;
 
@@ -130,7 +130,8 @@ static int populate_own(uint64_t uaddr, uint64_t npages, bool write, bool real)
 {
 	uint64_t end = uaddr + npages * IOPT_PAGE_SIZE;
 
-	if (npages < SMALL_PAGES && !real)
+	/* Writing leaves nothing to find out; reading does if a page may be shared. */
+	if (npages < SMALL_PAGES && (write || !real))
 		return fault_in(uaddr, npages, write, false);
 	while (uaddr < end) {
 		struct user_vma vma;
@@ -154,7 +155,7 @@ int iommufd_populate(struct iommufd_ctx *ctx, pid_t pid, uint64_t uaddr, uint64_
 	/* A range that cannot be user memory would wrap below. */
 	if (uaddr >> 56 || npages >> (56 - IOPT_PAGE_SHIFT))
 		return -EFAULT;
-	if (pid != getpid())
+	if (pid != iommufd_getpid())
 		return touch(pid, uaddr, npages);
 	return populate_own(uaddr, npages, write, iommufd_phys_is_real(ctx));
 }
