@@ -33,6 +33,7 @@
 #define MIB       (KIB * KIB)
 #define GIB       (KIB * MIB)
 #define PAGE      (4 * KIB)
+#define HUGE_PAGE (2 * MIB)
 #define HIGH_RAM  (4 * GIB)
 #define MAX_RANGE 64
 
@@ -81,14 +82,20 @@ static bool call(int fd, unsigned long request, void *arg, const char *doing, co
 
 /* ---- the guest's memory ---- */
 
-/* RAM is shared memory, as a VMM's is that hands it on to vhost processes. */
+/*
+ * RAM is shared memory, as a VMM's is that hands it on to vhost processes, and
+ * begins where a huge page would.
+ */
 static char *alloc_ram(const char *name, uint64_t size)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC);
+	char *space = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t start = ((uintptr_t)space + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
 	char *memory = MAP_FAILED;
 
-	if (fd >= 0 && !ftruncate(fd, (off_t)size))
-		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (space != MAP_FAILED && fd >= 0 && !ftruncate(fd, (off_t)size))
+		memory = mmap((void *)start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			      fd, 0);
 	if (fd >= 0)
 		close(fd);
 	return memory;
@@ -267,8 +274,7 @@ static bool unmap_all(struct guest *guest)
 			expected += slot->size;
 	if (!unmap(guest, guest->ioas, 0, &length))
 		return false;
-	printf("unmapped                %10llu KiB  all of it\n",
-	       (unsigned long long)(length / KIB));
+	printf("unmapped  %23llu KiB  all of it\n", (unsigned long long)(length / KIB));
 	if (length == expected)
 		return true;
 	fprintf(stderr, "map-guest: %llu KiB were mapped\n", (unsigned long long)(expected / KIB));

@@ -9,6 +9,7 @@ usage: abi_layout.py INCLUDE-DIRECTORY CACHE-DIRECTORY COMPILER...
 """
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -133,12 +134,32 @@ def check_header(number, header, ours_dir, theirs_dir, cache, compiler):
     return not problems and len(common) > 100
 
 
+def check_example(number, ours_dir, theirs_dir, cache, compiler):
+    """examples/map-guest.c needs nothing of ours where the system's headers are new enough."""
+    linux = os.path.join(cache, 'include', 'linux')
+    os.makedirs(linux, exist_ok=True)
+    for header in ('iommufd.h', 'vfio.h'):
+        shutil.copy(os.path.join(theirs_dir, header), linux)
+    with open(os.path.join(linux, 'version.h'), 'w', encoding='utf-8') as file:
+        file.write('#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + (c))\n'
+                   '#define LINUX_VERSION_CODE KERNEL_VERSION(6, 12, 0)\n')
+    example = os.path.join(ours_dir, '..', 'examples', 'map-guest.c')
+    done = subprocess.run([*compiler, '-D_GNU_SOURCE', '-D__user=', '-Wall', '-Wextra', '-Werror',
+                           '-I', os.path.dirname(linux), example, '-o',
+                           os.path.join(cache, 'map-guest')], capture_output=True, text=True)
+    for line in done.stderr.splitlines()[:20]:
+        print(f'# {line}')
+    print(f'{"not " if done.returncode else ""}ok {number} - map-guest.c by the kernel\'s headers')
+    return not done.returncode
+
+
 def main():
     ours_dir, cache, *compiler = sys.argv[1:]
     theirs_dir = fetch(cache)
     results = [check_header(n, header, ours_dir, theirs_dir, cache, compiler)
                for n, header in enumerate(('iommufd.h', 'vfio.h'), 1)]
-    print('1..2')
+    results.append(check_example(3, ours_dir, theirs_dir, cache, compiler))
+    print('1..3')
     return not all(results)
 
 
