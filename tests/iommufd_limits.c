@@ -266,7 +266,7 @@ static void threads_share_a_context(void **state)
 
 	rig_begin(&rig, IOMMUFD_PHYS_SCATTERED);
 	attach(&rig);
-	cgroup_limit(rig.memcg, mem_cgroup_usage(rig.memcg) + 11 * PAGE);
+	cgroup_limit(rig.memcg, mem_cgroup_usage(rig.memcg) + 8 * PAGE);
 	for (unsigned int i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){.rig = &rig, .number = i, .rounds = 3000};
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
