@@ -14,9 +14,9 @@
 
 #define BIT_ULL(n) (1ULL << (n))
 
-#define __hot           __attribute__((hot))
-#define __cold          __attribute__((cold, noinline))
-#define __noinline      __attribute__((noinline))
+#define __hot      __attribute__((hot))
+#define __cold     __attribute__((cold, noinline))
+#define __noinline __attribute__((noinline))
 /*
  * A variable that forked processes which share the library's memory have each
  * for themselves. Its type is aligned to 4096, so that it fills whole pages.

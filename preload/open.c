@@ -8,12 +8,17 @@
 #include "preload/preload.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#pragma GCC diagnostic ignored "-Wnonnull-compare"
 
 /* False for most paths after one or two comparisons. */
 static bool maybe_our_path(const char *path)
 {
 	return path && path[0] == '/' && (path[1] == 'd' || path[1] == 'p' || path[1] == 's');
+}
+
+/* A program may pass what the C library's declarations say that it does not. */
+static bool is_empty(const char *path)
+{
+	return path && !*path;
 }
 
 static bool needs_mode(int flags)
@@ -212,7 +217,7 @@ INTERPOSE int fstat(int fd, struct stat *st)
 
 INTERPOSE int fstatat(int dir, const char *path, struct stat *st, int flags)
 {
-	if ((flags & AT_EMPTY_PATH) && path && !*path && fstat_ours(dir, st))
+	if ((flags & AT_EMPTY_PATH) && is_empty(path) && fstat_ours(dir, st))
 		return 0;
 	return stat_ours(path, st) ? 0 : real()->fstatat(dir, path, st, flags);
 }
@@ -243,7 +248,7 @@ INTERPOSE int statx(int dir, const char *path, int flags, unsigned int mask, str
 {
 	struct stat st;
 
-	if (!((flags & AT_EMPTY_PATH) && path && !*path && fstat_ours(dir, &st)) &&
+	if (!((flags & AT_EMPTY_PATH) && is_empty(path) && fstat_ours(dir, &st)) &&
 	    !stat_ours(path, &st))
 		return real()->statx(dir, path, flags, mask, stx);
 	memset(stx, 0, sizeof(*stx));

@@ -32,8 +32,10 @@ case $lib in "$root"*) ;; *) lib=$root$lib ;; esac
 prefix=${lib%/lib*}
 
 check 'the command is installed' test -x "$prefix/bin/uiommu"
+check 'it finds the installed preload' "$prefix/bin/uiommu" run -- true
 check 'bash completion is installed' test -f "$prefix/share/bash-completion/completions/uiommu"
 check 'man page uiommu(1) is installed' test -f "$prefix/share/man/man1/uiommu.1"
+check 'man page uiommu-run(1) is installed' test -f "$prefix/share/man/man1/uiommu-run.1"
 check 'man page iommu_map(3) is installed' test -f "$prefix/share/man/man3/iommu_map.3"
 
 for language in c c++; do
