@@ -159,6 +159,11 @@ struct user_vma {
 /* The mapping at @uaddr of our own memory: 0, -ENOENT for none, -ENOTTY if unknown. */
 int iommufd_vma_at(uint64_t uaddr, struct user_vma *vma);
 
+/* ---- smaps.c ---- */
+
+/* The first huge pages in [start, end) of our own memory, where nothing else tells. */
+bool iommufd_smaps_huge(uint64_t start, uint64_t end, uint64_t *found_start, uint64_t *found_end);
+
 /* ---- account.c ---- */
 
 /* How pages that are mapped now are accounted. */

@@ -191,15 +191,27 @@ static int walk_real(struct phys_walk *walk)
 	return MIN(ret, 0);
 }
 
+/* The next huge pages, or nothing at the end. A small range is not worth reading smaps. */
+static void find_huge(const struct phys_walk *walk, uint64_t *start, uint64_t *end)
+{
+	int ret = iommufd_pagemap_scan(walk->fd, walk->uaddr, walk->end, PAGE_SCAN_HUGE, false,
+				       start, end);
+
+	if (ret > 0)
+		return;
+	if (ret < 0 && walk->pid == iommufd_getpid() && walk->end - walk->uaddr >= IOPT_HUGE_SIZE &&
+	    iommufd_smaps_huge(walk->uaddr, walk->end, start, end))
+		return;
+	*start = *end = walk->end;
+}
+
 static int walk_huge(struct phys_walk *walk)
 {
 	uint64_t start, end;
 	int ret = 0;
 
 	while (!ret && walk->uaddr < walk->end) {
-		if (iommufd_pagemap_scan(walk->fd, walk->uaddr, walk->end, PAGE_SCAN_HUGE, false,
-					 &start, &end) <= 0)
-			start = end = walk->end;
+		find_huge(walk, &start, &end);
 		ret = add_scattered(walk, start);
 		while (!ret && walk->uaddr < end) {
 			uint64_t left = IOPT_HUGE_SIZE - (walk->uaddr & HUGE_MASK);

@@ -107,11 +107,11 @@ static uint64_t real_frame(int pagemap, const void *page)
 	return entry & ((1ull << 55) - 1);
 }
 
-/* Half of it huge pages, half of it not, mapped and compared page by page. */
+/* Some of it huge pages, some not, mapped and compared page by page. */
 static void real_frames(void **state)
 {
 	int pagemap = open("/proc/self/pagemap", O_RDONLY);
-	size_t size = 8 * HUGE;
+	size_t size = 3 * HUGE;
 	char *memory =
 		mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *start = (char *)(((uintptr_t)memory + HUGE - 1) & -HUGE);
@@ -119,9 +119,9 @@ static void real_frames(void **state)
 	struct io_pagetable *iopt;
 	struct fd fd;
 
-	madvise(start, size / 2, MADV_HUGEPAGE);
-	madvise(start + size / 2, size / 2, MADV_NOHUGEPAGE);
-	memset(start, 1, size / 2);
+	madvise(start, 2 * HUGE, MADV_HUGEPAGE);
+	madvise(start + 2 * HUGE, HUGE, MADV_NOHUGEPAGE);
+	memset(start, 1, 2 * HUGE);
 	fd_open(&fd);
 	iopt = new_iopt(&fd);
 	domain = add_domain(iopt, "vtd");
