@@ -56,7 +56,7 @@ static int change_ioas(struct iommufd_access *access, struct iommufd_ioas *ioas)
 	if (old) {
 		if (access->ops->unmap)
 			access->ops->unmap(access->data, 0, UINT64_MAX);
-		iopt_calculate_iova_alignment(&old->iopt);
+		iopt_calculate_iova_alignment(&old->iopt); /* can only become less */
 		old->obj.users--;
 	}
 	access->ioas = ioas;

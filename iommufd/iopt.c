@@ -183,13 +183,6 @@ int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access)
 	return ret;
 }
 
-/* What is needed can only become less, so this cannot fail. */
-void iopt_remove_access(struct io_pagetable *iopt, struct iommufd_access *access)
-{
-	list_del(&access->link);
-	iopt_calculate_iova_alignment(iopt);
-}
-
 void iopt_enable_large_pages(struct io_pagetable *iopt)
 {
 	iopt->disable_large_pages = false;

@@ -207,7 +207,6 @@ struct iopt_domain {
 };
 
 int iopt_add_access(struct io_pagetable *iopt, struct iommufd_access *access);
-void iopt_remove_access(struct io_pagetable *iopt, struct iommufd_access *access);
 /* After something changed what alignment is needed: -EADDRINUSE over an area. */
 int iopt_calculate_iova_alignment(struct io_pagetable *iopt);
 

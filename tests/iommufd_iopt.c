@@ -524,7 +524,7 @@ static void world_begin(enum iommufd_phys_mode phys, uint64_t seed)
 	mem_cgroup_set_active(world.fd.memcg);
 	world.user = map_pages(USER_PAGES);
 	memset(world.user, 1, USER_PAGES * PAGE);
-	munmap(world.user + HOLE_PAGE * PAGE, 2 * PAGE);
+	mprotect(world.user + HOLE_PAGE * PAGE, 2 * PAGE, PROT_NONE);
 	mprotect(world.user + CONST_PAGE * PAGE, 2 * PAGE, PROT_READ);
 	for (unsigned int s = 0; s < 2; s++) {
 		struct space *space = &world.spaces[s];

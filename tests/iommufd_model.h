@@ -15,7 +15,7 @@
 #define IOVA_PAGES  48
 #define IOVA_LAST   (IOVA_BASE + IOVA_PAGES * PAGE - 1)
 #define USER_PAGES  40
-#define HOLE_PAGE   30 /* of two pages that are not there */
+#define HOLE_PAGE   30 /* of two pages that cannot be touched */
 #define CONST_PAGE  36 /* of two pages that can only be read */
 #define HALF        (PAGE / 2)
 #define MAX_AREAS   64

@@ -320,11 +320,11 @@ static void reading_and_writing(void **state)
 	assert_int_equal(iommufd_access_rw(access, 1000 + PAGE, copy, PAGE + 1, 0), -ENOENT);
 	assert_int_equal(iommufd_access_rw(access, UINT64_MAX, copy, 2, 0), -EOVERFLOW);
 	assert_int_equal(iommufd_access_rw(access, 1000, copy, 0, 0), -EINVAL);
-	munmap(memory, PAGE);
+	mprotect(memory, PAGE, PROT_NONE);
 	assert_int_equal(iommufd_access_rw(access, 1000, copy, PAGE, 0), -EFAULT);
 	iommufd_access_destroy(access);
 	fd_close(&fd);
-	unmap_pages(memory + PAGE, 7);
+	unmap_pages(memory, 8);
 }
 
 /* ---- cutting ---- */
@@ -358,6 +358,37 @@ static void cutting(void **state)
 	assert_int_equal(iopt_pages_pin_count((uintptr_t)memory + 3 * PAGE), 1);
 	assert_int_equal(iommu_iova_to_phys(domain, IOVA + 2 * PAGE), 0);
 	assert_int_equal(iommu_iova_to_phys(domain, IOVA + 3 * PAGE), (uintptr_t)memory + 3 * PAGE);
+	drop_domain(iopt, domain);
+	fd_close(&fd);
+	unmap_pages(memory, 8);
+}
+
+/* ---- what munmap() is told ---- */
+
+static void finding_user_memory(void **state)
+{
+	char *memory = map_pages(8);
+	uintptr_t at = (uintptr_t)memory;
+	struct iommu_domain *domain;
+	struct io_pagetable *iopt, *other;
+	uint64_t iova, length;
+	struct fd fd;
+
+	fd_open(&fd);
+	iopt = new_iopt(&fd);
+	other = new_iopt(&fd);
+	assert_int_equal(map_at(iopt, IOVA, memory + 2 * PAGE, 4 * PAGE, CACHE), 0);
+	assert_false(iopt_find_user(iopt, at, at + 8 * PAGE - 1, &iova, &length));
+	domain = add_domain(iopt, "vtd");
+	assert_false(iopt_find_user(other, at, at + 8 * PAGE - 1, &iova, &length));
+	assert_false(iopt_find_user(iopt, at, at + 2 * PAGE - 1, &iova, &length));
+	assert_false(iopt_find_user(iopt, at + 6 * PAGE, at + 8 * PAGE - 1, &iova, &length));
+	assert_true(iopt_find_user(iopt, at, at + 3 * PAGE - 1, &iova, &length));
+	assert_int_equal(iova, IOVA);
+	assert_int_equal(length, PAGE);
+	assert_true(iopt_find_user(iopt, at + 4 * PAGE, at + 8 * PAGE - 1, &iova, &length));
+	assert_int_equal(iova, IOVA + 2 * PAGE);
+	assert_int_equal(length, 2 * PAGE);
 	drop_domain(iopt, domain);
 	fd_close(&fd);
 	unmap_pages(memory, 8);
@@ -451,6 +482,7 @@ int main(void)
 		cmocka_unit_test(access_that_holds_on),
 		cmocka_unit_test(reading_and_writing),
 		cmocka_unit_test(cutting),
+		cmocka_unit_test(finding_user_memory),
 		cmocka_unit_test(locked_memory),
 		cmocka_unit_test(many_areas),
 	};
