@@ -5,7 +5,7 @@ PREFIX := /usr/local
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check conformance bench fuzz install sanitize examples format format-check clean help
+.PHONY: all demo check conformance bench install sanitize examples format format-check clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
@@ -46,17 +46,6 @@ conformance:
 	@$(MAKE) --no-print-directory all
 	@tools/conformance.sh $(BUILD) docs/conformance.md
 
-# Harmful ioctls under ASan and UBSan, from SEED on.
-SECONDS ?= 3600
-SEED    ?= 1
-fuzz:
-	@tools/install-deps.sh check
-	@test -f $(BUILD)-asan-ubsan/build.ninja || CC=clang CXX=clang++ meson setup \
-		$(BUILD)-asan-ubsan -Db_sanitize=address,undefined -Db_lundef=false \
-		-Dc_args=-fno-sanitize-recover=all -Doptimization=1 >/dev/null
-	@ninja -C $(BUILD)-asan-ubsan --quiet tests/test-iommufd_abuse
-	$(BUILD)-asan-ubsan/tests/test-iommufd_abuse $(SECONDS) $(SEED)
-
 bench: all
 	@ninja -C $(BUILD) --quiet bench/bench
 	$(BUILD)/bench/bench --json $(BUILD)/bench.json
@@ -86,7 +75,6 @@ help:
 	@echo 'make check        every test: gcc, clang, sanitizers, style'
 	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
-	@echo 'make fuzz         harmful ioctls, SECONDS=3600 of them from SEED=1 on'
 	@echo 'make bench        nanoseconds per call beside the bare memory fill'
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
 	@echo 'make format       clang-format the tree; make format-check only looks'
