@@ -47,7 +47,7 @@ conformance:
 	@tools/conformance.sh $(BUILD) docs/conformance.md
 
 bench: all
-	@ninja -C $(BUILD) --quiet bench/bench
+	@ninja -C $(BUILD) --quiet bench/bench bench/calls
 	$(BUILD)/bench/bench --json $(BUILD)/bench.json
 
 install: all

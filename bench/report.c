@@ -12,6 +12,7 @@ static struct row {
 	const char *operation;
 	enum bare bare;
 	struct series series;
+	struct series baseline;
 	double value; /* of a row without samples */
 } rows[MAX_ROWS];
 static size_t nr_rows;
@@ -47,6 +48,11 @@ struct series *report_row(const char *format, const char *operation, enum bare w
 	return &row->series;
 }
 
+struct series *report_baseline(const char *format, const char *operation)
+{
+	return &find_or_add(format, operation)->baseline;
+}
+
 void report_value(const char *format, const char *what, double value)
 {
 	find_or_add(format, what)->value = value;
@@ -66,9 +72,21 @@ double report_get(const char *format, const char *what)
 	return row ? row->value : -1;
 }
 
+bool report_aim(const char *what, double is, double at_most)
+{
+	printf("  %-60s %9.3f   aim %.3g: %s\n", what, is, at_most,
+	       is <= at_most ? "met" : "missed");
+	return is <= at_most;
+}
+
+static double row_bare(struct row *row)
+{
+	return row->baseline.nr ? series_min(&row->baseline) : bare_min(row->bare);
+}
+
 static void print_row(struct row *row)
 {
-	double min = series_min(&row->series), fill = bare_min(row->bare);
+	double min = series_min(&row->series), fill = row_bare(row);
 
 	if (!row->series.nr) {
 		printf("  %-42s %9.10g\n", row->operation, row->value);
@@ -97,7 +115,7 @@ void report_print(void)
 static struct json_object *row_json(struct row *row)
 {
 	struct json_object *object = json_object_new_object();
-	double fill = bare_min(row->bare);
+	double fill = row_bare(row);
 
 	json_object_object_add(object, "format", json_object_new_string(row->format));
 	json_object_object_add(object, "operation", json_object_new_string(row->operation));

@@ -6,10 +6,15 @@
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
 
+#include <stdbool.h>
+
 #include "bench/measure.h"
 
 /* The samples of an operation; a row is made when it is first asked for. */
 struct series *report_row(const char *format, const char *operation, enum bare bare);
+
+/* Samples to compare such a row with, in the place of bare fills. */
+struct series *report_baseline(const char *format, const char *operation);
 
 /* A number that is no time: bytes left, a ratio. */
 void report_value(const char *format, const char *what, double value);
@@ -18,6 +23,9 @@ void report_value(const char *format, const char *what, double value);
 double report_min(const char *format, const char *operation);
 /* A value, -1 if there is no such one. */
 double report_get(const char *format, const char *what);
+
+/* Print how far a figure is from what it is to be at most; true when it is. */
+bool report_aim(const char *what, double is, double at_most);
 
 void report_print(void);
 void report_json(const char *path, const char *setting);
