@@ -25,6 +25,8 @@
 
 static unsigned int nr_contexts;
 
+__thread unsigned int calls_under_way;
+
 /* ---- paths ---- */
 
 struct path {
@@ -296,6 +298,10 @@ int files_open(const char *path, int flags)
 		return -ENOENT;
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
+	if (!process.shared) {
+		notice("no address space for %s: is it limited by ulimit -v?", path);
+		return -ENOMEM;
+	}
 	file = file_alloc(found.kind);
 	if (!file)
 		return -ENFILE;
@@ -320,6 +326,7 @@ static void release_iommu(struct file *file)
 
 void file_release(struct file *file)
 {
+	calls_under_way++;
 	switch (file->kind) {
 	case FILE_IOMMU:
 		release_iommu(file);
@@ -338,6 +345,7 @@ void file_release(struct file *file)
 	case FILE_FAIL_NTH:
 		break;
 	}
+	calls_under_way--;
 	if (file->context)
 		file_put(file->context);
 }
@@ -389,9 +397,15 @@ static long vfio_ioctl(struct file *file, unsigned int cmd, void *arg)
 
 long file_ioctl(struct file *file, unsigned int cmd, void *arg)
 {
+	long ret = -ENOTTY;
+
+	calls_under_way++;
 	if (file->kind == FILE_VFIO)
-		return vfio_ioctl(file, cmd, arg);
-	return file->kind == FILE_IOMMU ? iommu_ioctl(file, cmd, arg) : -ENOTTY;
+		ret = vfio_ioctl(file, cmd, arg);
+	else if (file->kind == FILE_IOMMU)
+		ret = iommu_ioctl(file, cmd, arg);
+	calls_under_way--;
+	return ret;
 }
 
 /* How many allocations are to go until one fails, as the kernel shows it. */

@@ -53,7 +53,6 @@ struct lookup {
 	bool found;
 };
 
-/* Also keeps a munmap() of the library's own from looking again. */
 static __thread struct lookup *current_lookup __attribute__((tls_model("initial-exec")));
 
 static void look(int fd, struct file *file)
@@ -104,7 +103,7 @@ static inline void check(const char *what, const void *address, size_t length)
 
 	if (unlikely(start < __atomic_load_n(&process.watch_end, __ATOMIC_RELAXED)) && length &&
 	    start + length > __atomic_load_n(&process.watch_start, __ATOMIC_RELAXED) &&
-	    !current_lookup)
+	    !current_lookup && !calls_under_way)
 		check_slow(what, start, length);
 }
 

@@ -9,10 +9,11 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
-/* False for most paths after one or two comparisons. */
+/* False for most paths after a few comparisons; a small number is no pointer. */
 static bool maybe_our_path(const char *path)
 {
-	return path && path[0] == '/' && (path[1] == 'd' || path[1] == 'p' || path[1] == 's');
+	return (uintptr_t)path >= 4096 && path[0] == '/' &&
+	       (path[1] == 'd' || path[1] == 'p' || path[1] == 's');
 }
 
 /* A program may pass what the C library's declarations say that it does not. */

@@ -11,6 +11,12 @@
 #include "preload/preload.h"
 
 static struct options current;
+static const char *const names[] = {
+	ENV_FORMAT,      ENV_ADDRESS_WIDTH, ENV_DEVICES,  ENV_MEMORY_MAX,
+	ENV_MEMORY_HIGH, ENV_PHYS,          ENV_FAIL_NTH, ENV_TEST_ABI,
+};
+static char values[ARRAY_SIZE(names)][32];
+static bool saved;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 void notice(const char *format, ...)
@@ -31,11 +37,23 @@ void notice(const char *format, ...)
 		return;
 }
 
+void options_save(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !saved; i++) {
+		const char *value = getenv(names[i]);
+
+		snprintf(values[i], sizeof(values[i]), "%s", value ? value : "");
+	}
+	saved = true;
+}
+
 static const char *text(const char *name, const char *otherwise)
 {
-	const char *value = getenv(name);
-
-	return value && *value ? value : otherwise;
+	options_save();
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], name) && values[i][0])
+			return values[i];
+	return otherwise;
 }
 
 static unsigned int number(const char *name)

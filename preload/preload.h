@@ -71,6 +71,7 @@ struct process {
 	uint64_t watch_start; /* all memory that is mapped for DMA */
 	uint64_t watch_end;   /* lies between these */
 	bool fail_nth_set;
+	bool shared;                 /* share_memory() has found room */
 	struct report_process *slot; /* where this process is accounted, or NULL */
 	bool slot_taken;             /* or there was none to take */
 	unsigned int nr_dropped;     /* descriptors that an exec has given up */
@@ -131,6 +132,9 @@ int files_open(const char *path, int flags);
 bool files_stat(const char *path, unsigned int *mode, uint64_t *rdev);
 void file_release(struct file *file);
 void file_stat(const struct file *file, unsigned int *mode, uint64_t *rdev);
+/* Not 0 in a signal handler that has interrupted one of the thread's own calls. */
+extern __thread unsigned int calls_under_way
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 long file_ioctl(struct file *file, unsigned int cmd, void *arg);
 ssize_t file_read(struct file *file, void *buf, size_t len);
 ssize_t file_write(struct file *file, const void *buf, size_t len);
@@ -147,7 +151,9 @@ struct options {
 	struct mem_cgroup *owner;
 };
 
-/* Read from the environment at the first call. */
+/* Remember the environment, before the program changes it. */
+void options_save(void);
+/* Taken from what it was, at the first call. */
 const struct options *options(void);
 /* The one that is needed before it is known whether anything is ours. */
 bool test_abi_wanted(void);
@@ -193,7 +199,8 @@ void memory_watch(struct iommufd_ctx *ctx, unsigned int cmd, const void *arg);
 /* ---- others ---- */
 
 /* share.c */
-void share_memory(void);
+/* False when there is no room: the program has to do without our files. */
+bool share_memory(void);
 /* trace.c */
 void trace_open(void);
 void trace_flush(void);

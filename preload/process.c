@@ -20,17 +20,22 @@ static void forked(void)
 
 __attribute__((constructor(101))) static void process_begin(void)
 {
-	share_memory();
+	options_save();
+	process.shared = share_memory();
 	process.pid = getpid();
 	account_start();
 	trace_open();
 	pthread_atfork(table_fork_prepare, table_fork_parent, forked);
 }
 
-/* Descriptors would be closed by the kernel, which does not know what that means. */
+/*
+ * Descriptors would be closed by the kernel, which does not know what that means.
+ * A signal handler that ends the process in the midst of a call must not wait
+ * for the locks of that: then it is as if the process had been killed.
+ */
 static void process_end(void)
 {
-	if (!process.pid || table_is_borrowed())
+	if (!process.pid || calls_under_way || table_is_borrowed())
 		return;
 	account_exit(REPORT_EXITED);
 	table_drop_all();

@@ -8,6 +8,7 @@
  */
 #include <link.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "plat/plat.h"
 #include "preload/preload.h"
@@ -65,14 +66,23 @@ static bool share_range(uintptr_t start, uintptr_t end)
 	       MAP_FAILED;
 }
 
-void share_memory(void)
+/* Most of a limited address space is left to the program. */
+static size_t most_bytes(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return MOST_BYTES;
+	return MIN(MOST_BYTES, limit.rlim_cur / 4);
+}
+
+bool share_memory(void)
 {
 	struct range variables = {0, 0};
 
-	if (plat_share(MOST_BYTES, LEAST_BYTES))
-		plat_panic("no address space for shared memory");
+	if (plat_share(most_bytes(), LEAST_BYTES))
+		return false;
 	dl_iterate_phdr(find_variables, &variables);
-	if (!variables.end || !share_range(variables.start, (uintptr_t)__start_uiommu_private) ||
-	    !share_range((uintptr_t)__stop_uiommu_private, variables.end))
-		plat_panic("cannot share variables with children");
+	return variables.end && share_range(variables.start, (uintptr_t)__start_uiommu_private) &&
+	       share_range((uintptr_t)__stop_uiommu_private, variables.end);
 }

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "plat/plat.h"
 #include "preload/preload.h"
 
 #define FILES_MAX 65536
@@ -24,7 +25,7 @@ struct process process PROCESS_PRIVATE = {.watch_start = UINT64_MAX};
 /* Shared: guards what all processes have in common, and each one's table. */
 static pthread_mutex_t lock;
 static pthread_once_t lock_once = PTHREAD_ONCE_INIT;
-static struct file files[FILES_MAX];
+static struct file *files; /* FILES_MAX, or NULL */
 static unsigned int nr_files;
 static struct file *free_files;
 
@@ -39,16 +40,29 @@ static void init_lock(void)
 	pthread_mutexattr_destroy(&attr);
 }
 
-static void lock_table(void)
+static void lock_raw(void)
 {
 	pthread_once(&lock_once, init_lock);
 	if (pthread_mutex_lock(&lock) == EOWNERDEAD)
 		pthread_mutex_consistent(&lock);
 }
 
+static __thread sigset_t signals_before __attribute__((tls_model("initial-exec")));
+
+/* Closing is allowed in a signal handler, so none may run while it is locked. */
+static void lock_table(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &signals_before);
+	lock_raw();
+}
+
 static void unlock_table(void)
 {
 	pthread_mutex_unlock(&lock);
+	pthread_sigmask(SIG_SETMASK, &signals_before, NULL);
 }
 
 bool table_is_borrowed(void)
@@ -136,6 +150,14 @@ static void reap_all(void)
 	}
 }
 
+/* Not a variable: all of those are copied when a program starts. */
+static struct file *new_file(void)
+{
+	if (!files)
+		files = plat_reserve(FILES_MAX * sizeof(*files));
+	return files && nr_files < FILES_MAX ? &files[nr_files++] : NULL;
+}
+
 struct file *file_alloc(enum file_kind kind)
 {
 	struct file *file;
@@ -146,8 +168,8 @@ struct file *file_alloc(enum file_kind kind)
 	file = free_files;
 	if (file)
 		free_files = file->next_free;
-	else if (nr_files < FILES_MAX)
-		file = &files[nr_files++];
+	else
+		file = new_file();
 	unlock_table();
 	if (!file)
 		return NULL;
@@ -313,14 +335,14 @@ static void drop_for_child(struct file *file, int pid)
 
 void table_fork_prepare(void)
 {
-	lock_table();
+	lock_raw();
 	for_each_locked(hold_for_child, 0);
 }
 
 void table_fork_parent(void)
 {
 	if (!fork_is_seen)
-		unlock_table();
+		pthread_mutex_unlock(&lock);
 }
 
 void table_fork_begin(void)
@@ -334,7 +356,7 @@ void table_fork_end(int child)
 	if (!child)
 		return;
 	for_each_locked(child < 0 ? drop_for_child : note_child, child);
-	unlock_table();
+	pthread_mutex_unlock(&lock);
 }
 
 /* The lock is the parent's, which unlocks it. */

@@ -6,6 +6,7 @@
  * itself has nothing to look at.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ size_t __wrap_iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, siz
 			       struct iommu_iotlb_gather *gather);
 
 static bool tracing;
+static char trace_path[PATH_MAX];
 
 /* Lines are collected and written when there are many, or at the end. */
 static struct {
@@ -46,14 +48,14 @@ void trace_open(void)
 {
 	const char *path = getenv(ENV_TRACE);
 
-	tracing = path && *path;
+	snprintf(trace_path, sizeof(trace_path), "%s", path ? path : "");
+	tracing = trace_path[0];
 }
 
 /* The file is open only meanwhile: the program has no descriptor to stumble over. */
 static void flush_locked(void)
 {
-	const char *path = getenv(ENV_TRACE);
-	int fd = path ? real()->open(path, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+	int fd = real()->open(trace_path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	size_t at = 0;
 
 	while (fd >= 0 && at < buffer.used) {

@@ -123,6 +123,8 @@ def ends():
     tap.equal(done.process['state'], 'running', 'killed: it did not come to its end')
     tap.ok(done.ioctl('IOMMU_IOAS_MAP')['calls'] == 1 and done.process['domains'],
            'killed: the numbers are there', done.report)
+    tap.ok(all(program('handler').status == 9 for _ in range(10)),
+           'a signal handler may end the process at any time')
     done = program('crash')
     tap.equal(done.status, 128 + signal.SIGSEGV, 'crash: status')
     with subprocess.Popen([COMMAND, 'run', '--report', 'none', '--', 'sleep', '60']) as running:

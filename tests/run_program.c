@@ -20,6 +20,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -501,6 +502,32 @@ static void test_crash(void)
 	*nowhere = 1;
 }
 
+static int exiting_fd;
+
+static void exit_handler(int sig)
+{
+	close(exiting_fd);
+	_exit(9);
+}
+
+/* A handler that closes and ends the process in the midst of whatever. */
+static void test_handler(void)
+{
+	struct itimerval soon = {.it_value.tv_usec = 20000};
+	int fd = open_iommu();
+	uint32_t ioas = ioas_alloc(fd);
+	void *at = memory(4096);
+
+	exiting_fd = dup(fd);
+	signal(SIGALRM, exit_handler);
+	check(!setitimer(ITIMER_REAL, &soon, NULL));
+	for (;;) {
+		check(!map(fd, ioas, at, 4096, 0));
+		check(unmap(fd, ioas, 0, 4096) == 1);
+		check(!close(dup(fd)));
+	}
+}
+
 /* Opens until one fails, then once more. */
 static void test_fail(void)
 {
@@ -523,7 +550,7 @@ static void test_overhead(void)
 {
 	double best = 1e9, start;
 
-	for (int round = 0; round < 30; round++) {
+	for (int round = 0; round < 10; round++) {
 		start = seconds();
 		for (int i = 0; i < 20000; i++)
 			if (write(-1, "", 1) != -1)
@@ -561,6 +588,7 @@ static const struct {
 	{"budget", test_budget},
 	{"munmap", test_munmap},
 	{"signals", test_signals},
+	{"handler", test_handler},
 	{"fail", test_fail},
 	{"overhead", test_overhead},
 	{"nothing", test_nothing},
