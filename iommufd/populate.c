@@ -4,6 +4,9 @@
  * from good before anything is mapped. Walking pages that are there already is
  * most of the cost of a large map, so where the system can tell which mapping
  * memory is in and which pages are missing, only those are touched.
+ *
+ * Anonymous memory is good wherever its mapping is, and a frame that is invented
+ * from its address alone needs no page: then there is nothing to look at.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -109,11 +112,14 @@ static int fault_in_missing(uint64_t uaddr, uint64_t end, bool write, bool unsha
  * real frames a private page of a file is given its own one, as a pin would, and
  * those of anonymous memory are looked at when they are read: phys.c.
  */
-static int populate_vma(const struct user_vma *vma, uint64_t uaddr, uint64_t end, bool write,
-			bool real)
+static int populate_vma(const struct iommufd_ctx *ctx, const struct user_vma *vma, uint64_t uaddr,
+			uint64_t end, bool write)
 {
+	bool real = iommufd_phys_is_real(ctx);
 	int ret;
 
+	if (!vma->file && ctx->config.phys != IOMMUFD_PHYS_AUTO)
+		return 0;
 	if (vma->file) {
 		if (real && !vma->shared)
 			return fault_in(uaddr, (end - uaddr) >> IOPT_PAGE_SHIFT, write, true);
@@ -126,9 +132,10 @@ static int populate_vma(const struct user_vma *vma, uint64_t uaddr, uint64_t end
 	return fault_in_missing(uaddr, end, write, false);
 }
 
-static int populate_own(uint64_t uaddr, uint64_t npages, bool write, bool real)
+static int populate_own(const struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages, bool write)
 {
 	uint64_t end = uaddr + npages * IOPT_PAGE_SIZE;
+	bool real = iommufd_phys_is_real(ctx);
 
 	/* Writing leaves nothing to find out; reading does if a page may be shared. */
 	if (npages < SMALL_PAGES && (write || !real))
@@ -141,7 +148,7 @@ static int populate_own(uint64_t uaddr, uint64_t npages, bool write, bool real)
 			return fault_in(uaddr, (end - uaddr) >> IOPT_PAGE_SHIFT, write, real);
 		if (ret || !vma.read || (write && !vma.write))
 			return -EFAULT;
-		ret = populate_vma(&vma, uaddr, MIN(vma.end, end), write, real);
+		ret = populate_vma(ctx, &vma, uaddr, MIN(vma.end, end), write);
 		if (ret)
 			return ret;
 		uaddr = vma.end;
@@ -157,5 +164,5 @@ int iommufd_populate(struct iommufd_ctx *ctx, pid_t pid, uint64_t uaddr, uint64_
 		return -EFAULT;
 	if (pid != iommufd_getpid())
 		return touch(pid, uaddr, npages);
-	return populate_own(uaddr, npages, write, iommufd_phys_is_real(ctx));
+	return populate_own(ctx, uaddr, npages, write);
 }
