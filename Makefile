@@ -5,7 +5,7 @@ PREFIX := /usr/local
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check conformance bench install sanitize examples format format-check clean help
+.PHONY: all demo check fuzz conformance bench install sanitize examples format format-check clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
@@ -22,9 +22,9 @@ demo:
 	@tools/install-deps.sh demo
 	@$(MAKE) --no-print-directory all
 	@printf '\n-- A program that knows only the kernel finds /dev/iommu, with 1 MiB for its tables:\n\n'
-	$(BUILD)/uiommu run --devices 1 --phys scattered --memory-max 1M -- $(GUEST)
+	$(BUILD)/uiommu run --devices 1 --memlock unlimited --phys scattered --memory-max 1M -- $(GUEST)
 	@printf '\n-- The same with 400 KiB, which is too little: its last mapping fails, and only that.\n\n'
-	! $(BUILD)/uiommu run --devices 1 --phys scattered --memory-max 400K -- $(GUEST)
+	! $(BUILD)/uiommu run --devices 1 --memlock unlimited --phys scattered --memory-max 400K -- $(GUEST)
 	@printf '\n-- What seven seconds of a real kernel cost, and what a VM of 64 GiB would:\n\n'
 	$(BUILD)/uiommu replay --plot $(BUILD)/replay.svg $(TRACE) >$(BUILD)/replay.txt
 	@$(BUILD)/uiommu replay --plot $(BUILD)/replay.png $(TRACE) >/dev/null
@@ -39,6 +39,12 @@ check:
 sanitize:
 	@tools/install-deps.sh check
 	@tools/run-tests.py --build $(BUILD) asan-ubsan tsan
+
+# Hostile ioctls, for SECONDS each target; what is found is kept in $(BUILD)/fuzz-corpus.
+SECONDS ?= 3600
+fuzz:
+	@tools/install-deps.sh check
+	@tools/run-tests.py --build $(BUILD) --fuzz $(SECONDS) fuzz
 
 # The kernel's own tests of iommufd; the first time fetches a package of 150 MB.
 conformance:
@@ -67,13 +73,14 @@ format-check:
 	@tools/style.py
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan-ubsan $(BUILD)-tsan
+	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan-ubsan $(BUILD)-tsan $(BUILD)-fuzz
 
 help:
 	@echo 'make              build $(BUILD)/uiommu, libuiommu.so, libuiommu.a and the man pages'
 	@echo 'make demo         a program with a /dev/iommu and a budget; a real kernel trace'
 	@echo 'make check        every test: gcc, clang, sanitizers, style'
 	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
+	@echo 'make fuzz         hostile ioctls for hours, SECONDS=3600 of each target'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
 	@echo 'make bench        nanoseconds per call beside the bare memory fill'
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'

@@ -17,13 +17,15 @@ import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
+ASAN = ['-Db_sanitize=address,undefined', '-Db_lundef=false',
+        '-Dc_args=-fno-sanitize-recover=all', '-Doptimization=1']
 # name: (compiler, Meson options, factor on the timeouts of the tests)
 BUILDS = {
     'gcc': ('gcc', [], 1),
     'clang': ('clang', [], 1),
-    'asan-ubsan': ('clang', ['-Db_sanitize=address,undefined', '-Db_lundef=false',
-                             '-Dc_args=-fno-sanitize-recover=all', '-Doptimization=1'], 2),
+    'asan-ubsan': ('clang', ASAN, 2),
     'tsan': ('clang', ['-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1'], 3),
+    'fuzz': ('clang', [*ASAN, '-Dfuzz=true'], 1),
 }
 TAP_LINE = re.compile(r'^(not )?ok\b(?: (\d+))?(?: -)? ?(.*)$', re.M)
 TAP_PLAN = re.compile(r'^1\.\.(\d+)', re.M)
@@ -77,7 +79,7 @@ def run(command, **kwargs):
                           text=True, errors='replace', **kwargs)
 
 
-def compile_build(name, directory):
+def compile_build(name, directory, *targets):
     """Configure and build; the output if that failed, else None."""
     compiler, options, _ = BUILDS[name]
     if not (directory / 'build.ninja').exists():
@@ -86,7 +88,7 @@ def compile_build(name, directory):
                    env={**os.environ, 'CC': compiler, 'CXX': cxx})
         if done.returncode:
             return done.stdout
-    done = run(['ninja', '-C', str(directory), '--quiet'])
+    done = run(['ninja', '-C', str(directory), '--quiet', *targets])
     return done.stdout if done.returncode else None
 
 
@@ -117,6 +119,20 @@ def test_build(name, directory):
     return tally
 
 
+def test_fuzz(name, directory, options=()):
+    """A short run of each fuzz target, or what the options of tools/fuzz.py say."""
+    problem = compile_build(name, directory, 'fuzz')
+    if problem:
+        print(problem, f'not ok: {name}: the build', sep='\n')
+        return Tally(failed=1)
+    done = subprocess.run(['tools/fuzz.py', '--build', str(directory), *options], cwd=TOP,
+                          stdout=subprocess.PIPE, text=True, errors='replace')
+    tally, failed = count_tap(done.stdout) or (Tally(failed=1), ['tools/fuzz.py'])
+    if failed or options:
+        print(done.stdout)
+    return tally
+
+
 def test_style(*_):
     done = run(['tools/style.py'])
     tally, failed = count_tap(done.stdout) or (Tally(failed=1), ['tools/style.py'])
@@ -131,14 +147,17 @@ def main():
                         help='build directory of gcc; the others stand beside it')
     parser.add_argument('steps', nargs='*', metavar='STEP', default=[],
                         help=f'any of: style {" ".join(BUILDS)}')
+    parser.add_argument('--fuzz', metavar='SECONDS', help='of each fuzz target; keep the corpus')
     args = parser.parse_args()
     unknown = set(args.steps) - {'style', *BUILDS}
     if unknown:
         parser.error(f'no step named {", ".join(sorted(unknown))}')
     total, base = Tally(), args.build.absolute()
+    fuzz = args.fuzz and ['--seconds', args.fuzz, '--corpus', str(base / 'fuzz-corpus')]
+    steps = {'style': test_style, 'fuzz': lambda *where: test_fuzz(*where, fuzz or ())}
     for name in args.steps or ['style', *BUILDS]:
         start = time.monotonic()
-        step = test_style if name == 'style' else test_build
+        step = steps.get(name, test_build)
         tally = step(name, base if name == 'gcc' else base.with_name(f'{base.name}-{name}'))
         total.update(tally)
         print(f'{name}: {tally.line()} in {time.monotonic() - start:.0f} s', flush=True)

@@ -62,13 +62,49 @@ struct fuzz_family {
 
 extern const struct fuzz_family fuzz_family;
 
+/* ---- values.c ---- */
+
+/*
+ * The pool, in pages: what can be written, what can be read, nothing, a file
+ * and what is beyond its end, a page for data of each caller with nothing
+ * behind it; and then nothing for as long as a bitmap may reach.
+ */
+enum {
+	POOL_RW = 0,
+	POOL_RO = 32,
+	POOL_NONE = 34,
+	POOL_FILE = 36,
+	POOL_FILE_END = 38,
+	POOL_DATA = 40,
+	POOL_PAGES = 44,
+};
+#define POOL_SPAN (16ULL << 30)
+
+extern char *fuzz_pool;
+extern int fuzz_pool_file;
+
+void fuzz_pool_begin(void);
+/* From the input, or 0 at its end. */
 uint8_t fuzz_u8(struct fuzz_caller *caller);
+uint64_t fuzz_raw(struct fuzz_caller *caller, unsigned int bytes);
+uint64_t fuzz_bad_address(unsigned int nth);
+uint64_t fuzz_value(struct fuzz_caller *caller, char letter);
+unsigned int fuzz_size_of(char letter);
 uint64_t fuzz_iova(struct fuzz_caller *caller);
 uint64_t fuzz_data(struct fuzz_caller *caller);
 uint32_t fuzz_id(struct fuzz_caller *caller, char letter);
+
+/* ---- harness.c ---- */
+
 /* 0, an id, a length, or a negative errno; anything else is a failure. */
 void fuzz_check(long rc);
 
+/* ---- calls.c ---- */
+
+extern const struct iommufd_host fuzz_host;
+
+/* Those of accesses, or all. */
+void fuzz_close_files(struct fuzz *fuzz, bool all);
 /* For fuzz_family.calls. */
 void fuzz_call_device(struct fuzz_caller *caller);
 void fuzz_call_file(struct fuzz_caller *caller);
