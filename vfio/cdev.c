@@ -76,6 +76,16 @@ unsigned int vfio_cdev_index(const struct vfio_cdev *cdev)
 	return cdev->index;
 }
 
+void *vfio_cdev_hold(struct vfio_cdev *cdev)
+{
+	void *hold;
+
+	spin_lock(&lock);
+	hold = cdev->ctx ? cdev->hold : NULL;
+	spin_unlock(&lock);
+	return hold;
+}
+
 static void unbind(struct vfio_cdev *cdev)
 {
 	if (!cdev->ctx)

@@ -31,6 +31,9 @@ struct vfio_cdev *vfio_cdev_open(unsigned int index, const struct vfio_cdev_host
 
 unsigned int vfio_cdev_index(const struct vfio_cdev *cdev);
 
+/* What @get said of the context that it is bound to, or NULL. */
+void *vfio_cdev_hold(struct vfio_cdev *cdev);
+
 /* The last close: detaches and unbinds. */
 void vfio_cdev_release(struct vfio_cdev *cdev);
 
