@@ -315,6 +315,15 @@ int files_open(const char *path, int flags)
 	return ret;
 }
 
+/* A domain of its own goes with a device that is detached. */
+static void account_device(struct file *file)
+{
+	struct file *context = file->cdev ? vfio_cdev_hold(file->cdev) : NULL;
+
+	if (context)
+		account_context(context);
+}
+
 static void release_iommu(struct file *file)
 {
 	if (!file->ctx)
@@ -332,6 +341,7 @@ void file_release(struct file *file)
 		release_iommu(file);
 		break;
 	case FILE_VFIO:
+		account_device(file);
 		if (file->cdev)
 			vfio_cdev_release(file->cdev);
 		break;
@@ -383,12 +393,16 @@ static long iommu_ioctl(struct file *file, unsigned int cmd, void *arg)
 	return ret;
 }
 
-/* A device's context is accounted before a domain of its own may go with it. */
 static long vfio_ioctl(struct file *file, unsigned int cmd, void *arg)
 {
 	struct report_process *slot = account_slot();
-	uint64_t start = slot ? account_now() : 0;
-	long ret = vfio_cdev_ioctl(file->cdev, cmd, (uintptr_t)arg);
+	uint64_t start;
+	long ret;
+
+	if (cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT || cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
+		account_device(file);
+	start = slot ? account_now() : 0;
+	ret = vfio_cdev_ioctl(file->cdev, cmd, (uintptr_t)arg);
 
 	if (slot)
 		account_count(slot, cmd, ret, account_now() - start);

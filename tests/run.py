@@ -110,6 +110,10 @@ def report():
     tap.equal(process['state'], 'exited', 'leak: it came to its end')
     tap.equal(done.ioctl('IOMMU_IOAS_MAP')['calls'], 1, 'leak: calls are counted')
     tap.ok(done.ioctl('IOMMU_IOAS_MAP')['nanoseconds'] > 0, 'leak: and timed')
+    domains = program('detach').process['domains']
+    tap.ok(len(domains) == 1 and not domains[0]['alive'] and
+           domains[0]['peak']['mapped'] == 4 << 20 and domains[0]['now']['mapped'] == 0,
+           'detach: a domain that is gone is reported with its peak', domains)
     errors = program('errors').ioctl('IOMMU_IOAS_ALLOC')
     tap.equal(errors['errors'], {'EFAULT': 3}, 'errors: failures by errno')
 

@@ -44,6 +44,18 @@ static void test_basic(void)
 	check(!close(fd));
 }
 
+/* The domain goes with its device, with all that is mapped in it. */
+static void test_detach(void)
+{
+	int fd = open_iommu();
+	uint32_t ioas = ioas_alloc(fd);
+	int device = attach(fd, ioas);
+
+	check(!map(fd, ioas, memory(4 * M), 4 * M, 1ul << 32));
+	check(!close(device));
+	check(!close(fd));
+}
+
 static void test_leak(void)
 {
 	int fd = open_iommu();
@@ -472,29 +484,18 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{"basic", test_basic},
-	{"leak", test_leak},
-	{"killed", test_killed},
-	{"crash", test_crash},
-	{"descriptors", test_descriptors},
-	{"errors", test_errors},
-	{"device", test_device},
-	{"threads", test_threads},
-	{"fork", test_fork},
-	{"daemon", test_daemon},
-	{"vfork", test_vfork},
-	{"exec", test_exec},
-	{"exec-cloexec", test_exec_cloexec},
-	{"paths", test_paths},
-	{"poll", test_poll},
-	{"passing", test_passing},
-	{"budget", test_budget},
-	{"munmap", test_munmap},
-	{"signals", test_signals},
-	{"handler", test_handler},
-	{"fail", test_fail},
-	{"overhead", test_overhead},
-	{"nothing", test_nothing},
+	{"basic", test_basic},       {"detach", test_detach},
+	{"leak", test_leak},         {"killed", test_killed},
+	{"crash", test_crash},       {"descriptors", test_descriptors},
+	{"errors", test_errors},     {"device", test_device},
+	{"threads", test_threads},   {"fork", test_fork},
+	{"daemon", test_daemon},     {"vfork", test_vfork},
+	{"exec", test_exec},         {"exec-cloexec", test_exec_cloexec},
+	{"paths", test_paths},       {"poll", test_poll},
+	{"passing", test_passing},   {"budget", test_budget},
+	{"munmap", test_munmap},     {"signals", test_signals},
+	{"handler", test_handler},   {"fail", test_fail},
+	{"overhead", test_overhead}, {"nothing", test_nothing},
 };
 
 int main(int argc, char **argv)
