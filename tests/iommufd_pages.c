@@ -327,6 +327,56 @@ static void reading_and_writing(void **state)
 	unmap_pages(memory, 8);
 }
 
+static unsigned int resident(char *memory, size_t pages)
+{
+	unsigned char there[256];
+	unsigned int nr = 0;
+
+	assert_true(pages <= sizeof(there));
+	assert_int_equal(mincore(memory, pages * PAGE, there), 0);
+	for (size_t i = 0; i < pages; i++)
+		nr += there[i] & 1;
+	return nr;
+}
+
+/* Bad memory is found in every mode; only where pages tell frames are there any then. */
+static void check_faulting_in(enum iommufd_phys_mode phys)
+{
+	char *memory = map_pages(128), *fresh = map_pages(128);
+	struct iommu_domain *domain;
+	struct io_pagetable *iopt;
+	struct user_vma vma;
+	struct fd fd;
+
+	fd_open_as(&fd, (struct iommufd_config){.format = "vtd", .phys = phys});
+	iopt = new_iopt(&fd);
+	domain = add_domain(iopt, "vtd");
+	assert_int_equal(map_at(iopt, IOVA, memory, 129 * PAGE, CACHE), -EFAULT);
+	mprotect(memory + 100 * PAGE, PAGE, PROT_READ);
+	assert_int_equal(map_at(iopt, IOVA, memory, 128 * PAGE, CACHE), -EFAULT);
+	assert_int_equal(map_at(iopt, IOVA, memory, 128 * PAGE, IOMMU_READ), 0);
+	assert_int_not_equal(iommu_iova_to_phys(domain, IOVA + 100 * PAGE), 0);
+	assert_int_equal(map_at(iopt, 2 * IOVA, fresh, 128 * PAGE, CACHE), 0);
+	if (!iommufd_vma_at((uintptr_t)fresh, &vma))
+		assert_int_equal(resident(fresh, 128), phys == IOMMUFD_PHYS_AUTO ? 128 : 0);
+	drop_domain(iopt, domain);
+	munmap(memory + 100 * PAGE, PAGE);
+	assert_int_equal(iopt_unmap_all(iopt, NULL), 0);
+	domain = add_domain(iopt, "vtd");
+	assert_int_equal(map_at(iopt, IOVA, memory, 128 * PAGE, IOMMU_READ), -EFAULT);
+	drop_domain(iopt, domain);
+	fd_close(&fd);
+	unmap_pages(memory, 128);
+	unmap_pages(fresh, 128);
+}
+
+static void faulting_in(void **state)
+{
+	check_faulting_in(IOMMUFD_PHYS_IDENTITY);
+	check_faulting_in(IOMMUFD_PHYS_SCATTERED);
+	check_faulting_in(IOMMUFD_PHYS_AUTO);
+}
+
 /* ---- cutting ---- */
 
 static void cutting(void **state)
@@ -478,6 +528,7 @@ int main(void)
 		cmocka_unit_test(real_frames),
 		cmocka_unit_test(closed_descriptors),
 		cmocka_unit_test(unshared),
+		cmocka_unit_test(faulting_in),
 		cmocka_unit_test(files),
 		cmocka_unit_test(access_that_holds_on),
 		cmocka_unit_test(reading_and_writing),
