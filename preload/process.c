@@ -25,7 +25,9 @@ __attribute__((constructor(101))) static void process_begin(void)
 	process.pid = getpid();
 	account_start();
 	trace_open();
-	pthread_atfork(table_fork_prepare, table_fork_parent, forked);
+	/* Without room nothing is ever opened. */
+	if (process.shared)
+		pthread_atfork(table_fork_prepare, table_fork_parent, forked);
 }
 
 /*
