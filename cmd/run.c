@@ -27,7 +27,7 @@ struct run_args {
 	const char *format;
 	const char *address_width;
 	const char *devices;
-	const char *memory_max, *memory_high;
+	const char *memory_max, *memory_high, *memlock;
 	const char *phys;
 	const char *fail_nth;
 	const char *trace;
@@ -42,6 +42,7 @@ enum {
 	OPTION_DEVICES,
 	OPTION_MEMORY_MAX,
 	OPTION_MEMORY_HIGH,
+	OPTION_MEMLOCK,
 	OPTION_PHYS,
 	OPTION_FAIL_NTH,
 	OPTION_TRACE,
@@ -57,6 +58,8 @@ static const struct argp_option options[] = {
 	{"memory-max", OPTION_MEMORY_MAX, "BYTES|auto", 0,
 	 "Limit of its memory cgroup; auto: the limit of the real one", 0},
 	{"memory-high", OPTION_MEMORY_HIGH, "BYTES", 0, "memory.high of its memory cgroup", 0},
+	{"memlock", OPTION_MEMLOCK, "BYTES|unlimited", 0,
+	 "Limit of what it may pin (default: its RLIMIT_MEMLOCK)", 0},
 	{"phys", OPTION_PHYS, "MODE", 0,
 	 "Physical addresses of its memory: auto, identity or scattered", 0},
 	{"fail-nth", OPTION_FAIL_NTH, "N", 0,
@@ -88,6 +91,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		{OPTION_DEVICES, &args->devices},
 		{OPTION_MEMORY_MAX, &args->memory_max},
 		{OPTION_MEMORY_HIGH, &args->memory_high},
+		{OPTION_MEMLOCK, &args->memlock},
 		{OPTION_PHYS, &args->phys},
 		{OPTION_FAIL_NTH, &args->fail_nth},
 		{OPTION_TRACE, &args->trace},
@@ -188,6 +192,16 @@ static void set_memory(struct run_args *args)
 	}
 }
 
+/* To the preload 0 is the limit that there is, so nothing at all is 1 byte. */
+static void set_memlock(const char *text)
+{
+	uint64_t limit = 0;
+
+	if (text)
+		limit = !strcmp(text, "unlimited") ? UINT64_MAX : parse_bytes("--memlock", text);
+	set_number(ENV_MEMLOCK, text && !limit ? 1 : limit);
+}
+
 static void set_phys(const char *phys)
 {
 	if (strcmp(phys, "auto") != 0 && strcmp(phys, "identity") != 0 &&
@@ -220,6 +234,7 @@ static void set_options(struct run_args *args)
 {
 	set_format(args);
 	set_memory(args);
+	set_memlock(args->memlock);
 	set_phys(args->phys);
 	set_trace(args->trace);
 	set_number(ENV_DEVICES,

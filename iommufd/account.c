@@ -2,7 +2,8 @@
 /*
  * RLIMIT_MEMLOCK. The limit is the kernel's, for one of two counts: of the user,
  * which here is all contexts of this process, or of the process per context, as
- * type1 did. Who has CAP_IPC_LOCK when it maps is counted nowhere.
+ * type1 did. Who has CAP_IPC_LOCK when it maps is counted nowhere. A context may
+ * have been given another limit, which then counts for everybody.
  */
 #include <linux/capability.h>
 #include <stdatomic.h>
@@ -27,22 +28,27 @@ static bool may_lock_all(void)
 
 uint8_t iopt_account_mode(struct iommufd_ctx *ctx)
 {
-	return may_lock_all() ? IOPT_PAGES_ACCOUNT_NONE : ctx->account_mode;
+	uint64_t memlock = ctx->config.memlock;
+	bool unlimited = memlock ? memlock == UINT64_MAX : may_lock_all();
+
+	return unlimited ? IOPT_PAGES_ACCOUNT_NONE : ctx->account_mode;
 }
 
-static uint64_t limit_pages(void)
+static uint64_t limit_pages(const struct iommufd_ctx *ctx)
 {
 	struct rlimit limit;
 
+	if (ctx->config.memlock)
+		return ctx->config.memlock >> IOPT_PAGE_SHIFT;
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return UINT64_MAX;
 	return limit.rlim_cur >> IOPT_PAGE_SHIFT;
 }
 
-static int account_user(uint64_t npages)
+static int account_user(const struct iommufd_ctx *ctx, uint64_t npages)
 {
 	unsigned long locked = atomic_load(&user_locked);
-	uint64_t limit = limit_pages();
+	uint64_t limit = limit_pages(ctx);
 
 	do {
 		if (npages > limit || locked > limit - npages)
@@ -53,7 +59,7 @@ static int account_user(uint64_t npages)
 
 static int account_mm(struct iommufd_ctx *ctx, uint64_t npages)
 {
-	uint64_t limit = limit_pages();
+	uint64_t limit = limit_pages(ctx);
 
 	if (npages > limit || ctx->mm_locked > limit - npages)
 		return -ENOMEM;
@@ -66,7 +72,7 @@ int iopt_account(struct iopt_pages *pages, uint64_t npages)
 	int ret = 0;
 
 	if (pages->account_mode == IOPT_PAGES_ACCOUNT_USER)
-		ret = account_user(npages);
+		ret = account_user(pages->ctx, npages);
 	else if (pages->account_mode == IOPT_PAGES_ACCOUNT_MM)
 		ret = account_mm(pages->ctx, npages);
 	if (!ret)

@@ -254,6 +254,7 @@ static int open_iommu(struct file *file)
 		.owner = o->owner,
 		.host = &host,
 		.host_context = file,
+		.memlock = o->memlock,
 		.test_abi = o->test_abi,
 	};
 

@@ -12,8 +12,8 @@
 
 static struct options current;
 static const char *const names[] = {
-	ENV_FORMAT,      ENV_ADDRESS_WIDTH, ENV_DEVICES,  ENV_MEMORY_MAX,
-	ENV_MEMORY_HIGH, ENV_PHYS,          ENV_FAIL_NTH, ENV_TEST_ABI,
+	ENV_FORMAT,  ENV_ADDRESS_WIDTH, ENV_DEVICES,  ENV_MEMORY_MAX, ENV_MEMORY_HIGH,
+	ENV_MEMLOCK, ENV_PHYS,          ENV_FAIL_NTH, ENV_TEST_ABI,
 };
 static char values[ARRAY_SIZE(names)][32];
 static bool saved;
@@ -76,6 +76,7 @@ static void read_options(void)
 	current.address_width = number(ENV_ADDRESS_WIDTH);
 	current.devices = number(ENV_DEVICES);
 	current.phys = phys_mode(text(ENV_PHYS, "auto"));
+	current.memlock = strtoull(text(ENV_MEMLOCK, "0"), NULL, 0);
 	current.fail_nth = number(ENV_FAIL_NTH);
 	current.test_abi = number(ENV_TEST_ABI) != 0;
 	current.owner = mem_cgroup_create(NULL);

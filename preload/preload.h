@@ -146,6 +146,7 @@ struct options {
 	unsigned int address_width;
 	unsigned int devices;
 	enum iommufd_phys_mode phys;
+	uint64_t memlock;
 	unsigned int fail_nth;
 	bool test_abi;
 	struct mem_cgroup *owner;

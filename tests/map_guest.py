@@ -20,10 +20,10 @@ MIB, GIB = 1 << 20, 1 << 30
 tap = Tap()
 
 
-def run(options, *arguments):
+def run(options, *arguments, memlock='unlimited'):
     """(status, stdout, stderr, report of the process)"""
     with tempfile.NamedTemporaryFile('r', suffix='.json') as report:
-        done = subprocess.run([COMMAND, 'run', *options, '--json', '--report', report.name,
+        done = subprocess.run([COMMAND, 'run', '--memlock', memlock, *options, '--json', '--report', report.name,
                                '--', EXAMPLE, *arguments],
                               capture_output=True, text=True, timeout=120)
         processes = json.load(report)['processes']
@@ -73,6 +73,18 @@ def check_modes():
            large['memory'])
 
 
+def check_memlock():
+    """What is pinned counts, with a limit of its own, and is no matter of the cgroup."""
+    pinned = (256 << 20) + (256 << 10)
+    arguments = (('--devices', '1'), '--device', DEVICE)
+    tap.equal(run(*arguments, memlock=str(pinned))[0], 0, 'may pin what it maps')
+    status, _, err, process = run(*arguments, memlock=str(pinned - 4096))
+    tap.equal((status, process['memory']['events']['max']), (1, 0), 'may pin a page less')
+    tap.ok('cannot map RAM above 4 GiB: Cannot allocate memory' in err, 'which fails', err)
+    tap.equal(run(*arguments, memlock='0')[0], 1, 'may pin nothing')
+    tap.equal(run((), memlock='0')[0], 0, 'without a table nothing is pinned')
+
+
 def check_errors():
     status, _, err, _ = run((), '--device', DEVICE)
     tap.equal((status, err), (1, f'map-guest: cannot open {DEVICE}: No such file or directory\n'),
@@ -95,6 +107,7 @@ else:
     check_cost(256 * MIB, 128 * MIB)
     check_cost(37 * MIB + 4096, 5 * MIB + 8192)
     check_modes()
+    check_memlock()
     check_errors()
 print(f'1..{tap.count}')
 sys.exit(1 if tap.failed else 0)

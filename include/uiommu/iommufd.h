@@ -82,6 +82,8 @@ struct iommufd_host {
  * @owner: memory cgroup that everything is charged to, or NULL for none
  * @host: the program around it, or NULL
  * @host_context: handed to its callbacks
+ * @memlock: bytes that may be pinned, in place of RLIMIT_MEMLOCK and whatever the
+ *           caller's capabilities; UINT64_MAX for no limit, 0 to go by those
  * @test_abi: answer IOMMU_TEST_CMD as a kernel with CONFIG_IOMMUFD_TEST does
  */
 struct iommufd_config {
@@ -91,6 +93,7 @@ struct iommufd_config {
 	struct mem_cgroup *owner;
 	const struct iommufd_host *host;
 	void *host_context;
+	uint64_t memlock;
 	bool test_abi;
 };
 
