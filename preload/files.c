@@ -260,6 +260,7 @@ static int open_iommu(struct file *file)
 
 	/* Without it every copy is a system call; that works too. */
 	iommufd_user_guard(real()->sigaction);
+	table_reap();
 	arm_fail_nth();
 	file->slot = account_slot();
 	file->ctx = iommufd_ctx_create(&config);

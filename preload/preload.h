@@ -105,6 +105,8 @@ int table_find(const struct file *file);
 /* The same for the fault file with this object. Takes no lock. */
 int table_find_object(const void *object);
 void table_for_each(void (*each)(int fd, struct file *file));
+/* Drop what processes hold that are gone. */
+void table_reap(void);
 /* True in a child of vfork(), whose descriptors are its own but not its memory. */
 bool table_is_borrowed(void);
 

@@ -39,6 +39,7 @@ static void process_end(void)
 {
 	if (!process.pid || calls_under_way || table_is_borrowed())
 		return;
+	table_reap();
 	account_exit(REPORT_EXITED);
 	table_drop_all();
 	trace_flush();

@@ -202,6 +202,21 @@ static void count_holder(struct file *file, int pid, int change)
 		*unused = (struct file_holder){pid, (unsigned int)change};
 }
 
+/* Who was killed with the last descriptor of a file leaves it to be found. */
+void table_reap(void)
+{
+	for (unsigned int i = 0; i < __atomic_load_n(&nr_files, __ATOMIC_RELAXED); i++) {
+		unsigned int dead = 0;
+
+		lock_table();
+		if (atomic_load(&files[i].refs))
+			dead = reap_holders(&files[i]);
+		unlock_table();
+		while (dead--)
+			file_put(&files[i]);
+	}
+}
+
 static int make_table(void)
 {
 	void *table;
@@ -223,12 +238,16 @@ static void table_store(int fd, struct file *file)
 
 int table_install(int fd, struct file *file)
 {
+	struct file *before = NULL;
 	int ret = fd < DESCRIPTORS_MAX ? 0 : -EMFILE;
 
 	lock_table();
 	if (!ret)
 		ret = make_table();
 	if (!ret) {
+		before = process.table[fd];
+		if (before)
+			count_holder(before, process.pid, -1);
 		file_hold(file);
 		count_holder(file, process.pid, 1);
 		table_store(fd, file);
@@ -236,6 +255,9 @@ int table_install(int fd, struct file *file)
 			atomic_store(&process.end, fd + 1);
 	}
 	unlock_table();
+	/* Closed behind our back, or by a thread that races for the number. */
+	if (before)
+		file_put(before);
 	return ret;
 }
 

@@ -56,7 +56,7 @@ def program(part, *options):
 
 def parts():
     """What the program itself checks; afterwards nothing may be charged."""
-    for part in ('basic', 'descriptors', 'errors', 'device', 'threads', 'fork', 'daemon', 'vfork',
+    for part in ('basic', 'descriptors', 'errors', 'device', 'threads', 'races', 'fork', 'daemon', 'vfork',
                  'paths', 'poll', 'passing', 'signals', 'munmap'):
         done = program(part)
         tap.ok(done.status == 0, f'{part}: as on Linux', done)
@@ -261,6 +261,26 @@ def refused():
     tap.equal(run('--devices', '1', '--report', 'none', '--', shell).status, 0, 'a script is run')
 
 
+def surroundings():
+    """Little address space, and a program that clears its environment."""
+    for room, status in ((200, 1), (2000, 0)):
+        script = os.path.join(SCRATCH, 'limited')
+        with open(script, 'w') as file:
+            file.write(f'#!/bin/sh\nulimit -v {room << 10}\n'
+                       '(/bin/true; :) && exec 5>&1\n'
+                       "sh -c '(: ; (:) )' && sh -c ': </dev/iommu'\n")
+        os.chmod(script, 0o755)
+        done = run('--report', 'none', '--', script)
+        tap.ok((done.status != 0) == bool(status) and
+               ('no address space for /dev/iommu' in done.err) == bool(status),
+               f'{room} MiB of address space: programs run', done)
+    code = ("import fcntl, os, struct\nos.environ.clear()\nfd = os.open('/dev/iommu', 2)\n"
+            "for n in range(100000): fcntl.ioctl(fd, 0x3b81, struct.pack('III', 12, 0, 0))\n")
+    done = run('--memory-max', '64K', '--', sys.executable, '-c', code)
+    tap.ok(done.status == 1 and 'Cannot allocate memory' in done.err and 'reached 1 time' in
+           done.err, 'options hold when the program clears its environment', done)
+
+
 def overhead():
     """Best of several; the limit is loose, so that a busy machine passes."""
     def best(*command):
@@ -275,6 +295,6 @@ if SANITIZE != 'none':
     tap.skip('all', 'a sanitizer cannot be preloaded')
     tap.done()
 with tempfile.TemporaryDirectory() as SCRATCH:
-    for part in (parts, formats, report, ends, budgets, events, traces, texts, refused, overhead):
+    for part in (parts, formats, report, ends, budgets, events, traces, texts, refused, surroundings, overhead):
         part()
 tap.done()

@@ -186,6 +186,83 @@ static void test_threads(void)
 	check(!close(fd));
 }
 
+/* A number from 3 to 14, where what races can open and close each other's files. */
+static int any_descriptor(unsigned int *seed)
+{
+	return 3 + rand_r(seed) % 12;
+}
+
+static void close_if_high(int fd)
+{
+	if (fd > 14)
+		close(fd);
+}
+
+static void fork_and_die(int fd, unsigned int *seed)
+{
+	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
+	pid_t child = fork();
+
+	if (!child) {
+		ioctl(fd, IOMMU_IOAS_ALLOC, &cmd);
+		if (rand_r(seed) % 2)
+			_exit(0);
+		raise(SIGKILL);
+	}
+	waitpid(child, NULL, 0);
+}
+
+static void *race(void *arg)
+{
+	unsigned int seed = (unsigned int)(uintptr_t)arg;
+	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
+	void *at = memory(M);
+
+	for (int i = 0; i < 2000; i++) {
+		int fd = any_descriptor(&seed);
+
+		switch (rand_r(&seed) % 8) {
+		case 0:
+			close_if_high(open("/dev/iommu", O_RDWR | O_CLOEXEC));
+			break;
+		case 1:
+			close(fd);
+			break;
+		case 2:
+			close_if_high(dup(fd));
+			break;
+		case 3:
+			dup2(fd, any_descriptor(&seed));
+			break;
+		case 4:
+			if (rand_r(&seed) % 20 == 0)
+				fork_and_die(fd, &seed);
+			break;
+		case 5:
+			ioctl(fd, IOMMU_IOAS_ALLOC, &cmd);
+			break;
+		case 6:
+			map(fd, 1, at, 4096, (uint64_t)(rand_r(&seed) % 64) << 16);
+			break;
+		default:
+			unmap(fd, 1, 0, UINT64_MAX);
+		}
+	}
+	return NULL;
+}
+
+static void test_races(void)
+{
+	pthread_t threads[4];
+
+	for (uintptr_t i = 0; i < 4; i++)
+		check(!pthread_create(&threads[i], NULL, race, (void *)(i + 1)));
+	for (int i = 0; i < 4; i++)
+		check(!pthread_join(threads[i], NULL));
+	for (int fd = 3; fd <= 14; fd++)
+		close(fd);
+}
+
 static void test_fork(void)
 {
 	int fd = open_iommu();
@@ -484,18 +561,15 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{"basic", test_basic},       {"detach", test_detach},
-	{"leak", test_leak},         {"killed", test_killed},
-	{"crash", test_crash},       {"descriptors", test_descriptors},
-	{"errors", test_errors},     {"device", test_device},
-	{"threads", test_threads},   {"fork", test_fork},
-	{"daemon", test_daemon},     {"vfork", test_vfork},
-	{"exec", test_exec},         {"exec-cloexec", test_exec_cloexec},
-	{"paths", test_paths},       {"poll", test_poll},
-	{"passing", test_passing},   {"budget", test_budget},
-	{"munmap", test_munmap},     {"signals", test_signals},
-	{"handler", test_handler},   {"fail", test_fail},
-	{"overhead", test_overhead}, {"nothing", test_nothing},
+	{"basic", test_basic},     {"detach", test_detach}, {"leak", test_leak},
+	{"killed", test_killed},   {"crash", test_crash},   {"descriptors", test_descriptors},
+	{"errors", test_errors},   {"device", test_device}, {"threads", test_threads},
+	{"races", test_races},     {"fork", test_fork},     {"daemon", test_daemon},
+	{"vfork", test_vfork},     {"exec", test_exec},     {"exec-cloexec", test_exec_cloexec},
+	{"paths", test_paths},     {"poll", test_poll},     {"passing", test_passing},
+	{"budget", test_budget},   {"munmap", test_munmap}, {"signals", test_signals},
+	{"handler", test_handler}, {"fail", test_fail},     {"overhead", test_overhead},
+	{"nothing", test_nothing},
 };
 
 int main(int argc, char **argv)
