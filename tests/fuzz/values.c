@@ -99,6 +99,8 @@ static uint64_t any_length(struct fuzz_caller *caller)
 {
 	uint8_t kind = fuzz_u8(caller);
 
+	if (kind < 128)
+		return (kind % 8 + 1) * PAGE;
 	if (kind < 192)
 		return (kind % 48 + 1) * PAGE;
 	if (kind < 224)
@@ -130,8 +132,8 @@ uint64_t fuzz_iova(struct fuzz_caller *caller)
 	if (kind >= 248)
 		return fuzz_raw(caller, 8);
 	page = fuzz_u8(caller);
-	return bases[fuzz_family.test_abi && kind < 192 ? 0 : kind % ARRAY_SIZE(bases)] +
-	       page % 64 * PAGE + (kind >= 232 ? page * 8 : 0);
+	return bases[kind < 192 ? 0 : kind % ARRAY_SIZE(bases)] + page % 32 * PAGE +
+	       (kind >= 232 ? page * 8 : 0);
 }
 
 struct pick {
@@ -158,7 +160,7 @@ static void pick_object(void *arg, const struct iommufd_object_info *info)
 uint32_t fuzz_id(struct fuzz_caller *caller, char letter)
 {
 	uint8_t kind = fuzz_u8(caller);
-	struct pick pick = {.letter = letter, .turn = kind % 16};
+	struct pick pick = {.letter = letter, .turn = kind % 3};
 
 	if (kind >= 240)
 		return kind % 16;

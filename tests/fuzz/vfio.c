@@ -18,6 +18,7 @@ static void begin(struct fuzz *fuzz)
 		.size = sizeof(set), .ioas_id = fuzz->rig.ioas, .op = IOMMU_VFIO_IOAS_SET};
 
 	assert_int_equal(rig_ioctl(&fuzz->rig, IOMMU_VFIO_IOAS, &set), 0);
+	assert_int_equal(rig_map(&fuzz->rig, MOCK_APERTURE_START, 0, 16 * PAGE), 0);
 }
 
 FUZZ_FAMILY(forms, .calls = calls, .begin = begin);
