@@ -72,6 +72,7 @@ struct process {
 	uint64_t watch_end;   /* lies between these */
 	bool fail_nth_set;
 	bool shared;                 /* share_memory() has found room */
+	bool related;                /* there was a fork: the library is shared */
 	struct report_process *slot; /* where this process is accounted, or NULL */
 	bool slot_taken;             /* or there was none to take */
 	unsigned int nr_dropped;     /* descriptors that an exec has given up */

@@ -378,6 +378,7 @@ void table_fork_end(int child)
 	if (!child)
 		return;
 	for_each_locked(child < 0 ? drop_for_child : note_child, child);
+	process.related |= child > 0;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -389,6 +390,7 @@ void table_fork_child(void)
 	process.watch_end = 0;
 	process.slot = NULL;
 	process.slot_taken = false;
+	process.related = true;
 	if (fork_is_seen)
 		return;
 	lock_table();

@@ -57,7 +57,7 @@ def program(part, *options):
 def parts():
     """What the program itself checks; afterwards nothing may be charged."""
     for part in ('basic', 'descriptors', 'errors', 'device', 'threads', 'races', 'fork', 'daemon', 'vfork',
-                 'paths', 'poll', 'passing', 'signals', 'munmap'):
+                 'paths', 'poll', 'passing', 'signals', 'relatives', 'munmap'):
         done = program(part)
         tap.ok(done.status == 0, f'{part}: as on Linux', done)
         if part == 'daemon': # goes on after its end

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "run_program.h"
+#include "run_signals.h"
 
 /* ---- the parts ---- */
 
@@ -460,66 +461,6 @@ static void test_munmap(void)
 	check(!munmap(at, M));
 }
 
-static volatile int *volatile nowhere = (volatile int *)16;
-static sigjmp_buf back;
-
-static void on_fault(int sig)
-{
-	siglongjmp(back, sig);
-}
-
-/* A program's own handlers for faults, set before and after. */
-static void test_signals(void)
-{
-	struct sigaction old;
-	int fd;
-
-	signal(SIGSEGV, on_fault);
-	fd = open_iommu();
-	if (!sigsetjmp(back, 1)) {
-		*nowhere = 1;
-		check(false);
-	}
-	check(!sigaction(SIGSEGV, NULL, &old) && old.sa_handler == on_fault);
-	check(signal(SIGBUS, on_fault) == SIG_DFL);
-	check_errno(ioctl(fd, IOMMU_IOAS_ALLOC, (void *)16), EFAULT);
-	signal(SIGSEGV, SIG_DFL);
-	check_errno(ioctl(fd, IOMMU_IOAS_ALLOC, (void *)16), EFAULT);
-	check(!close(fd));
-}
-
-static void test_crash(void)
-{
-	test_leak();
-	*nowhere = 1;
-}
-
-static int exiting_fd;
-
-static void exit_handler(int sig)
-{
-	close(exiting_fd);
-	_exit(9);
-}
-
-/* A handler that closes and ends the process in the midst of whatever. */
-static void test_handler(void)
-{
-	struct itimerval soon = {.it_value.tv_usec = 20000};
-	int fd = open_iommu();
-	uint32_t ioas = ioas_alloc(fd);
-	void *at = memory(4096);
-
-	exiting_fd = dup(fd);
-	signal(SIGALRM, exit_handler);
-	check(!setitimer(ITIMER_REAL, &soon, NULL));
-	for (;;) {
-		check(!map(fd, ioas, at, 4096, 0));
-		check(unmap(fd, ioas, 0, 4096) == 1);
-		check(!close(dup(fd)));
-	}
-}
-
 /* Opens until one fails, then once more. */
 static void test_fail(void)
 {
@@ -561,14 +502,31 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{"basic", test_basic},     {"detach", test_detach}, {"leak", test_leak},
-	{"killed", test_killed},   {"crash", test_crash},   {"descriptors", test_descriptors},
-	{"errors", test_errors},   {"device", test_device}, {"threads", test_threads},
-	{"races", test_races},     {"fork", test_fork},     {"daemon", test_daemon},
-	{"vfork", test_vfork},     {"exec", test_exec},     {"exec-cloexec", test_exec_cloexec},
-	{"paths", test_paths},     {"poll", test_poll},     {"passing", test_passing},
-	{"budget", test_budget},   {"munmap", test_munmap}, {"signals", test_signals},
-	{"handler", test_handler}, {"fail", test_fail},     {"overhead", test_overhead},
+	{"basic", test_basic},
+	{"detach", test_detach},
+	{"leak", test_leak},
+	{"killed", test_killed},
+	{"crash", test_crash},
+	{"descriptors", test_descriptors},
+	{"errors", test_errors},
+	{"device", test_device},
+	{"threads", test_threads},
+	{"races", test_races},
+	{"fork", test_fork},
+	{"daemon", test_daemon},
+	{"vfork", test_vfork},
+	{"exec", test_exec},
+	{"exec-cloexec", test_exec_cloexec},
+	{"paths", test_paths},
+	{"poll", test_poll},
+	{"passing", test_passing},
+	{"budget", test_budget},
+	{"munmap", test_munmap},
+	{"signals", test_signals},
+	{"handler", test_handler},
+	{"relatives", test_relatives},
+	{"fail", test_fail},
+	{"overhead", test_overhead},
 	{"nothing", test_nothing},
 };
 
