@@ -239,17 +239,13 @@ static void __attribute__((noreturn)) atomic_child(struct iommu_domain *domain)
 	__builtin_unreachable();
 }
 
-static void test_atomic_makes_no_system_call(void **state)
+static void __attribute__((unused)) test_atomic_makes_no_system_call(void **state)
 {
 	struct iommu_domain_params params = {.format = "amdv1"};
 	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
 	int status;
 	pid_t pid;
 
-#ifdef ITEMS_SANITIZED
-	iommu_domain_free(domain);
-	skip(); /* sanitizers make system calls of their own */
-#endif
 	pid = fork();
 	if (!pid)
 		atomic_child(domain);
@@ -257,8 +253,9 @@ static void test_atomic_makes_no_system_call(void **state)
 	iommu_domain_free(domain);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77)
-		skip();
-	assert_int_equal(WEXITSTATUS(status), 0);
+		print_message("# no seccomp here\n");
+	else
+		assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 int main(void)
@@ -271,7 +268,9 @@ int main(void)
 		cmocka_unit_test(test_random_blocks),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_phys_base),
+#ifndef ITEMS_SANITIZED /* sanitizers make system calls of their own */
 		cmocka_unit_test(test_atomic_makes_no_system_call),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
