@@ -11,19 +11,25 @@
 INTERPOSE int ioctl(int fd, unsigned long request, ...)
 {
 	struct file *file;
+	sigset_t before;
 	va_list args;
 	void *arg;
-	long ret;
+	bool held;
+	long ret = 0;
 
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
-	file = maybe_ours(fd) ? file_get(fd) : NULL;
-	if (likely(!file))
+	if (!maybe_ours(fd))
 		return real()->ioctl(fd, request, arg);
-	ret = file_ioctl(file, (unsigned int)request, arg);
-	file_put(file);
-	return (int)libc_result(ret);
+	held = signals_hold(&before);
+	file = file_get(fd);
+	if (file) {
+		ret = file_ioctl(file, (unsigned int)request, arg);
+		file_put(file);
+	}
+	signals_let(held, &before);
+	return file ? (int)libc_result(ret) : real()->ioctl(fd, request, arg);
 }
 
 INTERPOSE ssize_t read(int fd, void *buf, size_t len)

@@ -335,26 +335,6 @@ static void release_iommu(struct file *file)
 	account_closed(file->slot);
 }
 
-/*
- * After a fork others would wait for ever for the library's locks if a signal
- * ended this process inside: then signals wait for the call.
- */
-static bool signals_hold(sigset_t *before)
-{
-	sigset_t all;
-
-	if (likely(!process.related) || calls_under_way)
-		return false;
-	sigfillset(&all);
-	return !pthread_sigmask(SIG_BLOCK, &all, before);
-}
-
-static void signals_let(bool held, const sigset_t *before)
-{
-	if (unlikely(held))
-		pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
 void file_release(struct file *file)
 {
 	sigset_t before;
@@ -438,8 +418,6 @@ static long vfio_ioctl(struct file *file, unsigned int cmd, void *arg)
 long file_ioctl(struct file *file, unsigned int cmd, void *arg)
 {
 	long ret = -ENOTTY;
-	sigset_t before;
-	bool held = signals_hold(&before);
 
 	calls_under_way++;
 	if (file->kind == FILE_VFIO)
@@ -447,7 +425,6 @@ long file_ioctl(struct file *file, unsigned int cmd, void *arg)
 	else if (file->kind == FILE_IOMMU)
 		ret = iommu_ioctl(file, cmd, arg);
 	calls_under_way--;
-	signals_let(held, &before);
 	return ret;
 }
 

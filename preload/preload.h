@@ -15,6 +15,7 @@
 #define PRELOAD_PRELOAD_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -138,6 +139,27 @@ void file_stat(const struct file *file, unsigned int *mode, uint64_t *rdev);
 /* Not 0 in a signal handler that has interrupted one of the thread's own calls. */
 extern __thread unsigned int calls_under_way
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/*
+ * After a fork others would wait for ever for the library's locks if a signal
+ * ended this process inside a call: then signals wait for the call.
+ */
+static inline bool signals_hold(sigset_t *before)
+{
+	sigset_t all;
+
+	if (likely(!process.related) || calls_under_way)
+		return false;
+	sigfillset(&all);
+	return !pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
+static inline void signals_let(bool held, const sigset_t *before)
+{
+	if (unlikely(held))
+		pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 long file_ioctl(struct file *file, unsigned int cmd, void *arg);
 ssize_t file_read(struct file *file, void *buf, size_t len);
 ssize_t file_write(struct file *file, const void *buf, size_t len);

@@ -32,7 +32,10 @@ class Done:
 
     @property
     def process(self):
-        return self.report['processes'][0] if self.report['processes'] else {}
+        """That of the program itself, or else the first."""
+        processes = self.report['processes']
+        own = [one for one in processes if one['pid'] == self.report['pid']]
+        return (own + processes + [{}])[0]
 
     def ioctl(self, name):
         found = [op for op in self.process.get('ioctls', []) if op['name'] == name]
