@@ -133,7 +133,7 @@ static void check_args(struct replay_args *args)
 }
 
 /* What the callbacks of a replay need. */
-struct session {
+struct job {
 	const struct replay_args *args;
 	FILE *csv; /* open while rows are written one by one */
 	struct timeline *timeline;
@@ -141,19 +141,19 @@ struct session {
 
 static void on_say(void *context, uint64_t line, const char *text)
 {
-	const struct session *session = context;
+	const struct job *job = context;
 
 	replay_progress_clear();
-	fprintf(stderr, "%s: %s:%llu: %s\n", program_invocation_short_name,
-		session->args->trace_name, (unsigned long long)line, text);
+	fprintf(stderr, "%s: %s:%llu: %s\n", program_invocation_short_name, job->args->trace_name,
+		(unsigned long long)line, text);
 }
 
 static void on_row(void *context, const struct timeline_row *row)
 {
-	struct session *session = context;
+	struct job *job = context;
 
-	if (session->csv)
-		replay_csv_row(session->csv, row);
+	if (job->csv)
+		replay_csv_row(job->csv, row);
 }
 
 static void on_progress(void *context, double done, uint64_t events)
@@ -162,42 +162,42 @@ static void on_progress(void *context, double done, uint64_t events)
 	replay_progress(done, events);
 }
 
-static void open_csv(struct session *session)
+static void open_csv(struct job *job)
 {
-	if (!session->args->csv)
+	if (!job->args->csv)
 		return;
-	session->csv = fopen(session->args->csv, "w");
-	if (!session->csv)
-		die("%s: %s", session->args->csv, strerror(errno));
-	replay_csv_head(session->csv);
+	job->csv = fopen(job->args->csv, "w");
+	if (!job->csv)
+		die("%s: %s", job->args->csv, strerror(errno));
+	replay_csv_head(job->csv);
 }
 
-static int close_csv(struct session *session, const struct timeline_row *rows, size_t nr)
+static int close_csv(struct job *job, const struct timeline_row *rows, size_t nr)
 {
 	bool failed;
 
-	if (!session->csv)
+	if (!job->csv)
 		return 0;
-	for (size_t i = 0; i < nr && !session->args->csv_all; i++)
-		replay_csv_row(session->csv, &rows[i]);
-	failed = ferror(session->csv);
-	if (fclose(session->csv) || failed) {
+	for (size_t i = 0; i < nr && !job->args->csv_all; i++)
+		replay_csv_row(job->csv, &rows[i]);
+	failed = ferror(job->csv);
+	if (fclose(job->csv) || failed) {
 		fprintf(stderr, "%s: %s: cannot be written: %s\n", program_invocation_short_name,
-			session->args->csv, strerror(errno));
+			job->args->csv, strerror(errno));
 		return 1;
 	}
 	return 0;
 }
 
-static void run(struct session *session, struct trace_reader *reader, struct replay_report *report)
+static void run(struct job *job, struct trace_reader *reader, struct replay_report *report)
 {
-	const struct replay_args *args = session->args;
+	const struct replay_args *args = job->args;
 	struct replay_options replay = {
 		.format = args->format->name,
 		.address_width = args->address_width,
 		.memory_max = args->memory_max,
-		.timeline = session->timeline,
-		.context = session,
+		.timeline = job->timeline,
+		.context = job,
 		.say = on_say,
 		.row = args->csv_all ? on_row : NULL,
 		.progress = on_progress,
@@ -214,12 +214,12 @@ static void run(struct session *session, struct trace_reader *reader, struct rep
 }
 
 /* The files and the report; the exit status. */
-static int finish(struct session *session, const struct replay_report *report)
+static int finish(struct job *job, const struct replay_report *report)
 {
-	const struct replay_args *args = session->args;
+	const struct replay_args *args = job->args;
 	struct timeline_row *rows;
-	size_t nr = timeline_rows(session->timeline, &rows);
-	int status = close_csv(session, rows, nr);
+	size_t nr = timeline_rows(job->timeline, &rows);
+	int status = close_csv(job, rows, nr);
 
 	if (args->plot)
 		status |= replay_plot(args, report, rows, nr);
@@ -239,7 +239,7 @@ static int finish(struct session *session, const struct replay_report *report)
 int cmd_replay(int argc, char **argv)
 {
 	struct replay_args args = {.memory_max = UINT64_MAX};
-	struct session session = {.args = &args};
+	struct job job = {.args = &args};
 	struct replay_report report;
 	static struct trace_reader *reader; /* within reach when die() leaves */
 	char why[256];
@@ -250,17 +250,17 @@ int cmd_replay(int argc, char **argv)
 	reader = trace_reader_open(args.trace, why, sizeof(why));
 	if (!reader)
 		die("%s: %s", args.trace_name, why);
-	session.timeline = timeline_new();
-	if (!session.timeline)
+	job.timeline = timeline_new();
+	if (!job.timeline)
 		die("%s: out of memory", args.trace_name);
-	open_csv(&session);
-	run(&session, reader, &report);
+	open_csv(&job);
+	run(&job, reader, &report);
 	if (!report.maps && !report.unmaps)
 		die("%s: no iommu:map or iommu:unmap event in %llu lines%s%s", args.trace_name,
 		    (unsigned long long)report.lines, report.input_error[0] ? ": " : "",
 		    report.input_error);
-	status = finish(&session, &report);
-	timeline_free(session.timeline);
+	status = finish(&job, &report);
+	timeline_free(job.timeline);
 	if (report.input_error[0])
 		die("%s:%llu: the input ends here: %s", args.trace_name,
 		    (unsigned long long)report.lines, report.input_error);
