@@ -137,14 +137,18 @@ static void format_time(uint64_t ns, char *text, size_t size)
 static void print_ioctls(const struct printer *p, const struct report_process *s)
 {
 	char name[32], time[32];
+	bool any = false;
 
-	heading(p, "Ioctls");
-	fprintf(p->out, "  %-32s %10s %10s   %s\n", "", "calls", "time", "failed");
 	for (unsigned int i = 0; i < REPORT_IOCTLS; i++) {
 		const struct report_ioctl *op = &s->ioctls[i];
 
 		if (!op->calls)
 			continue;
+		if (!any) {
+			heading(p, "Ioctls");
+			fprintf(p->out, "  %-32s %10s %10s   %s\n", "", "calls", "time", "failed");
+		}
+		any = true;
 		format_time(run_nanoseconds(s, op->ticks), time, sizeof(time));
 		fprintf(p->out, "  %-32s %10" PRIu64 " %10s ", run_ioctl_name(op->cmd, name),
 			op->calls, time);
