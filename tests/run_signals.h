@@ -90,7 +90,7 @@ static void __attribute__((noreturn)) end_inside(unsigned int after_us)
 /* Processes that forks made one family share locks: none may take one with it. */
 static void test_relatives(void)
 {
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < 60; i++) {
 		pid_t child = fork();
 
 		if (!child)
