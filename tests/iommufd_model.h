@@ -23,6 +23,7 @@
 #define MAX_PINS    6
 #define MAX_DOMAINS 2
 #define LIMIT_PAGES 40
+#define HUGE_PAGES  512
 
 struct area {
 	uint64_t iova, length, uaddr;
