@@ -38,7 +38,9 @@
 
 static const struct iommu_format pt_format = {
 	.name = "amdv1",
+	.family = "amdv1",
 	.title = "AMD v1 (host tables)",
+	.granule = 4096,
 	.pgsizes = BIT_ULL(52) - BIT_ULL(12),
 	.width_min = 21,
 	.width_max = 64,

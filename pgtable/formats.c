@@ -38,6 +38,21 @@ const struct iommu_format *iommu_format_find(const char *name)
 	return ops ? ops->format : NULL;
 }
 
+static bool is_variant(const struct iommu_format *format, const char *name, uint64_t granule)
+{
+	if (granule && format->granule != granule)
+		return false;
+	return same_name(format->name, name) || same_name(format->family, name);
+}
+
+const struct iommu_format *iommu_format_find_granule(const char *name, uint64_t granule)
+{
+	for (const struct pgtable_ops *const *ops = pgtable_formats; name && *ops; ops++)
+		if (is_variant((*ops)->format, name, granule))
+			return (*ops)->format;
+	return name && is_variant(pgtable_mock.format, name, granule) ? pgtable_mock.format : NULL;
+}
+
 const struct iommu_format *iommu_format_next(const struct iommu_format *format)
 {
 	const struct pgtable_ops *const *ops = pgtable_formats;

@@ -34,7 +34,9 @@
 
 static const struct iommu_format pt_format = {
 	.name = "mock",
+	.family = "mock",
 	.title = "mock device of the test ABI",
+	.granule = 2048,
 	.pgsizes = BIT_ULL(11) | BIT_ULL(20),
 	.width_min = 31,
 	.width_max = 31,

@@ -29,7 +29,9 @@
 
 static const struct iommu_format pt_format = {
 	.name = "vtd",
+	.family = "vtd",
 	.title = "Intel VT-d second stage",
+	.granule = 4096,
 	.pgsizes = BIT_ULL(12) | BIT_ULL(21) | BIT_ULL(30),
 	.width_min = 39,
 	.width_max = 57,

@@ -32,7 +32,9 @@
 
 static const struct iommu_format pt_format = {
 	.name = "x86_64",
+	.family = "x86_64",
 	.title = "x86-64 (Intel VT-d first stage, AMD v2)",
+	.granule = 4096,
 	.pgsizes = BIT_ULL(12) | BIT_ULL(21) | BIT_ULL(30),
 	.width_min = 48,
 	.width_max = 57,

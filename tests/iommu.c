@@ -41,6 +41,26 @@ static void for_each_shape(void (*fn)(struct fixture *f))
 	}
 }
 
+/* By name, by family and granule: the first that fits, in the order of the list. */
+static void formats_are_found(void **state)
+{
+	const struct iommu_format *format = NULL, *first;
+
+	while ((format = iommu_format_next(format))) {
+		assert_int_equal(format->granule, smallest_page(format));
+		assert_ptr_equal(iommu_format_find(format->name), format);
+		assert_ptr_equal(iommu_format_find_granule(format->name, format->granule), format);
+		assert_ptr_equal(iommu_format_find_granule(format->family, format->granule),
+				 format);
+		first = iommu_format_find_granule(format->family, 0);
+		assert_string_equal(first->family, format->family);
+		assert_null(iommu_format_find_granule(format->name, 3));
+	}
+	assert_null(iommu_format_find_granule("no-such-format", 0));
+	assert_null(iommu_format_find_granule(NULL, 4096));
+	assert_int_equal(iommu_format_find_granule("mock", 0)->granule, 2048);
+}
+
 static void alloc_refuses(void **state)
 {
 	const struct iommu_format *format = iommu_format_next(NULL);
@@ -490,6 +510,7 @@ static void atomic_sections(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(formats_are_found),
 		cmocka_unit_test(alloc_refuses),
 		cmocka_unit_test(alloc_fails_at_the_limit),
 		cmocka_unit_test(info_tells),

@@ -15,7 +15,10 @@ extern "C" {
 /**
  * struct iommu_format - One hardware layout of I/O page tables.
  * @name: as in iommu_domain_params.format
+ * @family: the name that formats of different granules share; without others,
+ *          @name
  * @title: what it is, for people
+ * @granule: bytes of the smallest page
  * @pgsizes: every leaf size, bit n for 2^n bytes
  * @width_min: fewest bits of input address
  * @width_max: most bits of input address
@@ -23,7 +26,9 @@ extern "C" {
  */
 struct iommu_format {
 	const char *name;
+	const char *family;
 	const char *title;
+	uint64_t granule;
 	uint64_t pgsizes;
 	unsigned int width_min;
 	unsigned int width_max;
@@ -38,6 +43,16 @@ struct iommu_format {
  * Return: the format, or NULL when there is none of that name.
  */
 const struct iommu_format *iommu_format_find(const char *name);
+
+/**
+ * iommu_format_find_granule() - Look a format up by family and granule.
+ * @name: a family's name, or a format's
+ * @granule: bytes of the smallest page, or 0 for any: the first in the list
+ *
+ * Context: Any. Return values live as long as the library.
+ * Return: the format, or NULL when there is none of that name and granule.
+ */
+const struct iommu_format *iommu_format_find_granule(const char *name, uint64_t granule);
 
 /**
  * iommu_format_next() - List the formats.
