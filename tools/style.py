@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-ROOMS = ['cmd', 'trace', 'preload', 'vfio', 'iommufd', 'core', 'pgtable', 'mm', 'plat']
+ROOMS = ['cmd', 'trace', 'preload', 'vfio', 'hw', 'iommufd', 'core', 'pgtable', 'mm', 'plat']
 NO_SPDX = ('.xz', '.svg', '.png', '.csv', '.json', 'LICENSE', '.gitignore')
 FILE_LINES, FUNCTION_LINES = 600, 60
 
