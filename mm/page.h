@@ -24,25 +24,27 @@ struct slab;
 /* What pages are used for; uiommu_mm_stat() counts each. */
 enum page_use {
 	PAGE_FREE,
-	PAGE_TABLE, /* an I/O page table: charged as sec_pagetables */
-	PAGE_SLAB,  /* its objects are charged, not the page */
-	PAGE_OTHER, /* anything else */
+	PAGE_TABLE,  /* an I/O page table: charged as sec_pagetables */
+	PAGE_SLAB,   /* its objects are charged, not the page */
+	PAGE_OTHER,  /* anything else */
+	PAGE_OBJECT, /* a table that is an object (mm/slab.h): charged as slab */
 	PAGE_NR_USES,
 };
 
 /*
- * One per page of the arena. For a block of several pages the first one's
- * counts, but for ->slab, which all pages of a slab have.
+ * One per page of the arena, and one per table that is an object. For a block of
+ * several pages the first one's counts, but for ->slab, which all pages of a slab
+ * have.
  */
 struct page {
 	union {
-		atomic_int live;    /* PAGE_TABLE: items in use, or PT_DEAD */
+		atomic_int live;    /* a table: items in use, or PT_DEAD */
 		unsigned int inuse; /* PAGE_SLAB: objects handed out */
 		unsigned int count; /* free, first of a batch: pages in it */
 	};
-	uint8_t use : 4; /* enum page_use */
-	uint8_t order : 4;
-	uint8_t level;     /* PAGE_TABLE: of the table */
+	uint8_t use : 4;   /* enum page_use */
+	uint8_t order : 4; /* log2 of its pages; PAGE_OBJECT: of its bytes */
+	uint8_t level;     /* a table's */
 	uint8_t zeroed;    /* free, or about to be: every byte is 0 */
 	uint8_t listed;    /* in the buddy list of order listed - 1; buddy.c's alone */
 	struct page *next; /* in a free list, a gather or a slab list */
@@ -51,7 +53,7 @@ struct page {
 		struct page *prev;        /* in a buddy list */
 		struct page *next_batch;  /* first of a batch in the depot */
 	};
-	struct slab *slab; /* PAGE_SLAB */
+	struct slab *slab; /* PAGE_SLAB, PAGE_OBJECT */
 };
 
 /*

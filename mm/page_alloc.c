@@ -21,6 +21,7 @@
 #include "mm/memcg.h"
 #include "mm/rcu.h"
 #include "mm/shrinker.h"
+#include "mm/slab.h"
 #include "mm/thread.h"
 #include "plat/spinlock.h"
 
@@ -361,6 +362,7 @@ static const enum memcg_stat stat_of[PAGE_NR_USES] = {
 	[PAGE_TABLE] = MEMCG_SEC_PAGETABLES,
 	[PAGE_SLAB] = MEMCG_SLAB,
 	[PAGE_OTHER] = MEMCG_OTHER,
+	[PAGE_OBJECT] = MEMCG_SLAB,
 };
 
 struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg, enum page_use use)
@@ -392,6 +394,11 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg
 	return page;
 }
 
+static size_t page_bytes(const struct page *page)
+{
+	return (page->use == PAGE_OBJECT ? 1 : PAGE_SIZE) << page->order;
+}
+
 void page_uncharge_list(struct page *first)
 {
 	struct mem_cgroup *memcg = NULL;
@@ -407,7 +414,7 @@ void page_uncharge_list(struct page *first)
 		memcg = page->memcg;
 		stat = stat_of[page->use];
 		if (memcg)
-			bytes += PAGE_SIZE << page->order;
+			bytes += page_bytes(page);
 	}
 	if (bytes)
 		mem_cgroup_uncharge(memcg, bytes, stat);
@@ -420,6 +427,10 @@ void page_release_list(struct page *first)
 
 	for (struct page *page = first; page; page = next) {
 		next = page->next;
+		if (unlikely(page->use == PAGE_OBJECT)) {
+			free_table_object(page);
+			continue;
+		}
 		count_use(self, page->use, -(1L << page->order));
 		if (unlikely(page->order)) {
 			block_put(self, page);

@@ -5,7 +5,8 @@
  * A slab is one block of pages cut into objects of one cache, the first at its
  * beginning. Its descriptor lies at the end of the block, or, for objects of
  * BIG bytes and more, in memory of its own, so that objects of a power of two
- * fill the block. page->slab of every page of the block leads to it.
+ * fill the block. page->slab of every page of the block leads to it. Behind it lie,
+ * in caches of tables, a struct page for each object.
  *
  * The state word of an object is its owner while it is handed out, a memory
  * cgroup or NULL, and a tagged link while it is free. Freeing begins with a
@@ -59,13 +60,15 @@ struct kmem_cache {
 	uint32_t stride; /* from one object to the next */
 	uint16_t count;  /* objects in a slab */
 	uint8_t order;   /* of a slab's block */
+	bool tables;     /* objects have a struct page each, behind the states */
 
 	__aligned_cache atomic_uintptr_t freed; /* objects, linked by state words */
 	_Atomic(struct slab *) arrived;         /* slabs, linked by ->next */
 	atomic_uint slabs;
 };
 
-#define DESCRIPTOR(count) (sizeof(struct slab) + (count) * sizeof(atomic_uintptr_t))
+#define DESCRIPTOR(count)       (sizeof(struct slab) + (count) * sizeof(atomic_uintptr_t))
+#define TABLE_DESCRIPTOR(count) (DESCRIPTOR(count) + (count) * sizeof(struct page))
 
 #define SMALL_COUNT(bytes) \
 	((PAGE_SIZE - sizeof(struct slab)) / ((bytes) + sizeof(atomic_uintptr_t)))
@@ -126,6 +129,8 @@ static void slab_set_pages(const struct kmem_cache *cache, struct page *page, st
 
 static struct slab *slab_descriptor(const struct kmem_cache *cache, struct page *page, gfp_t gfp)
 {
+	if (cache->tables)
+		return kmalloc(TABLE_DESCRIPTOR(cache->count), gfp, NULL);
 	if (slab_is_outside(cache))
 		return kmalloc(DESCRIPTOR(cache->count), gfp, NULL);
 	return (struct slab *)((char *)page_address(page) + (PAGE_SIZE << cache->order) -
@@ -459,6 +464,69 @@ void *kmalloc(size_t size, gfp_t gfp, struct mem_cgroup *memcg)
 	if (lg2 > CLASS_MAX_LG2)
 		return NULL;
 	return kmem_cache_alloc(&classes[MAX(lg2, CLASS_MIN_LG2) - CLASS_MIN_LG2], gfp, memcg);
+}
+
+/* ---- tables ---- */
+
+static struct kmem_cache small_tables = {.name = "table-2048",
+					 .size = 2048,
+					 .stride = 2048,
+					 .count = PAGE_SIZE / 2048,
+					 .tables = true};
+static struct kmem_cache big_tables = {.name = "table-16384",
+				       .size = 16384,
+				       .stride = 16384,
+				       .count = 1,
+				       .order = 2,
+				       .tables = true};
+
+static struct page *slab_table_pages(const struct slab *slab)
+{
+	return (struct page *)&slab->state[slab->cache->count];
+}
+
+struct page *table_object_page(const void *table)
+{
+	const struct slab *slab = virt_to_page(table)->slab;
+
+	return slab_table_pages(slab) + slab_index(slab, table);
+}
+
+void *table_object_address(const struct page *page)
+{
+	const struct slab *slab = page->slab;
+
+	return slab_base(slab) + (size_t)(page - slab_table_pages(slab)) * slab->cache->stride;
+}
+
+struct page *alloc_table_object(unsigned int size_lg2, gfp_t gfp, struct mem_cgroup *memcg)
+{
+	struct kmem_cache *cache =
+		BIT_ULL(size_lg2) == small_tables.size ? &small_tables : &big_tables;
+	struct page *page;
+	void *table;
+
+	if (!memcg && (gfp & __GFP_ACCOUNT))
+		memcg = mm_thread_self()->active;
+	if (memcg && mem_cgroup_charge(memcg, cache->size, MEMCG_SLAB, gfp))
+		return NULL;
+	/* It is charged as pages are, through its struct page. */
+	table = kmem_cache_alloc(cache, gfp & ~(__GFP_ACCOUNT | __GFP_ZERO), NULL);
+	if (!table) {
+		if (memcg)
+			mem_cgroup_uncharge(memcg, cache->size, MEMCG_SLAB);
+		return NULL;
+	}
+	page = table_object_page(table);
+	*page = (struct page){
+		.use = PAGE_OBJECT, .memcg = memcg, .slab = virt_to_page(table)->slab};
+	page->order = size_lg2 & 0xf;
+	return page;
+}
+
+void free_table_object(struct page *page)
+{
+	checked_free(page->slab->cache, table_object_address(page));
 }
 
 /*

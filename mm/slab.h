@@ -7,11 +7,13 @@
 #define MM_SLAB_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <uiommu/gfp.h>
 
 struct mem_cgroup;
 struct kmem_cache;
+struct page;
 
 /*
  * A cache of objects of @size bytes (1 to 16384), each at a multiple of @align
@@ -43,5 +45,17 @@ static inline void *kzalloc(size_t size, gfp_t gfp, struct mem_cgroup *memcg)
 {
 	return kmalloc(size, gfp | __GFP_ZERO, memcg);
 }
+
+/*
+ * I/O page tables that are not whole pages, of 2^11 or 2^14 bytes and aligned to
+ * their size. Each has a struct page, by which it is used and freed like one that
+ * is. The contents are anything. Charged to @memcg as "slab"; NULL on failure.
+ */
+struct page *alloc_table_object(unsigned int size_lg2, gfp_t gfp, struct mem_cgroup *memcg);
+struct page *table_object_page(const void *table);
+void *table_object_address(const struct page *page);
+
+/* For mm/page_alloc.c: free one that was uncharged. */
+void free_table_object(struct page *page);
 
 #endif
