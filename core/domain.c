@@ -155,7 +155,7 @@ static void table_info(struct pgtable *pt, struct iommu_domain_info *info)
 	info->root = virt_to_phys((const void *)(uintptr_t)(top & ~(PAGE_SIZE - 1)));
 	pgtable_count(pt, info->tables);
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
-		info->table_bytes += info->tables[level] * PAGE_SIZE;
+		info->table_bytes += info->tables[level] * pt->table_bytes[level];
 }
 
 void iommu_domain_get_info(struct iommu_domain *domain, struct iommu_domain_info *info)

@@ -32,7 +32,6 @@
 /* A leaf is present and its three NextLevel bits are alike. */
 #define PT_LEAF_KEY(item) ((((item) ^ (item) >> 1) & AMD_NEXT(3)) | ((item)&AMD_PRESENT))
 #define PT_LEAF           AMD_PRESENT
-#define PT_EMPTY          0ULL
 #define PT_DIRTY          AMD_DIRTY
 #define PT_ATTRS_MASK     (~(AMD_OA | AMD_NEXT_MASK))
 

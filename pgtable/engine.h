@@ -31,62 +31,17 @@
 #include <string.h>
 
 #include "mm/rcu.h"
+#include "mm/slab.h"
 #include "pgtable/items.h"
 #include "pgtable/pgtable.h"
 
-/* Where a test that includes this lets other threads run. */
-#ifndef PT_STEP
-#define PT_STEP()
-#endif
+#include "pgtable/engine_table.h"
 
 #define PT_DEAD (-0x40000000)
 #define PT_TOP  0x100000
 
 /* Levels to begin with where the top can grow, as Linux does. */
 #define PT_LEVELS_AT_FIRST 3
-
-static inline bool pt_is_leaf(uint64_t item, unsigned int level)
-{
-	return !level || PT_LEAF_KEY(item) == PT_LEAF;
-}
-
-static inline uint64_t item_load(const uint64_t *slot)
-{
-	PT_STEP();
-	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-}
-
-static inline bool item_replace(uint64_t *slot, uint64_t old, uint64_t new)
-{
-	PT_STEP();
-	return __atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_SEQ_CST,
-					   __ATOMIC_RELAXED);
-}
-
-static inline uint64_t *item_to_table(uint64_t item)
-{
-	return phys_to_virt(pt_table_oa(item));
-}
-
-static inline unsigned int index_of(uint64_t iova, unsigned int level)
-{
-	return (iova >> pt_shift(level)) & (PT_ITEMS - 1);
-}
-
-static inline uint64_t *top_table(uint64_t top)
-{
-	return (uint64_t *)(uintptr_t)(top & ~(uint64_t)(PAGE_SIZE - 1));
-}
-
-static inline unsigned int top_level(uint64_t top)
-{
-	return (unsigned int)(top & (PAGE_SIZE - 1)) - 1;
-}
-
-static inline uint64_t make_top(const uint64_t *table, unsigned int level)
-{
-	return (uint64_t)(uintptr_t)table | (level + 1);
-}
 
 /*
  * Take items off a table's count. True when that killed it, which must not be
@@ -122,7 +77,7 @@ static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t 
 {
 	const uint64_t start = PT_APERTURE_START;
 
-	if (!PT_SIGNED || !(iova >> 63))
+	if (!PT_SIGNED || !pt->sign_extended || !(iova >> 63))
 		return iova >= start && last <= pt->aperture_last;
 	return iova >= ~pt->aperture_last && last >= iova;
 }
@@ -148,9 +103,10 @@ static bool slot_clear(uint64_t *slot, unsigned int level, const uint64_t *table
 
 	do {
 		item = item_load(slot);
-		if (item == PT_EMPTY || pt_is_leaf(item, level) || item_to_table(item) != table)
+		if (item == pt_empty(level) || pt_is_leaf(item, level) ||
+		    item_to_table(item) != table)
 			return false;
-	} while (!item_replace(slot, item, PT_EMPTY));
+	} while (!item_replace(slot, item, pt_empty(level)));
 	return true;
 }
 
@@ -165,14 +121,14 @@ static __noinline void unlink_moved(struct pgtable *pt, const uint64_t *killed, 
 	uint64_t top = atomic_load(&pt->top), *table = top_table(top);
 
 	for (unsigned int above = top_level(top); above > level; above--) {
-		uint64_t parent = item_load(&table[index_of(iova, above)]);
+		uint64_t parent = item_load(&table[index_of(pt, iova, above)]);
 
-		if (parent == PT_EMPTY)
+		if (parent == pt_empty(above))
 			return; /* replaced, and gone since */
 		table = item_to_table(parent);
 	}
-	if (slot_clear(&table[index_of(iova, level)], level, killed) &&
-	    atomic_fetch_sub(&virt_to_page(table)->live, 1) == 1)
+	if (slot_clear(&table[index_of(pt, iova, level)], level, killed) &&
+	    atomic_fetch_sub(&table_page(table)->live, 1) == 1)
 		reap(pt, iova, level, gather);
 }
 
@@ -185,7 +141,7 @@ static __noinline void unlink_moved(struct pgtable *pt, const uint64_t *killed, 
 static inline bool item_unlink(struct pgtable *pt, uint64_t *slot, const uint64_t *table,
 			       uint64_t iova, unsigned int level, struct iommu_iotlb_gather *gather)
 {
-	if (PT_GROWS && unlikely(table_is_dead(virt_to_page(slot)))) {
+	if (PT_GROWS && unlikely(table_is_dead(slot_page(pt, slot, level)))) {
 		unlink_moved(pt, table, iova, level, gather);
 		return false;
 	}
@@ -196,9 +152,9 @@ static inline bool item_unlink(struct pgtable *pt, uint64_t *slot, const uint64_
 static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t *table, uint64_t iova,
 			 unsigned int level, struct iommu_iotlb_gather *gather)
 {
-	struct page *page = virt_to_page(table);
+	struct page *page = table_page(table);
 
-	page->zeroed = PT_EMPTY == 0;
+	page->zeroed = !pt_empty(level - 1);
 	table_gather(pt, page, gather);
 	iommu_iotlb_gather_add_range(gather, iova & ~(BIT_ULL(pt_shift(level)) - 1),
 				     BIT_ULL(pt_shift(level)));
@@ -215,13 +171,13 @@ struct reap {
 /* Remove what is empty in and below a table. True: the table itself was killed. */
 static bool reap_table(const struct reap *r, uint64_t *table, unsigned int level)
 {
-	struct page *page = virt_to_page(table);
-	uint64_t *slot = &table[index_of(r->iova, level)];
-	uint64_t item = level > r->lowest ? item_load(slot) : PT_EMPTY;
+	struct page *page = table_page(table);
+	uint64_t *slot = &table[index_of(r->pt, r->iova, level)];
+	uint64_t item = level > r->lowest ? item_load(slot) : pt_empty(level);
 	bool is_top = level == r->highest;
 	int empty = 0;
 
-	if (item != PT_EMPTY && !pt_is_leaf(item, level) &&
+	if (item != pt_empty(level) && !pt_is_leaf(item, level) &&
 	    reap_table(r, item_to_table(item), level - 1)) {
 		if (table_unlink(r->pt, slot, item_to_table(item), r->iova, level, r->gather))
 			return table_put(page, 1, is_top);
@@ -259,34 +215,6 @@ struct unmap {
 };
 
 /*
- * Are all of n items of a level above 0 leaves? Named after the format, because
- * clang gives the clones' resolver external linkage.
- */
-#define PT_CAT_(a, b) a##b
-#define PT_CAT(a, b)  PT_CAT_(a, b)
-#define all_leaves    PT_CAT(all_leaves_, PT_NAME)
-static ITEMS_CLONES bool all_leaves(const uint64_t *item, unsigned int n)
-{
-	uint64_t other = 0;
-
-	for (unsigned int i = 0; i < n; i++)
-		other |= PT_LEAF_KEY(item[i]) ^ PT_LEAF;
-	return !other;
-}
-
-/* How many of n items, the first of which is a leaf, are leaves. */
-static inline unsigned int leaf_prefix(const uint64_t *item, unsigned int level, unsigned int n)
-{
-	unsigned int leaves = 1;
-
-	if (n == 1 || (level ? all_leaves(item, n) : items_none_equal(item, PT_EMPTY, n)))
-		return n;
-	while (item[leaves] != PT_EMPTY && pt_is_leaf(item[leaves], level))
-		leaves++;
-	return leaves;
-}
-
-/*
  * Clear the leaves that the range has in this table from *index on, which holds
  * one; whole entries, also where they reach over an end of the range. Returns how
  * many slots that were, and moves *index behind the last.
@@ -294,20 +222,21 @@ static inline unsigned int leaf_prefix(const uint64_t *item, unsigned int level,
 static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsigned int level,
 					unsigned int *index)
 {
-	unsigned int shift = pt_shift(level), first = *index, end, room = PT_ITEMS - first;
+	unsigned int shift = pt_shift(level), first = *index, end;
+	unsigned int room = items_in(u->pt, level) - first;
 	uint64_t into = u->iova & (BIT_ULL(shift) - 1), done;
 	uint64_t slots = ((into + u->left - 1) >> shift) + 1;
 
 	end = first + leaf_prefix(&table[first], level, slots < room ? (unsigned int)slots : room);
 	if (PT_RUNS) {
-		unsigned int run = pt_run_lg2(table[end - 1], level);
+		unsigned int run = pt_run_lg2(item_load(&table[end - 1]), level);
 
 		end = ((end - 1) >> run << run) + (1u << run);
-		run = pt_run_lg2(table[first], level);
+		run = pt_run_lg2(item_load(&table[first]), level);
 		into += (uint64_t)(first - (first >> run << run)) << shift;
 		first = first >> run << run;
 	}
-	items_clear(&table[first], PT_EMPTY, end - first);
+	clear_items(&table[first], level, end - first);
 	done = ((uint64_t)(end - first) << shift) - into;
 	u->total += done + into;
 	u->iova += done;
@@ -316,19 +245,22 @@ static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsign
 	return end - first;
 }
 
-/* Is every address under this table mapped? */
+/* Is every address under this table, which is not the top, mapped? */
 static bool subtree_full(const uint64_t *table, unsigned int level)
 {
-	const struct page *page = virt_to_page(table);
+	const struct page *page = table_page(table);
+	unsigned int items = 1u << pt_index_lg2(level);
 
-	if (atomic_load_explicit(&page->live, memory_order_relaxed) != (int)PT_ITEMS)
+	if (atomic_load_explicit(&page->live, memory_order_relaxed) != (int)items)
 		return false;
-	if (!level || all_leaves(table, PT_ITEMS))
+	if (!level || all_leaves(table, items))
 		return true;
-	for (unsigned int i = 0; i < PT_ITEMS; i++)
-		if (!pt_is_leaf(table[i], level) &&
-		    !subtree_full(item_to_table(table[i]), level - 1))
+	for (unsigned int i = 0; i < items; i++) {
+		uint64_t item = item_load(&table[i]);
+
+		if (!pt_is_leaf(item, level) && !subtree_full(item_to_table(item), level - 1))
 			return false;
+	}
 	return true;
 }
 
@@ -336,23 +268,27 @@ static bool subtree_full(const uint64_t *table, unsigned int level)
  * The range is the caller's alone, and so is the table, unless somebody is about
  * to make it the top again.
  */
-static inline bool subtree_kill(uint64_t *table)
+static inline bool subtree_kill(uint64_t *table, unsigned int level)
 {
-	int full = (int)PT_ITEMS;
+	int full = 1 << pt_index_lg2(level);
 
 	return !PT_GROWS ||
-	       atomic_compare_exchange_strong(&virt_to_page(table)->live, &full, PT_DEAD);
+	       atomic_compare_exchange_strong(&table_page(table)->live, &full, PT_DEAD);
 }
 
 /* Gather a table that cannot be reached any more, and all below it. */
 static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level)
 {
-	struct page *page = virt_to_page(table);
-	bool parent = level && !all_leaves(table, PT_ITEMS);
+	struct page *page = table_page(table);
+	unsigned int items = items_in(u->pt, level);
+	bool parent = level && !all_leaves(table, items);
 
-	for (unsigned int i = 0; parent && i < PT_ITEMS; i++)
-		if (table[i] != PT_EMPTY && !pt_is_leaf(table[i], level))
-			subtree_gather(u, item_to_table(table[i]), level - 1);
+	for (unsigned int i = 0; parent && i < items; i++) {
+		uint64_t item = item_load(&table[i]);
+
+		if (item != pt_empty(level) && !pt_is_leaf(item, level))
+			subtree_gather(u, item_to_table(item), level - 1);
+	}
 	atomic_store_explicit(&page->live, PT_DEAD, memory_order_relaxed);
 	page->zeroed = false;
 	table_gather(u->pt, page, u->gather);
@@ -366,7 +302,7 @@ static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned 
 	uint64_t size = BIT_ULL(pt_shift(level)), *child = item_to_table(item), iova = u->iova;
 
 	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1) &&
-	    subtree_kill(child)) {
+	    subtree_kill(child, level - 1)) {
 		bool emptied = item_unlink(u->pt, slot, child, iova, level, u->gather);
 
 		subtree_gather(u, child, level - 1);
@@ -382,19 +318,20 @@ static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned 
 /* Unmap what the range has under this table. True when that killed it. */
 static bool unmap_table(struct unmap *u, uint64_t *table, unsigned int level, bool is_top)
 {
-	unsigned int index = index_of(u->iova, level), gone = 0;
+	unsigned int index = index_of(u->pt, u->iova, level), gone = 0;
+	unsigned int items = items_in(u->pt, level);
 
-	while (u->left && index < PT_ITEMS && !u->hole) {
+	while (u->left && index < items && !u->hole) {
 		uint64_t item = item_load(&table[index]);
 
-		if (item == PT_EMPTY)
+		if (item == pt_empty(level))
 			u->hole = true;
 		else if (pt_is_leaf(item, level))
 			gone += clear_leaves(u, table, level, &index);
 		else
 			gone += unmap_slot(u, &table[index++], item, level);
 	}
-	return gone && table_put(virt_to_page(table), gone, is_top);
+	return gone && table_put(table_page(table), gone, is_top);
 }
 
 static void unmap_range(struct unmap *u, uint64_t top)
@@ -411,9 +348,9 @@ static void unmap_range(struct unmap *u, uint64_t top)
 
 		if ((iova ^ last) >> shift || u->left >> shift)
 			break;
-		path[level] = &table[index_of(iova, level)];
+		path[level] = &table[index_of(u->pt, iova, level)];
 		item = item_load(path[level]);
-		if (item == PT_EMPTY)
+		if (item == pt_empty(level))
 			return;
 		if (pt_is_leaf(item, level))
 			break;
@@ -425,9 +362,9 @@ static void unmap_range(struct unmap *u, uint64_t top)
 		uint64_t *child = table;
 
 		level++;
-		table = path[level] - index_of(iova, level);
+		table = path[level] - index_of(u->pt, iova, level);
 		killed = table_unlink(u->pt, path[level], child, iova, level, u->gather) &&
-			 table_put(virt_to_page(table), 1, PT_GROWS && level == highest);
+			 table_put(table_page(table), 1, PT_GROWS && level == highest);
 	}
 }
 
@@ -473,8 +410,8 @@ static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
 	table = top_table(top);
 	for (level = top_level(top); !above_top(top, iova); level--) {
-		item = item_load(&table[index_of(iova, level)]);
-		if (item == PT_EMPTY)
+		item = item_load(&table[index_of(pt, iova, level)]);
+		if (item == pt_empty(level))
 			break;
 		if (pt_is_leaf(item, level)) {
 			unsigned int bits = pt_shift(level) + pt_run_lg2(item, level);
@@ -489,14 +426,28 @@ static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
 }
 
 /* Leaf sizes that can be used: of each level none without the level's own. */
-static uint64_t usable_pgsizes(uint64_t pgsizes)
+static uint64_t usable_pgsizes(uint64_t pgsizes, unsigned int levels)
 {
 	uint64_t usable = 0;
 
-	for (unsigned int level = 0; level < PT_LEVELS; level++)
+	for (unsigned int level = 0; level < levels; level++)
 		if (pgsizes >> pt_shift(level) & 1)
-			usable |= pgsizes & (((uint64_t)PT_ITEMS - 1) << pt_shift(level));
+			usable |= pgsizes & ((BIT_ULL(pt_index_lg2(level)) - 1) << pt_shift(level));
 	return usable;
+}
+
+/* How many bytes the table of a level takes, and how wide the top one is. */
+static void set_geometry(struct pgtable *pt, unsigned int width, unsigned int levels)
+{
+	for (unsigned int level = 0; level < levels; level++)
+		pt->table_bytes[level] = 8u << pt_index_lg2(level);
+	if (PT_WIDE_TOP) {
+		unsigned int items = 1u << pt_top_index_lg2(width);
+
+		pt->wide_level = levels - 1;
+		pt->wide_items = items;
+		pt->table_bytes[levels - 1] = MAX(8u * items, (unsigned int)PAGE_SIZE);
+	}
 }
 
 static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp)
@@ -504,23 +455,25 @@ static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp
 	unsigned int width = address_width ? address_width : pt_format.width_default;
 	unsigned int levels = pt_levels(width);
 	unsigned int first = PT_GROWS ? MIN(levels, PT_LEVELS_AT_FIRST) : levels;
-	unsigned int bits = width - PT_SIGNED;
+	unsigned int bits;
 	struct page *page;
 
 	if (!levels)
 		return -EINVAL;
 	pt->address_width = width;
+	pt->sign_extended = PT_SIGNED && PT_IS_SIGNED(width);
+	bits = width - pt->sign_extended;
 	pt->aperture_start = PT_APERTURE_START;
 	pt->aperture_last = bits < 64 ? BIT_ULL(bits) - 1 : ~0ULL;
-	pt->pgsizes = usable_pgsizes(pt->pgsizes & pt_format.pgsizes & pt->aperture_last);
+	pt->pgsizes = usable_pgsizes(pt->pgsizes & pt_format.pgsizes & pt->aperture_last, levels);
 	if (!(pt->pgsizes & BIT_ULL(PT_PAGE_LG2)))
 		return -EINVAL;
-	page = alloc_pages(gfp | __GFP_ZERO, 0, pt->owner, PAGE_TABLE);
+	set_geometry(pt, width, levels);
+	page = table_new(pt, first - 1, gfp | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
-	page->level = (uint8_t)(first - 1);
 	atomic_store(&page->live, PT_TOP);
-	atomic_store(&pt->top, make_top(page_address(page), first - 1));
+	atomic_store(&pt->top, make_top(page_table(page), first - 1));
 	atomic_fetch_add(&pt->stat[0].tables[first - 1], 1);
 	return 0;
 }

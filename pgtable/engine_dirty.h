@@ -6,6 +6,7 @@
  */
 
 struct dirty_walk {
+	const struct pgtable *pt;
 	const struct iommu_dirty_bitmap *dirty;
 	uint64_t first, last; /* dirty range that is not reported yet */
 	bool pending;
@@ -40,37 +41,37 @@ static void dirty_add(struct dirty_walk *w, uint64_t first, uint64_t last)
 /* Is an entry of n items dirty? Hardware marks whichever item it has used. */
 static inline bool entry_is_dirty(uint64_t *slot, unsigned int n, bool clear)
 {
-	uint64_t any = 0;
+	bool any = false;
 
 	for (unsigned int i = 0; i < n; i++) {
-		uint64_t item = item_load(&slot[i]);
+		bool dirty = item_is_dirty(item_load(&slot[i]));
 
-		any |= item;
-		if (clear && item & PT_DIRTY)
-			__atomic_fetch_and(&slot[i], ~PT_DIRTY, __ATOMIC_SEQ_CST);
+		any |= dirty;
+		if (clear && dirty)
+			slot_make_clean(&slot[i]);
 	}
-	return any & PT_DIRTY;
+	return any;
 }
 
 /* What [iova, last], all of it in this table, has below it. */
 static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int level, uint64_t iova,
 			uint64_t last)
 {
-	unsigned int index = index_of(iova, level), end = index_of(last, level) + 1;
+	unsigned int index = index_of(w->pt, iova, level), end = index_of(w->pt, last, level) + 1;
 
 	while (index < end) {
 		uint64_t item = item_load(&table[index]), span = BIT_ULL(pt_shift(level));
 		unsigned int n = 1;
 
-		if (item != PT_EMPTY && pt_is_leaf(item, level)) {
+		if (item != pt_empty(level) && pt_is_leaf(item, level)) {
 			n = 1u << pt_run_lg2(item, level);
 			span *= n;
 			index &= ~(n - 1);
 		}
 		span = MIN(last, iova | (span - 1));
-		if (item != PT_EMPTY && !pt_is_leaf(item, level))
+		if (item != pt_empty(level) && !pt_is_leaf(item, level))
 			dirty_table(w, item_to_table(item), level - 1, iova, span);
-		else if (item != PT_EMPTY && entry_is_dirty(&table[index], n, w->clear))
+		else if (item != pt_empty(level) && entry_is_dirty(&table[index], n, w->clear))
 			dirty_add(w, iova, span);
 		index += n;
 		iova = span + 1;
@@ -92,14 +93,14 @@ static void dirty_range(struct dirty_walk *w, uint64_t top, uint64_t iova, uint6
 static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, bool clear,
 			      const struct iommu_dirty_bitmap *dirty)
 {
-	struct dirty_walk w = {.dirty = dirty, .clear = clear};
+	struct dirty_walk w = {.pt = pt, .dirty = dirty, .clear = clear};
 	struct mm_thread *self = mm_thread_self();
 	uint64_t top;
 
 	rcu_read_lock(self);
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
 	dirty_range(&w, top, iova, MIN(last, pt->aperture_last));
-	if (PT_SIGNED)
+	if (PT_SIGNED && pt->sign_extended)
 		dirty_range(&w, top, MAX(iova, ~pt->aperture_last), last);
 	rcu_read_unlock(self);
 	dirty_report(&w);
@@ -118,12 +119,15 @@ static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
 	table = top_table(top);
 	for (level = top_level(top); !marked && !above_top(top, iova);) {
-		uint64_t *slot = &table[index_of(iova, level)], item = item_load(slot);
+		uint64_t *slot = &table[index_of(pt, iova, level)], item = item_load(slot);
 
-		if (item == PT_EMPTY)
+		if (item == pt_empty(level))
 			break;
 		if (pt_is_leaf(item, level)) {
-			marked = item & PT_DIRTY || item_replace(slot, item, item | PT_DIRTY);
+			if (!item_is_dirty(item_make_dirty(item)))
+				break; /* it cannot be written */
+			marked = item_is_dirty(item) ||
+				 item_replace(slot, item, item_make_dirty(item));
 			continue;
 		}
 		table = item_to_table(item);

@@ -38,11 +38,10 @@ static inline void map_end(struct map *m)
 
 static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)
 {
-	struct page *page = alloc_pages(m->gfp | zero, 0, m->pt->owner, PAGE_TABLE);
+	struct page *page = table_new(m->pt, level, m->gfp | zero);
 
 	if (unlikely(!page))
 		return NULL;
-	page->level = (uint8_t)level;
 	atomic_store_explicit(&page->live, 0, memory_order_relaxed);
 	if (!m->made)
 		memset(m->tables, 0, sizeof(m->tables));
@@ -55,12 +54,15 @@ static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)
 static void table_discard(struct map *m, struct page *page, unsigned int level, unsigned int from,
 			  unsigned int end)
 {
-	uint64_t *table = page_address(page);
+	uint64_t *table = page_table(page);
 
 	for (unsigned int i = from; level && i < end; i++) {
-		if (table[i] == PT_EMPTY || pt_is_leaf(table[i], level))
+		uint64_t item = item_load(&table[i]);
+
+		if (item == pt_empty(level) || pt_is_leaf(item, level))
 			continue;
-		table_discard(m, virt_to_page(item_to_table(table[i])), level - 1, 0, PT_ITEMS);
+		table_discard(m, table_page(item_to_table(item)), level - 1, 0,
+			      items_in(m->pt, level - 1));
 	}
 	m->tables[level]--;
 	free_pages(page);
@@ -83,33 +85,48 @@ static inline unsigned int run_at(const struct map *m, unsigned int level, uint6
 				  unsigned int n)
 {
 	unsigned int shift = pt_shift(level);
-	unsigned int align = ffs64_index((place >> shift) | (PT_ITEMS / 2));
+	unsigned int align = ffs64_index((place >> shift) | BIT_ULL(pt_index_lg2(level) - 1));
 	uint64_t sizes = m->pt->pgsizes >> shift & ((2ULL << MIN(align, fls64_index(n))) - 1);
 
 	return fls64_index(sizes);
 }
 
+/* Slots until the physical address passes a bound beyond which items count differently. */
+static inline unsigned int linear_slots(const struct map *m, unsigned int level)
+{
+	uint64_t bytes =
+		BIT_ULL(PT_OA_LINEAR_LG2 % 64) - (m->paddr & (BIT_ULL(PT_OA_LINEAR_LG2 % 64) - 1));
+
+	return (unsigned int)MIN(bytes >> pt_shift(level), 1u << 31);
+}
+
+/* n items that count up from the one of m->paddr; runs of 2^run have one address, or not. */
+static inline void write_items(struct map *m, uint64_t *slot, unsigned int level, unsigned int n,
+			       unsigned int run)
+{
+	unsigned int shift = pt_shift(level), same = PT_RUN_ADDRESSES ? 0 : run;
+	uint64_t step = pt_leaf(0, BIT_ULL(shift), level, 0) - pt_leaf(0, 0, level, 0);
+
+	items_fill(slot, pt_leaf(m->attrs, m->paddr, level, run), step, n, same, PT_SWAP);
+	m->iova += (uint64_t)n << shift;
+	m->paddr += (uint64_t)n << shift;
+}
+
 /* Write n leaf slots. The longest runs are in the middle, in one go. */
 static inline void write_leaves(struct map *m, uint64_t *slot, unsigned int level, unsigned int n)
 {
-	unsigned int shift = pt_shift(level);
-	uint64_t step = pt_leaf(0, BIT_ULL(shift), level, 0) - pt_leaf(0, 0, level, 0);
-
-	if (!PT_RUNS) {
-		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, 0), step, n, 0);
-		m->iova += (uint64_t)n << shift;
-		m->paddr += (uint64_t)n << shift;
-	}
+	if (!PT_RUNS)
+		write_items(m, slot, level, n, 0);
 	while (PT_RUNS && n) {
 		unsigned int run = run_at(m, level, m->iova | m->paddr, n);
 		unsigned int longest = run_at(m, level, m->iova ^ m->paddr, n);
 		unsigned int slots = run == longest ? n >> run << run : 1u << run;
 
-		items_fill(slot, pt_leaf(m->attrs, m->paddr, level, run), step, slots, run);
+		if (PT_OA_LINEAR_LG2 < 64)
+			slots = MIN(slots, linear_slots(m, level));
+		write_items(m, slot, level, slots, run);
 		slot += slots;
 		n -= slots;
-		m->iova += (uint64_t)slots << shift;
-		m->paddr += (uint64_t)slots << shift;
 	}
 }
 
@@ -120,26 +137,27 @@ static bool soon_empty(const struct map *m, const uint64_t *slot, unsigned int l
 
 	if (!PT_GROWS || m->iova || level < PT_LEVELS_AT_FIRST)
 		return false;
-	if (item == PT_EMPTY)
+	if (item == pt_empty(level))
 		return true;
 	if (pt_is_leaf(item, level))
 		return false;
 	table = item_to_table(item);
-	return items_all_equal(&table[1], PT_EMPTY, PT_ITEMS - 1) &&
-	       (item_load(table) == PT_EMPTY || soon_empty(m, table, level - 1));
+	level--;
+	return all_empty(&table[1], level, items_in(m->pt, level) - 1) &&
+	       (item_load(table) == pt_empty(level) || soon_empty(m, table, level));
 }
 
 /* Fill n empty slots of a linked table with leaves. */
 static inline int place_leaves(struct map *m, uint64_t *table, unsigned int level,
 			       unsigned int index, unsigned int n)
 {
-	struct page *page = virt_to_page(table);
+	struct page *page = table_page(table);
 	int live = atomic_fetch_add(&page->live, (int)n);
 
 	PT_STEP();
 	if (unlikely(live < 0))
 		return -EAGAIN;
-	if (live && unlikely(!items_all_equal(&table[index], PT_EMPTY, n))) {
+	if (live && unlikely(!all_empty(&table[index], level, n))) {
 		m->reap |= atomic_fetch_sub(&page->live, (int)n) == (int)n;
 		return soon_empty(m, &table[index], level) ? -EAGAIN : -EADDRINUSE;
 	}
@@ -153,12 +171,13 @@ static int map_new(struct map *m, unsigned int level, struct page **new);
 /* Fill a table that is not linked yet, from iova to its end or the range's. */
 static int map_private(struct map *m, struct page *page, unsigned int level)
 {
-	unsigned int first = index_of(m->iova, level), index = first;
-	uint64_t *table = page_address(page);
+	unsigned int first = index_of(m->pt, m->iova, level), index = first;
+	unsigned int items = items_in(m->pt, level);
+	uint64_t *table = page_table(page);
 	int ret = 0;
 
-	while (m->left && index < PT_ITEMS) {
-		unsigned int n = leaf_slots(m, level, PT_ITEMS - index);
+	while (m->left && index < items) {
+		unsigned int n = leaf_slots(m, level, items - index);
 		struct page *child;
 
 		if (n) {
@@ -170,7 +189,7 @@ static int map_private(struct map *m, struct page *page, unsigned int level)
 		ret = map_new(m, level - 1, &child);
 		if (ret)
 			break;
-		table[index++] = pt_table(virt_to_phys(page_address(child)), level);
+		item_store(&table[index++], table_item(child, level));
 	}
 	atomic_store_explicit(&page->live, (int)(index - first), memory_order_relaxed);
 	if (ret)
@@ -200,18 +219,16 @@ static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t 
 	int ret;
 
 	/* Only a top that was taken away dies with an item in it: there is another. */
-	if (PT_GROWS && old != PT_EMPTY && table_is_dead(virt_to_page(slot)))
+	if (PT_GROWS && old != pt_empty(level) && table_is_dead(slot_page(m->pt, slot, level)))
 		return -EAGAIN;
 	ret = map_new(m, level - 1, &new);
-	if (!ret && old == PT_EMPTY && !*counted) {
+	if (!ret && old == pt_empty(level) && !*counted) {
 		*counted = true;
-		if (atomic_fetch_add(&virt_to_page(slot)->live, 1) < 0)
+		if (atomic_fetch_add(&slot_page(m->pt, slot, level)->live, 1) < 0)
 			ret = -EAGAIN;
 	}
 	if (!ret) {
-		uint64_t item = pt_table(virt_to_phys(page_address(new)), level);
-
-		if (item_replace(slot, old, item)) {
+		if (item_replace(slot, old, table_item(new, level))) {
 			if (unlikely(atomic_load(&m->pt->unsynced))) {
 				m->gather->tables = true;
 				iommu_iotlb_gather_add_range(m->gather, iova, left - m->left);
@@ -221,7 +238,7 @@ static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t 
 		ret = -EEXIST;
 	}
 	if (ret == -EAGAIN || ret == -EEXIST)
-		table_discard(m, new, level - 1, 0, PT_ITEMS);
+		table_discard(m, new, level - 1, 0, items_in(m->pt, level - 1));
 	m->iova = iova;
 	m->paddr = paddr;
 	m->left = left;
@@ -239,7 +256,7 @@ static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 	for (;;) {
 		uint64_t item = item_load(slot);
 
-		if (item != PT_EMPTY) {
+		if (item != pt_empty(level)) {
 			if (pt_is_leaf(item, level)) {
 				ret = -EADDRINUSE;
 				break;
@@ -252,14 +269,14 @@ static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 			}
 		}
 		ret = link_new(m, slot, level, item, &counted);
-		if (!ret && item == PT_EMPTY)
+		if (!ret && item == pt_empty(level))
 			return 0;
 		if (ret != -EEXIST)
 			break;
 	}
 	/* Who was counted, but linked nothing of its own in an empty slot. */
 	if (counted && ret != -EAGAIN)
-		m->reap |= atomic_fetch_sub(&virt_to_page(slot)->live, 1) == 1;
+		m->reap |= atomic_fetch_sub(&slot_page(m->pt, slot, level)->live, 1) == 1;
 	return ret;
 }
 
@@ -269,11 +286,12 @@ static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
  */
 static int map_table(struct map *m, uint64_t *table, unsigned int level)
 {
-	unsigned int index = index_of(m->iova, level);
+	unsigned int index = index_of(m->pt, m->iova, level);
+	unsigned int items = items_in(m->pt, level);
 	int ret = 0;
 
-	while (m->left && index < PT_ITEMS && !ret) {
-		unsigned int n = leaf_slots(m, level, PT_ITEMS - index);
+	while (m->left && index < items && !ret) {
+		unsigned int n = leaf_slots(m, level, items - index);
 
 		if (n) {
 			ret = place_leaves(m, table, level, index, n);
@@ -306,14 +324,14 @@ static void top_gather(struct map *m, struct page *page, unsigned int level)
 static __noinline int grow_top(struct map *m, uint64_t top)
 {
 	unsigned int level = top_level(top);
-	struct page *page = virt_to_page(top_table(top)), *new;
+	struct page *page = table_page(top_table(top)), *new;
 	int live = PT_TOP, held;
 	uint64_t taller;
 
 	new = table_alloc(m, level + 1, __GFP_ZERO);
 	if (!new)
 		return -ENOMEM;
-	taller = make_top(page_address(new), level + 1);
+	taller = make_top(page_table(new), level + 1);
 	atomic_store(&new->live, PT_TOP);
 	if (atomic_compare_exchange_strong(&page->live, &live, PT_DEAD)) {
 		PT_STEP();
@@ -326,7 +344,7 @@ static __noinline int grow_top(struct map *m, uint64_t top)
 		table_discard(m, new, level + 1, 0, 0);
 		return -EAGAIN;
 	}
-	*(uint64_t *)page_address(new) = pt_table(virt_to_phys(top_table(top)), level + 1);
+	item_store(page_table(new), table_item(page, level + 1));
 	atomic_store(&new->live, PT_TOP + 1);
 	if (atomic_compare_exchange_strong(&m->pt->top, &top, taller)) {
 		m->grown++;
@@ -345,20 +363,20 @@ static __noinline int grow_top(struct map *m, uint64_t top)
 static __noinline void shrink_top(struct map *m)
 {
 	uint64_t top = atomic_load(&m->pt->top), item = item_load(top_table(top));
-	struct page *page = virt_to_page(top_table(top)), *child;
+	struct page *page = table_page(top_table(top)), *child;
 	unsigned int level = top_level(top);
 	int only_child = PT_TOP + 1;
 
-	if (level < PT_LEVELS_AT_FIRST || item == PT_EMPTY || pt_is_leaf(item, level))
+	if (level < PT_LEVELS_AT_FIRST || item == pt_empty(level) || pt_is_leaf(item, level))
 		return;
 	/* A top before it is one, and counted in besides: nobody may replace it yet. */
-	child = virt_to_page(item_to_table(item));
+	child = table_page(item_to_table(item));
 	if (atomic_fetch_add(&child->live, PT_TOP + 1) < 0)
 		return;
 	PT_STEP();
 	if (atomic_compare_exchange_strong(&page->live, &only_child, PT_DEAD)) {
 		PT_STEP();
-		atomic_store(&m->pt->top, make_top(page_address(child), level - 1));
+		atomic_store(&m->pt->top, make_top(page_table(child), level - 1));
 		atomic_fetch_sub(&child->live, 1);
 		top_gather(m, page, level);
 	} else if (atomic_fetch_sub(&child->live, PT_TOP + 1) == PT_TOP + 1) {
@@ -380,15 +398,15 @@ static inline int map_range(struct map *m, uint64_t top)
 
 		if ((m->iova ^ last) >> shift || m->left >> shift)
 			break;
-		item = item_load(&table[index_of(m->iova, level)]);
-		if (item == PT_EMPTY || pt_is_leaf(item, level))
+		item = item_load(&table[index_of(m->pt, m->iova, level)]);
+		if (item == pt_empty(level) || pt_is_leaf(item, level))
 			break;
 		table = item_to_table(item);
 		level--;
 	}
-	n = leaf_slots(m, level, PT_ITEMS);
+	n = leaf_slots(m, level, items_in(m->pt, level));
 	if (likely((uint64_t)n << pt_shift(level) == m->left))
-		ret = place_leaves(m, table, level, index_of(m->iova, level), n);
+		ret = place_leaves(m, table, level, index_of(m->pt, m->iova, level), n);
 	else
 		ret = map_table(m, table, level);
 	return ret;
@@ -403,7 +421,7 @@ static __noinline int map_again(struct map *m)
 	uint64_t top = atomic_load(&m->pt->top);
 
 	/* Who replaces it is between two stores; counting in now would be in vain. */
-	if (PT_GROWS && table_is_dead(virt_to_page(top_table(top)))) {
+	if (PT_GROWS && table_is_dead(table_page(top_table(top)))) {
 		if (gfpflags_allow_blocking(m->gfp))
 			plat_yield();
 		cpu_relax();
@@ -439,13 +457,14 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 	map_begin(&m, pt, gather, gfp);
 	m.attrs = pt_attrs(prot);
 	/* Formats that begin a mapping dirty, to spare hardware the note. */
-	if (pt_attrs(IOMMU_READ | IOMMU_WRITE) & PT_DIRTY &&
+	if (item_is_dirty(pt_attrs(IOMMU_READ | IOMMU_WRITE)) &&
 	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
-		m.attrs &= ~PT_DIRTY;
+		m.attrs = item_make_clean(m.attrs);
 	m.iova = iova;
 	m.paddr = paddr;
 	m.left = size;
-	if (unlikely(!range_fits(pt, iova, last) || (paddr + size - 1) >> PT_OA_BITS))
+	if (unlikely(!range_fits(pt, iova, last) ||
+		     (PT_OA_BITS < 64 && (paddr + size - 1) >> PT_OA_BITS % 64)))
 		return -ERANGE;
 	rcu_read_lock(m.self);
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
@@ -476,13 +495,15 @@ static void engine_shrink(struct pgtable *pt, unsigned int levels,
 }
 
 /* Mark all that a table has, which is not linked yet, dirty. */
-static void mark_table(uint64_t *table, unsigned int level)
+static void mark_table(const struct pgtable *pt, uint64_t *table, unsigned int level)
 {
-	for (unsigned int i = 0; i < PT_ITEMS; i++) {
-		if (pt_is_leaf(table[i], level))
-			table[i] |= PT_DIRTY;
+	for (unsigned int i = 0; i < items_in(pt, level); i++) {
+		uint64_t item = item_load(&table[i]);
+
+		if (pt_is_leaf(item, level))
+			item_store(&table[i], item_make_dirty(item));
 		else
-			mark_table(item_to_table(table[i]), level - 1);
+			mark_table(pt, item_to_table(item), level - 1);
 	}
 }
 
@@ -494,15 +515,19 @@ static void split_run(const struct map *m, uint64_t *slot, unsigned int level, u
 {
 	unsigned int shift = pt_shift(level), n = 1u << run;
 	unsigned int smaller = fls64_index(m->pt->pgsizes >> shift & (BIT_ULL(run) - 1));
+	unsigned int same = PT_RUN_ADDRESSES ? 0 : smaller;
 	uint64_t attrs = m->attrs;
 
 	for (unsigned int i = 0; i < n;) {
-		uint64_t paddr = m->paddr + ((uint64_t)(i >> smaller << smaller) << shift);
+		uint64_t paddr = m->paddr + ((uint64_t)(i >> same << same) << shift);
 		uint64_t item = pt_leaf(attrs, paddr, level, smaller);
+		bool dirty;
 
-		item = __atomic_exchange_n(&slot[i], item, __ATOMIC_SEQ_CST);
-		i = item & PT_DIRTY & ~attrs ? 0 : i + 1;
-		attrs |= item & PT_DIRTY;
+		item = __atomic_exchange_n(&slot[i], item_swap(item), __ATOMIC_SEQ_CST);
+		dirty = item_is_dirty(item_swap(item));
+		i = dirty && !item_is_dirty(attrs) ? 0 : i + 1;
+		if (dirty)
+			attrs = item_make_dirty(attrs);
 	}
 }
 
@@ -523,10 +548,10 @@ static int split_entry(struct map *m, uint64_t *slot, unsigned int level, unsign
 	if (ret)
 		return ret;
 	/* Hardware may mark the old entry up to the last moment. */
-	while (!item_replace(slot, item, pt_table(virt_to_phys(page_address(new)), level))) {
+	while (!item_replace(slot, item, table_item(new, level))) {
 		item = item_load(slot);
-		if (item & PT_DIRTY)
-			mark_table(page_address(new), level - 1);
+		if (item_is_dirty(item))
+			mark_table(m->pt, page_table(new), level - 1);
 	}
 	return 0;
 }
@@ -546,10 +571,10 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
 	table = top_table(top);
 	for (level = top_level(top); !ret && !above_top(top, iova);) {
-		uint64_t *slot = &table[index_of(iova, level)], item = item_load(slot);
+		uint64_t *slot = &table[index_of(pt, iova, level)], item = item_load(slot);
 		unsigned int bits;
 
-		if (item == PT_EMPTY)
+		if (item == pt_empty(level))
 			break;
 		if (!pt_is_leaf(item, level)) {
 			table = item_to_table(item);
@@ -560,9 +585,9 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 		if (!(iova & (BIT_ULL(bits) - 1)))
 			break;
 		m.iova = iova & ~(BIT_ULL(bits) - 1);
-		m.paddr = pt_leaf_oa(item, level);
+		m.paddr = pt_leaf_oa(item, level) & ~(BIT_ULL(bits) - 1);
 		m.left = BIT_ULL(bits);
-		ret = split_entry(&m, &table[index_of(m.iova, level)], level,
+		ret = split_entry(&m, &table[index_of(pt, m.iova, level)], level,
 				  pt_run_lg2(item, level));
 	}
 	rcu_read_unlock(m.self);

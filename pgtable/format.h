@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What format headers have in common. docs/architecture.md lists what one has to
- * define.
+ * What format headers have in common: what most of them define alike, and may
+ * define otherwise before they include this. docs/writing-a-format.md goes
+ * through all that one has to define.
  */
 #ifndef PGTABLE_FORMAT_H
 #define PGTABLE_FORMAT_H
@@ -14,23 +15,66 @@
 
 #include "plat/compiler.h"
 
-/* Tables of 512 items of 8 bytes. */
-#define PT_INDEX_LG2 9
-#define PT_ITEMS     (1u << PT_INDEX_LG2)
-
-/* What a format may define otherwise before it includes this. */
 #ifndef PT_PAGE_LG2
 #define PT_PAGE_LG2 12 /* log2 of the smallest page */
 #endif
-#ifndef PT_APERTURE_START
-#define PT_APERTURE_START 0ULL /* the first input address, if not PT_SIGNED */
+#ifndef PT_INDEX_LG2
+#define PT_INDEX_LG2 9 /* log2 of the items of a table */
 #endif
+#ifndef PT_APERTURE_START
+#define PT_APERTURE_START 0ULL /* the first input address, where it is not signed */
+#endif
+#ifndef PT_IS_SIGNED
+#define PT_IS_SIGNED(width) PT_SIGNED /* of PT_SIGNED formats: is this width sign-extended? */
+#endif
+#ifndef PT_BIG_ENDIAN
+#define PT_BIG_ENDIAN 0
+#endif
+#ifndef PT_OBJECTS
+#define PT_OBJECTS 0 /* 1: tables are objects, not pages */
+#endif
+#ifndef PT_WIDE_TOP
+#define PT_WIDE_TOP 0 /* 1: pt_top_index_lg2() says how many items the top table has */
+#endif
+#ifndef PT_RUN_ADDRESSES
+#define PT_RUN_ADDRESSES 0 /* 1: the items of a run have an address each, else all the same */
+#endif
+#ifndef PT_OA_LINEAR_LG2
+#define PT_OA_LINEAR_LG2 64 /* log2 of the memory over which items count up like addresses */
+#endif
+#ifndef PT_DIRTY_INVERTED
+#define PT_DIRTY_INVERTED 0 /* 1: PT_DIRTY is set in what is clean */
+#endif
+#ifndef PT_DIRTY_NEEDS
+#define PT_DIRTY_NEEDS 0ULL /* bits without which an item is never dirty */
+#endif
+
+#if !PT_WIDE_TOP
+static inline unsigned int pt_top_index_lg2(unsigned int width)
+{
+	return 0; /* as any table of the level */
+}
+#endif
+
+#ifndef PT_LEVELS_DIFFER
+/* log2 of the items of a level's tables. */
+static inline unsigned int pt_index_lg2(unsigned int level)
+{
+	return PT_INDEX_LG2;
+}
 
 /* log2 of the bytes that one item of a level spans. */
 static inline unsigned int pt_shift(unsigned int level)
 {
 	return PT_PAGE_LG2 + PT_INDEX_LG2 * level;
 }
+
+/* What an item holds that translates nothing. */
+static inline uint64_t pt_empty(unsigned int level)
+{
+	return 0;
+}
+#endif
 
 /* Levels of a layout that has exactly the widths min, min + 9 ... max; else 0. */
 static inline unsigned int pt_levels_of_width(unsigned int width, unsigned int min,

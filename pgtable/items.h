@@ -36,21 +36,21 @@ typedef uint64_t items_v __attribute__((vector_size(64), aligned(8), may_alias))
 /* n items in runs of 2^run equal ones: first, first + step, ... */
 void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
 		     unsigned int run);
+/* The same in the other byte order. */
+void items_fill_many_swapped(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
+			     unsigned int run);
 bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
 bool items_none_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
 
 static inline void items_fill(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
-			      unsigned int run)
+			      unsigned int run, bool swap)
 {
 	if (n == 1)
-		__atomic_store_n(slot, first, __ATOMIC_RELAXED);
+		__atomic_store_n(slot, swap ? __builtin_bswap64(first) : first, __ATOMIC_RELAXED);
+	else if (swap)
+		items_fill_many_swapped(slot, first, step, n, run);
 	else
 		items_fill_many(slot, first, step, n, run);
-}
-
-static inline void items_clear(uint64_t *slot, uint64_t empty, unsigned int n)
-{
-	items_fill(slot, empty, 0, n, 0);
 }
 
 static inline bool items_all_equal(const uint64_t *slot, uint64_t value, unsigned int n)

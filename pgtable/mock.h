@@ -28,7 +28,6 @@
 #define PT_SIGNED         0
 #define PT_LEAF_KEY(item) ((item)&MOCK_LEAF)
 #define PT_LEAF           MOCK_LEAF
-#define PT_EMPTY          0ULL
 #define PT_DIRTY          MOCK_DIRTY
 #define PT_ATTRS_MASK     (~(MOCK_OA | MOCK_LEAF))
 

@@ -7,6 +7,7 @@
 #define PGTABLE_PGTABLE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <uiommu/dirty.h>
@@ -85,7 +86,10 @@ struct pgtable {
 	_Atomic uint64_t top;                   /* address of the top table | number of levels */
 	uint64_t pgsizes;                       /* leaf sizes in use */
 	uint64_t aperture_start, aperture_last; /* input addresses */
+	uint32_t table_bytes[IOMMU_MAX_LEVELS]; /* that a table of a level takes */
+	unsigned int wide_level, wide_items;    /* PT_WIDE_TOP: the top level, and its items */
 	unsigned int address_width;
+	bool sign_extended;       /* input addresses */
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	atomic_bool track_dirty;  /* mappings begin clean */
 	atomic_uint unsynced;     /* gathers that hold unlinked tables of this one */

@@ -23,7 +23,6 @@
 #define PT_SIGNED         0
 #define PT_LEAF_KEY(item) ((item)&VTD_LEAF)
 #define PT_LEAF           VTD_LEAF
-#define PT_EMPTY          0ULL
 #define PT_DIRTY          VTD_DIRTY
 #define PT_ATTRS_MASK     (~(VTD_OA | VTD_LEAF))
 

@@ -26,7 +26,6 @@
 #define PT_SIGNED         1
 #define PT_LEAF_KEY(item) ((item)&X86_LEAF)
 #define PT_LEAF           X86_LEAF
-#define PT_EMPTY          0ULL
 #define PT_DIRTY          X86_DIRTY
 #define PT_ATTRS_MASK     (~(X86_OA | X86_LEAF))
 

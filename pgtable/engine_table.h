@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Part of engine.h: where a table's items are, and how they lie in memory. An
+ * item is in the processor's byte order here, and in the format's in a table.
+ */
+
+/* Where a test that includes this lets other threads run. */
+#ifndef PT_STEP
+#define PT_STEP()
+#endif
+
+#define PT_SWAP (PT_BIG_ENDIAN != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__))
+
+/* ---- items ---- */
+
+/* From the one byte order to the other. */
+static inline uint64_t item_swap(uint64_t item)
+{
+	return PT_SWAP ? __builtin_bswap64(item) : item;
+}
+
+static inline bool pt_is_leaf(uint64_t item, unsigned int level)
+{
+	return !level || PT_LEAF_KEY(item) == PT_LEAF;
+}
+
+static inline uint64_t item_load(const uint64_t *slot)
+{
+	PT_STEP();
+	return item_swap(__atomic_load_n(slot, __ATOMIC_ACQUIRE));
+}
+
+static inline void item_store(uint64_t *slot, uint64_t item)
+{
+	__atomic_store_n(slot, item_swap(item), __ATOMIC_RELAXED);
+}
+
+static inline bool item_replace(uint64_t *slot, uint64_t old, uint64_t new)
+{
+	PT_STEP();
+	old = item_swap(old);
+	return __atomic_compare_exchange_n(slot, &old, item_swap(new), false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_RELAXED);
+}
+
+/*
+ * Are all of n items of a level above 0 leaves? Named after the format, because
+ * clang gives the clones' resolver external linkage.
+ */
+#define PT_CAT_(a, b) a##b
+#define PT_CAT(a, b)  PT_CAT_(a, b)
+#define all_leaves    PT_CAT(all_leaves_, PT_NAME)
+static ITEMS_CLONES bool all_leaves(const uint64_t *slot, unsigned int n)
+{
+	uint64_t other = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		other |= PT_LEAF_KEY(item_swap(slot[i])) ^ PT_LEAF;
+	return !other;
+}
+
+static inline bool all_empty(const uint64_t *slot, unsigned int level, unsigned int n)
+{
+	return items_all_equal(slot, item_swap(pt_empty(level)), n);
+}
+
+static inline void clear_items(uint64_t *slot, unsigned int level, unsigned int n)
+{
+	items_fill(slot, item_swap(pt_empty(level)), 0, n, 0, false);
+}
+
+/* How many of n items, the first of which is a leaf, are leaves. */
+static inline unsigned int leaf_prefix(const uint64_t *slot, unsigned int level, unsigned int n)
+{
+	const uint64_t empty = item_swap(pt_empty(level));
+	unsigned int leaves = 1;
+
+	if (n == 1 || (level ? all_leaves(slot, n) : items_none_equal(slot, empty, n)))
+		return n;
+	while (slot[leaves] != empty && pt_is_leaf(item_swap(slot[leaves]), level))
+		leaves++;
+	return leaves;
+}
+
+/* ---- dirty bits ---- */
+
+static inline bool item_is_dirty(uint64_t item)
+{
+	return PT_DIRTY && (item & PT_DIRTY_NEEDS) == PT_DIRTY_NEEDS &&
+	       (bool)(item & PT_DIRTY) != PT_DIRTY_INVERTED;
+}
+
+static inline uint64_t item_make_dirty(uint64_t item)
+{
+	if ((item & PT_DIRTY_NEEDS) != PT_DIRTY_NEEDS)
+		return item;
+	return PT_DIRTY_INVERTED ? item & ~PT_DIRTY : item | PT_DIRTY;
+}
+
+static inline uint64_t item_make_clean(uint64_t item)
+{
+	if ((item & PT_DIRTY_NEEDS) != PT_DIRTY_NEEDS)
+		return item;
+	return PT_DIRTY_INVERTED ? item | PT_DIRTY : item & ~PT_DIRTY;
+}
+
+/* Hardware may mark the item, or whatever else of it, at the same time. */
+static inline void slot_make_clean(uint64_t *slot)
+{
+	if (PT_DIRTY_INVERTED)
+		__atomic_fetch_or(slot, item_swap(PT_DIRTY), __ATOMIC_SEQ_CST);
+	else
+		__atomic_fetch_and(slot, ~item_swap(PT_DIRTY), __ATOMIC_SEQ_CST);
+}
+
+/* ---- tables ---- */
+
+/* Is the table of a level one whose number of items depends on the address width? */
+static inline bool is_wide_top(const struct pgtable *pt, unsigned int level)
+{
+	return PT_WIDE_TOP && level == pt->wide_level;
+}
+
+static inline unsigned int items_in(const struct pgtable *pt, unsigned int level)
+{
+	return is_wide_top(pt, level) ? pt->wide_items : 1u << pt_index_lg2(level);
+}
+
+static inline unsigned int index_of(const struct pgtable *pt, uint64_t iova, unsigned int level)
+{
+	return (iova >> pt_shift(level)) & (items_in(pt, level) - 1);
+}
+
+static inline struct page *table_page(const uint64_t *table)
+{
+	return PT_OBJECTS ? table_object_page(table) : virt_to_page(table);
+}
+
+static inline uint64_t *page_table(const struct page *page)
+{
+	return PT_OBJECTS ? table_object_address(page) : page_address(page);
+}
+
+/* Of the table that a slot is in. */
+static inline struct page *slot_page(const struct pgtable *pt, const uint64_t *slot,
+				     unsigned int level)
+{
+	size_t bytes = pt->table_bytes[level];
+
+	if (!PT_OBJECTS && pt_index_lg2(level) == 9 && !PT_WIDE_TOP)
+		return virt_to_page(slot);
+	return table_page((const uint64_t *)((uintptr_t)slot & ~(uintptr_t)(bytes - 1)));
+}
+
+static inline uint64_t *item_to_table(uint64_t item)
+{
+	return phys_to_virt(pt_table_oa(item));
+}
+
+static inline uint64_t table_item(const struct page *page, unsigned int level)
+{
+	return pt_table(virt_to_phys(page_table(page)), level);
+}
+
+/* Memory for a table of a level; with __GFP_ZERO its items are empty. */
+static struct page *table_new(const struct pgtable *pt, unsigned int level, gfp_t gfp)
+{
+	unsigned int lg2 = fls64_index(pt->table_bytes[level]);
+	bool fill = pt_empty(level) && gfp & __GFP_ZERO;
+	struct page *page;
+
+	if (fill)
+		gfp &= ~__GFP_ZERO;
+	page = PT_OBJECTS ? alloc_table_object(lg2, gfp, pt->owner)
+			  : alloc_pages(gfp, lg2 - PAGE_SHIFT, pt->owner, PAGE_TABLE);
+	if (unlikely(!page))
+		return NULL;
+	if (fill)
+		clear_items(page_table(page), level, items_in(pt, level));
+	page->level = (uint8_t)level;
+	return page;
+}
+
+static inline uint64_t *top_table(uint64_t top)
+{
+	return (uint64_t *)(uintptr_t)(top & ~(uint64_t)(PAGE_SIZE - 1));
+}
+
+static inline unsigned int top_level(uint64_t top)
+{
+	return (unsigned int)(top & (PAGE_SIZE - 1)) - 1;
+}
+
+static inline uint64_t make_top(const uint64_t *table, unsigned int level)
+{
+	return (uint64_t)(uintptr_t)table | (level + 1);
+}
