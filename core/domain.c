@@ -73,7 +73,8 @@ static uint64_t choose_pgsizes(const struct iommu_domain_params *params,
 			       const struct pgtable_ops *ops)
 {
 	uint64_t has = ops->format->pgsizes;
-	uint64_t chosen = params->pgsizes ? params->pgsizes & has : has;
+	uint64_t usual = ops->format->pgsizes_default ? ops->format->pgsizes_default : has;
+	uint64_t chosen = params->pgsizes ? params->pgsizes & has : usual;
 
 	return chosen & has & -has ? chosen : 0;
 }

@@ -7,13 +7,14 @@
 #include "mm/rcu.h"
 #include "pgtable/pgtable.h"
 
-extern const struct pgtable_ops pgtable_vtd, pgtable_x86_64, pgtable_amdv1, pgtable_mock;
+extern const struct pgtable_ops pgtable_vtd, pgtable_x86_64, pgtable_amdv1, pgtable_arm64_s1_4k,
+	pgtable_arm64_s1_16k, pgtable_arm64_s1_64k, pgtable_arm64_s2_4k, pgtable_arm64_s2_16k,
+	pgtable_arm64_s2_64k, pgtable_riscv64, pgtable_s390, pgtable_mock;
 
 const struct pgtable_ops *const pgtable_formats[] = {
-	&pgtable_vtd,
-	&pgtable_x86_64,
-	&pgtable_amdv1,
-	NULL,
+	&pgtable_vtd,          &pgtable_x86_64,       &pgtable_amdv1,       &pgtable_arm64_s1_4k,
+	&pgtable_arm64_s1_16k, &pgtable_arm64_s1_64k, &pgtable_arm64_s2_4k, &pgtable_arm64_s2_16k,
+	&pgtable_arm64_s2_64k, &pgtable_riscv64,      &pgtable_s390,        NULL,
 };
 
 static bool same_name(const char *a, const char *b)

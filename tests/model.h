@@ -16,9 +16,10 @@ struct leaf {
 struct model {
 	uint64_t pgsizes;
 	uint64_t last;          /* of the aperture */
-	unsigned int page_lg2;  /* of the smallest page */
-	unsigned int index_lg2; /* items of a table */
-	unsigned int levels;    /* of tables; some formats grow */
+	const struct iommu_format *format;
+	unsigned int width;    /* of input addresses */
+	unsigned int page_lg2; /* of the smallest page */
+	unsigned int levels;   /* of tables; some formats grow */
 	struct leaf *leaves;    /* by iova */
 	size_t count, room;
 };
@@ -32,9 +33,9 @@ static inline void model_init(struct model *model, struct iommu_domain *domain)
 		.last = info.aperture_last,
 		.page_lg2 = (unsigned int)__builtin_ctzll(info.pgsizes),
 		.levels = info.levels,
+		.format = iommu_format_find(info.format),
+		.width = info.address_width,
 	};
-	/* A table of 8-byte items fills one page of the smallest size. */
-	model->index_lg2 = model->page_lg2 - 3;
 }
 
 static inline void model_fini(struct model *model)
@@ -100,7 +101,22 @@ static inline void model_remove(struct model *model, size_t i)
 /* log2 of the bytes under one item of a level. */
 static inline unsigned int model_shift(const struct model *model, unsigned int level)
 {
-	return model->page_lg2 + level * model->index_lg2;
+	/* z/Architecture: page tables of 256 items, the others of 2048. */
+	if (!strcmp(model->format->name, "s390"))
+		return level ? 20 + 11 * (level - 1) : 12;
+	/* Elsewhere a table of 8-byte items fills one page of the smallest size. */
+	return model->page_lg2 + level * (model->page_lg2 - 3);
+}
+
+/* Bytes of a table of the level: those of its items, at least a page for the top. */
+static inline uint64_t model_table_bytes(const struct model *model, unsigned int level)
+{
+	unsigned int lg2 = model_shift(model, level + 1) - model_shift(model, level) + 3;
+
+	if (level + 1 < model->levels || !strcmp(model->format->name, "amdv1"))
+		return 1ULL << lg2;
+	lg2 = model->width - model_shift(model, level) + 3;
+	return 1ULL << (lg2 < 12 ? 12 : lg2);
 }
 
 /* The level whose tables hold leaves of a size. */
@@ -200,13 +216,13 @@ static inline void model_tables(const struct model *model, uint64_t tables[IOMMU
 	}
 }
 
-static inline uint64_t model_count_tables(const struct model *model)
+static inline uint64_t model_bytes(const struct model *model)
 {
 	uint64_t tables[IOMMU_MAX_LEVELS], sum = 0;
 
 	model_tables(model, tables);
-	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
-		sum += tables[level];
+	for (unsigned int level = 0; level < model->levels; level++)
+		sum += tables[level] * model_table_bytes(model, level);
 	return sum;
 }
 
@@ -220,7 +236,7 @@ static inline void model_check_tables(const struct model *model, struct iommu_do
 	assert_int_equal(info.levels, model->levels);
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
 		assert_int_equal(info.tables[level], tables[level]);
-	assert_int_equal(info.table_bytes, model_count_tables(model) << model->page_lg2);
+	assert_int_equal(info.table_bytes, model_bytes(model));
 }
 
 /* Compare the translations at both ends of every leaf and just beside it. */

@@ -20,6 +20,7 @@ extern "C" {
  * @title: what it is, for people
  * @granule: bytes of the smallest page
  * @pgsizes: every leaf size, bit n for 2^n bytes
+ * @pgsizes_default: those that a domain uses which asks for none, or 0 for all
  * @width_min: fewest bits of input address
  * @width_max: most bits of input address
  * @width_default: the bits that address_width 0 stands for
@@ -30,6 +31,7 @@ struct iommu_format {
 	const char *title;
 	uint64_t granule;
 	uint64_t pgsizes;
+	uint64_t pgsizes_default;
 	unsigned int width_min;
 	unsigned int width_max;
 	unsigned int width_default;
