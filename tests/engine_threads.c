@@ -33,8 +33,8 @@ static void give_way(void)
 #define SEED    0xf022ULL
 #define THREADS 4
 #define ROUNDS  6000
-#define RANGES  8 /* of each thread */
-#define PAGE    4096ULL
+#define RANGES  8       /* of each thread */
+#define PAGE    4096ULL /* of the format with steps */
 
 struct range {
 	uint64_t iova, size, paddr; /* paddr 0: not mapped */
@@ -45,13 +45,15 @@ struct worker {
 	struct iommu_domain *domain;
 	struct range ranges[RANGES];
 	unsigned int nr_ranges;
+	uint64_t page;
 	uint64_t random;
 	unsigned int errors;
 };
 
 static bool is_mapped_right(struct worker *worker, const struct range *range)
 {
-	uint64_t step = range->size / 8 > PAGE ? range->size / 8 & -PAGE : PAGE;
+	uint64_t page = worker->page;
+	uint64_t step = range->size / 8 > page ? range->size / 8 & -page : page;
 
 	for (uint64_t at = 0; at < range->size; at += step) {
 		uint64_t want = range->paddr ? range->paddr + at : 0;
@@ -65,7 +67,7 @@ static bool is_mapped_right(struct worker *worker, const struct range *range)
 static void try_map(struct worker *worker, struct range *range)
 {
 	uint64_t align = range->size & -range->size;
-	uint64_t paddr = (1 + random_below(&worker->random, 64)) * MAX(align, PAGE);
+	uint64_t paddr = (1 + random_below(&worker->random, 64)) * MAX(align, worker->page);
 	bool fail = !random_below(&worker->random, 4);
 	int ret;
 
@@ -122,15 +124,17 @@ static void *work(void *arg)
 /* Some pages at each distance from those of the other threads that fits. */
 static void interleave(struct worker *worker, unsigned int number, uint64_t last)
 {
-	for (unsigned int lg2 = 12; lg2 < 64 && worker->nr_ranges < RANGES; lg2 += 9) {
-		uint64_t iova = (uint64_t)number << lg2;
+	const uint64_t page = worker->page;
+	unsigned int lg2 = (unsigned int)__builtin_ctzll(page), level = 0;
 
-		if (lg2 > 57 || iova > last - 4 * PAGE)
+	for (; lg2 <= 57; lg2 += (unsigned int)__builtin_ctzll(page) - 3) {
+		uint64_t iova = ((uint64_t)number << lg2) + page * 4 * level;
+		uint64_t size = page * (level ? 1 + level % 4 : 1);
+
+		if (iova > last - size)
 			break;
-		worker->ranges[worker->nr_ranges++] = (struct range){
-			.iova = iova + PAGE * 4 * (lg2 / 9 - 1),
-			.size = PAGE * (lg2 == 12 ? 1 : 1 + lg2 % 4),
-		};
+		worker->ranges[worker->nr_ranges++] = (struct range){iova, size, 0};
+		level++;
 	}
 }
 
@@ -154,11 +158,12 @@ static void fuzz(const struct shape *shape, give_ranges *give, uint64_t seed)
 {
 	struct mem_cgroup *memcg = enter_cgroup(NULL);
 	struct iommu_domain *domain = new_domain(shape);
-	uint64_t fixed = cgroup_stat(memcg, "slab");
+	uint64_t fixed = mem_cgroup_usage(memcg);
 	struct worker *workers = test_calloc(THREADS, sizeof(*workers));
 
 	for (unsigned int i = 0; i < THREADS; i++) {
 		workers[i].domain = domain;
+		workers[i].page = smallest_page(shape->format);
 		workers[i].random = seed + i;
 		give(&workers[i], i, domain_info(domain).aperture_last);
 	}
@@ -171,7 +176,7 @@ static void fuzz(const struct shape *shape, give_ranges *give, uint64_t seed)
 	test_free(workers);
 	assert_int_equal(count_tables(domain), 1);
 	assert_int_equal(atomic_load(&domain->pt.unsynced), 0);
-	assert_int_equal(mem_cgroup_usage(memcg), fixed + 4096);
+	assert_int_equal(mem_cgroup_usage(memcg), fixed);
 	iommu_domain_free(domain);
 	leave_cgroup(memcg);
 }

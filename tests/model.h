@@ -15,12 +15,12 @@ struct leaf {
 
 struct model {
 	uint64_t pgsizes;
-	uint64_t last;          /* of the aperture */
+	uint64_t last; /* of the aperture */
 	const struct iommu_format *format;
 	unsigned int width;    /* of input addresses */
 	unsigned int page_lg2; /* of the smallest page */
 	unsigned int levels;   /* of tables; some formats grow */
-	struct leaf *leaves;    /* by iova */
+	struct leaf *leaves;   /* by iova */
 	size_t count, room;
 };
 
@@ -98,11 +98,21 @@ static inline void model_remove(struct model *model, size_t i)
 		model->leaves[i] = model->leaves[i + 1];
 }
 
+/* z/Architecture: page tables of 256 items, the others of 2048; charged as objects. */
+static inline bool tables_are_objects(const struct model *model)
+{
+	return !strcmp(model->format->name, "s390");
+}
+
+static inline bool table_grows(const struct model *model)
+{
+	return !strcmp(model->format->name, "amdv1");
+}
+
 /* log2 of the bytes under one item of a level. */
 static inline unsigned int model_shift(const struct model *model, unsigned int level)
 {
-	/* z/Architecture: page tables of 256 items, the others of 2048. */
-	if (!strcmp(model->format->name, "s390"))
+	if (tables_are_objects(model))
 		return level ? 20 + 11 * (level - 1) : 12;
 	/* Elsewhere a table of 8-byte items fills one page of the smallest size. */
 	return model->page_lg2 + level * (model->page_lg2 - 3);
@@ -113,7 +123,7 @@ static inline uint64_t model_table_bytes(const struct model *model, unsigned int
 {
 	unsigned int lg2 = model_shift(model, level + 1) - model_shift(model, level) + 3;
 
-	if (level + 1 < model->levels || !strcmp(model->format->name, "amdv1"))
+	if (level + 1 < model->levels || table_grows(model))
 		return 1ULL << lg2;
 	lg2 = model->width - model_shift(model, level) + 3;
 	return 1ULL << (lg2 < 12 ? 12 : lg2);
@@ -147,7 +157,8 @@ static inline uint64_t model_leaf_size(const struct model *model, uint64_t iova,
 /* Grow, where the format can, until the tables span @last. */
 static inline void model_grow(struct model *model, uint64_t last)
 {
-	while (model_shift(model, model->levels) < 64 && last >> model_shift(model, model->levels))
+	while (table_grows(model) && model_shift(model, model->levels) < 64 &&
+	       last >> model_shift(model, model->levels))
 		model->levels++;
 }
 
