@@ -11,6 +11,7 @@ const char *hw_fault_name(enum hw_fault fault)
 		[HW_FAULT_NOT_PRESENT] = "not present",
 		[HW_FAULT_READ] = "no read access",
 		[HW_FAULT_WRITE] = "no write access",
+		[HW_FAULT_ACCESS_FLAG] = "access flag clear",
 		[HW_FAULT_RESERVED] = "reserved bits",
 		[HW_FAULT_ADDRESS] = "address too wide",
 		[HW_FAULT_LEVEL] = "bad level",

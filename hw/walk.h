@@ -32,10 +32,11 @@ enum hw_fault {
 	HW_FAULT_NOT_PRESENT,
 	HW_FAULT_READ,
 	HW_FAULT_WRITE,
-	HW_FAULT_RESERVED, /* reserved bits or values, misaligned leaves, bad replicas */
-	HW_FAULT_ADDRESS,  /* the input address is wider than the tables */
-	HW_FAULT_LEVEL,    /* a table of a level that cannot be there, or none left */
-	HW_FAULT_MEMORY,   /* a table lies where there is no memory */
+	HW_FAULT_ACCESS_FLAG, /* the accessed bit is clear, and hardware does not set it */
+	HW_FAULT_RESERVED,    /* reserved bits or values, misaligned leaves, bad replicas */
+	HW_FAULT_ADDRESS,     /* the input address is wider than the tables */
+	HW_FAULT_LEVEL,       /* a table of a level that cannot be there, or none left */
+	HW_FAULT_MEMORY,      /* a table lies where there is no memory */
 	HW_NR_FAULTS,
 };
 
