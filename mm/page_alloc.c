@@ -12,8 +12,6 @@
  */
 #include "mm/page_alloc.h"
 
-#include <string.h>
-
 #include <uiommu/mm.h>
 
 #include "mm/buddy.h"
@@ -23,6 +21,7 @@
 #include "mm/shrinker.h"
 #include "mm/thread.h"
 #include "plat/spinlock.h"
+#include "plat/string.h"
 
 #define BATCH         256u
 #define CHUNK         ((size_t)2 << 20)

@@ -28,11 +28,10 @@
 #ifndef PGTABLE_ENGINE_H
 #define PGTABLE_ENGINE_H
 
-#include <string.h>
-
 #include "mm/rcu.h"
 #include "pgtable/items.h"
 #include "pgtable/pgtable.h"
+#include "plat/string.h"
 
 /* Where a test that includes this lets other threads run. */
 #ifndef PT_STEP
