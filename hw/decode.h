@@ -6,6 +6,7 @@
 #include "hw/walk.h"
 
 extern const struct hw_format hw_vtd, hw_x86_64, hw_amdv1;
+extern const struct hw_format hw_arm64_s1, hw_arm64_s2, hw_riscv64, hw_s390;
 
 /* Bits @high to @low of an item, moved down. */
 static inline uint64_t hw_bits(uint64_t item, unsigned int high, unsigned int low)
