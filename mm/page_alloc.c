@@ -24,6 +24,7 @@
 #include "plat/string.h"
 
 #define BATCH         256u
+#define REFILL        (BATCH / 4)
 #define CHUNK         ((size_t)2 << 20)
 #define CHUNK_PAGES   (CHUNK >> PAGE_SHIFT)
 #define ARENA_MOST    ((size_t)256 << 30)
@@ -39,7 +40,13 @@ static struct {
 	struct plat_mutex grow;  /* before lock */
 	atomic_size_t committed; /* grow; bytes of the arena that are backed */
 	size_t pages_committed;  /* grow; bytes of arena.pages that are backed */
-} zone;
+	unsigned int refill;     /* most pages that an empty cache takes from the buddy lists */
+} zone = {.refill = REFILL};
+
+void page_alloc_in_order(void)
+{
+	zone.refill = 1;
+}
 
 /* Pages for GFP_ATOMIC alone. A slot is emptied and filled by one exchange. */
 static struct {
@@ -117,9 +124,12 @@ static int grow(void)
 		first = arena.pages + (at >> PAGE_SHIFT);
 		atomic_store(&zone.committed, at + CHUNK);
 		spin_lock(&zone.lock);
-		for (size_t i = 0; i < CHUNK_PAGES; i += (size_t)1 << MAX_ORDER) {
-			first[i].zeroed = true;
-			buddy_put(&first[i], MAX_ORDER);
+		/* The lowest goes last, and is taken first. */
+		for (size_t i = CHUNK_PAGES; i; i -= (size_t)1 << MAX_ORDER) {
+			struct page *block = &first[i - ((size_t)1 << MAX_ORDER)];
+
+			block->zeroed = true;
+			buddy_put(block, MAX_ORDER);
 		}
 		spin_unlock(&zone.lock);
 	}
@@ -195,7 +205,7 @@ static bool cache_refill(struct page_cache *cache, gfp_t gfp)
 		cache->first = batch;
 		cache->count = batch->count;
 	}
-	for (unsigned int i = 0; !batch && i < BATCH / 4; i++) {
+	for (unsigned int i = 0; !batch && i < zone.refill; i++) {
 		struct page *page = buddy_take(0);
 
 		if (!page)
