@@ -19,6 +19,7 @@
 /* The commands: argv[0] is "uiommu COMMAND". Each returns the exit status. */
 int cmd_size(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_image(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
 /* One line on stderr that begins with the command's name; exit status 2. */
