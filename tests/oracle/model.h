@@ -30,6 +30,7 @@ struct model {
 void model_init(struct model *model, const struct oracle_case *test, struct iommu_domain *domain);
 void model_fini(struct model *model);
 
+uint64_t leaf_last(const struct leaf *leaf);
 /* Index of the first leaf that ends at or after @iova. */
 size_t model_find(const struct model *model, uint64_t iova);
 /* The leaf that translates @iova, or NULL. */
@@ -40,6 +41,9 @@ bool model_has(const struct model *model, uint64_t iova, uint64_t size);
 /* How many leaves a mapping would take, or @most if it is that many or more. */
 unsigned int model_cost(const struct model *model, uint64_t iova, uint64_t paddr, uint64_t size,
 			unsigned int most);
+
+/* As many or more, of splitting the leaf that reaches over an address. */
+unsigned int model_split_cost(const struct model *model, uint64_t iova, unsigned int most);
 
 /* The range is free and in the aperture. */
 void model_map(struct model *model, uint64_t iova, uint64_t paddr, uint64_t size, int prot);
