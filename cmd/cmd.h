@@ -11,12 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <uiommu/format.h>
+
 /* The exit status for input that cannot be used. */
 #define CMD_BAD_INPUT 2
 
 /* The commands: argv[0] is "uiommu COMMAND". Each returns the exit status. */
 int cmd_size(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_image(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
 /* One line on stderr that begins with the command's name; exit status 2. */
@@ -41,6 +44,12 @@ uint64_t parse_bytes(const char *where, const char *text);
 
 /* A number without a suffix, from @min to @max. */
 uint64_t parse_number(const char *where, const char *text, uint64_t min, uint64_t max);
+
+/* The families of formats: "vtd, x86_64, ...". Returns @text. */
+const char *cmd_format_names(char *text, size_t size);
+
+/* What --iommu @name and --granule @granule (0: not given) ask for, or dies. */
+const struct iommu_format *cmd_find_format(const char *name, uint64_t granule);
 
 #define BYTES_TEXT 32
 

@@ -15,6 +15,7 @@ static const struct command {
 	{"run", cmd_run, "run a program that finds /dev/iommu, and report what it was charged"},
 	{"size", cmd_size, "tell how many I/O page tables a set of mappings or a guest needs"},
 	{"replay", cmd_replay, "replay a kernel trace of iommu:map and iommu:unmap events"},
+	{"image", cmd_image, "write I/O page tables as a memory image"},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -28,6 +29,23 @@ static void show_help(void)
 	puts("\n  -?, --help     show this help; 'uiommu COMMAND --help' for a command's\n"
 	     "  -V, --version  show the version\n\n"
 	     "Exit status: 0 on success, 1 when something failed, 2 for bad input.");
+}
+
+/* "'run', 'size' or 'replay'" */
+static const char *command_names(void)
+{
+	static char names[160];
+
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		size_t length = strlen(names);
+
+		snprintf(names + length, sizeof(names) - length, "%s'%s'",
+			 i == 0                 ? ""
+			 : i + 1 == NR_COMMANDS ? " or "
+						: ", ",
+			 commands[i].name);
+	}
+	return names;
 }
 
 static const struct command *find_command(const char *name)
@@ -64,7 +82,7 @@ static int run(int argc, char **argv)
 	const struct command *command;
 
 	if (argc < 2)
-		die("no command given: expected 'run', 'size' or 'replay' (see 'uiommu --help')");
+		die("no command given: expected %s (see 'uiommu --help')", command_names());
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?") || !strcmp(argv[1], "-h")) {
 		show_help();
 		return 0;
@@ -77,8 +95,8 @@ static int run(int argc, char **argv)
 		die("%s: unknown option (see 'uiommu --help')", argv[1]);
 	command = find_command(argv[1]);
 	if (!command)
-		die("%s: unknown command: expected 'run', 'size' or 'replay' (see 'uiommu --help')",
-		    argv[1]);
+		die("%s: unknown command: expected %s (see 'uiommu --help')", argv[1],
+		    command_names());
 	return run_command(command, argc - 1, argv + 1);
 }
 

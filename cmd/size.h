@@ -9,18 +9,20 @@
 
 #include <uiommu/size.h>
 
+#include "cmd/maps.h"
+
 #define GIB (1ULL << 30)
 
 /* What is asked for. */
 struct request {
 	const char *iommu;
+	uint64_t granule; /* 0: not given */
+	const struct iommu_format *format;
 	unsigned int address_width;
 	uint64_t domains;
 	uint64_t devices; /* 0: not given */
 	bool json;
-	struct iommu_size_map *maps;
-	const char **texts; /* the argument that each map comes from */
-	size_t nr;
+	struct maps maps;
 	const char *guest; /* the argument, or NULL */
 	uint64_t ram;
 	uint64_t ram_backing;

@@ -7,116 +7,9 @@
 #include "cmd/cmd.h"
 #include "cmd/size.h"
 
-static void *grow_array(void *array, size_t nr, size_t size)
-{
-	array = realloc(array, nr * size);
-	if (!array)
-		out_of_memory();
-	return array;
-}
-
-static void add_map(struct request *request, struct iommu_size_map map, const char *text)
-{
-	size_t nr = request->nr;
-
-	/* Grow by doubling: when nr is 0 or a power of two. */
-	if (!(nr & (nr - 1)) || !nr) {
-		size_t room = nr ? 2 * nr : 1;
-
-		request->maps = grow_array(request->maps, room, sizeof(*request->maps));
-		request->texts = grow_array(request->texts, room, sizeof(*request->texts));
-	}
-	request->maps[nr] = map;
-	request->texts[nr] = text;
-	request->nr = nr + 1;
-}
-
-enum map_key {
-	KEY_IOVA,
-	KEY_SIZE,
-	KEY_BACKING,
-	KEY_COUNT,
-	KEY_STRIDE,
-	NR_KEYS
-};
-
-static const char *const key_names[] = {"iova", "size", "backing", "count", "stride"};
-
-/* Read one key=value of @option's argument @text into values[]. */
-static void parse_field(const char *option, const char *text, char *field, const char *allowed,
-			uint64_t values[NR_KEYS], unsigned int *seen)
-{
-	char *equals = strchr(field, '=');
-	char where[64];
-	int key = 0;
-
-	if (equals)
-		*equals = '\0';
-	while (key < NR_KEYS && strcmp(field, key_names[key]))
-		key++;
-	if (!equals || key == NR_KEYS || !(strchr(allowed, key_names[key][0]) != NULL))
-		die("%s %s: unknown key '%s'", option, text, field);
-	if (*seen & 1u << key)
-		die("%s %s: %s is given twice", option, text, field);
-	*seen |= 1u << key;
-	snprintf(where, sizeof(where), "%s %s", option, field);
-	if (key == KEY_COUNT)
-		values[key] = parse_number(where, equals + 1, 1, UINT64_MAX);
-	else
-		values[key] = parse_bytes(where, equals + 1);
-}
-
-static void check_backing(const char *option, const char *text, uint64_t backing)
-{
-	char bytes[BYTES_TEXT];
-
-	if (!backing || backing & (backing - 1))
-		die("%s %s: backing %s is not a power of two", option, text,
-		    exact_bytes(backing, bytes));
-}
-
-/* Split at commas, keeping @text for messages. */
-static unsigned int parse_fields(const char *option, const char *text, const char *list,
-				 const char *allowed, uint64_t values[NR_KEYS])
-{
-	char *copy = strdup(list), *rest = copy, *field;
-	unsigned int seen = 0;
-
-	if (!copy)
-		out_of_memory();
-	while ((field = strsep(&rest, ",")))
-		parse_field(option, text, field, allowed, values, &seen);
-	free(copy);
-	if (seen & 1u << KEY_BACKING)
-		check_backing(option, text, values[KEY_BACKING]);
-	return seen;
-}
-
-static void parse_map(struct request *request, const char *text)
-{
-	uint64_t values[NR_KEYS] = {[KEY_COUNT] = 1};
-	unsigned int seen = parse_fields("--map", text, text, "isbc", values);
-
-	for (int key = KEY_IOVA; key <= KEY_SIZE; key++)
-		if (!(seen & 1u << key))
-			die("--map %s: %s= is missing", text, key_names[key]);
-	if (values[KEY_COUNT] > 1 && !(seen & 1u << KEY_STRIDE))
-		die("--map %s: count=%llu needs stride=", text,
-		    (unsigned long long)values[KEY_COUNT]);
-	if (values[KEY_STRIDE] && !(seen & 1u << KEY_COUNT))
-		die("--map %s: stride= needs count=", text);
-	add_map(request,
-		(struct iommu_size_map){.iova = values[KEY_IOVA],
-					.size = values[KEY_SIZE],
-					.backing = values[KEY_BACKING],
-					.count = values[KEY_COUNT],
-					.stride = values[KEY_STRIDE]},
-		text);
-}
-
 static void parse_guest(struct request *request, const char *text)
 {
-	uint64_t values[NR_KEYS] = {0};
+	uint64_t values[NR_MAP_KEYS] = {0};
 	const char *comma = strchrnul(text, ',');
 	char ram[64];
 
@@ -126,12 +19,13 @@ static void parse_guest(struct request *request, const char *text)
 	request->guest = text;
 	request->ram = parse_bytes("--guest", ram);
 	if (*comma)
-		parse_fields("--guest", text, comma + 1, "b", values);
+		maps_parse_fields("--guest", text, comma + 1, MAP_KEY(KEY_BACKING), values);
 	request->ram_backing = values[KEY_BACKING];
 }
 
 enum {
 	OPTION_IOMMU = 0x100,
+	OPTION_GRANULE,
 	OPTION_WIDTH,
 	OPTION_DOMAINS,
 	OPTION_MAP,
@@ -141,9 +35,12 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{"iommu", OPTION_IOMMU, "FORMAT", 0, "The layout of the tables: vtd, x86_64 or amdv1", 0},
+	{"iommu", OPTION_IOMMU, "FORMAT", 0, "The layout of the tables, as uiommu(7) lists them",
+	 0},
+	{"granule", OPTION_GRANULE, "BYTES", 0,
+	 "Arm: size of the smallest page: 4K, 16K or 64K (default: 4K)", 0},
 	{"address-width", OPTION_WIDTH, "BITS", 0,
-	 "Bits of input address (default: 48; 64 for amdv1)", 0},
+	 "Bits of input address (default: the format's usual)", 0},
 	{"domains", OPTION_DOMAINS, "N", 0, "Make the mappings in each of N domains (default: 1)",
 	 0},
 	{"map", OPTION_MAP, "iova=A,size=S[,backing=B][,count=N,stride=D]", 0,
@@ -187,6 +84,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_IOMMU:
 		request->iommu = arg;
 		return 0;
+	case OPTION_GRANULE:
+		request->granule = parse_bytes("--granule", arg);
+		return 0;
 	case OPTION_WIDTH:
 		request->address_width =
 			(unsigned int)parse_number("--address-width", arg, 1, UINT32_MAX);
@@ -195,7 +95,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		request->domains = parse_number("--domains", arg, 1, UINT64_MAX);
 		return 0;
 	case OPTION_MAP:
-		parse_map(request, arg);
+		maps_parse(&request->maps, arg, MAP_KEYS_SIZE);
 		return 0;
 	case OPTION_GUEST:
 		parse_guest(request, arg);
@@ -222,12 +122,12 @@ static void add_ram(struct request *request, uint64_t start, uint64_t end, uint6
 		bool aligned = !(start & (backing - 1));
 		uint64_t size = aligned || align > end - start ? end - start : align;
 
-		add_map(request,
-			(struct iommu_size_map){.iova = start,
-						.size = size,
-						.backing = aligned ? backing : align,
-						.count = 1},
-			NULL);
+		maps_add(&request->maps,
+			 (struct iommu_size_map){.iova = start,
+						 .size = size,
+						 .backing = aligned ? backing : align,
+						 .count = 1},
+			 (struct map_origin){.option = "--guest", .text = request->guest});
 		start += size;
 	}
 }
@@ -258,10 +158,9 @@ static void add_guest(struct request *request)
 	add_ram(request, high, high + request->ram - below, backing);
 }
 
-static void check_request(const struct request *request)
+static void check_request(struct request *request)
 {
-	if (!request->iommu)
-		die("--iommu is missing: expected vtd, x86_64 or amdv1 (see --help)");
+	request->format = cmd_find_format(request->iommu, request->granule);
 	if (request->devices && !request->guest)
 		die("--devices %llu: needs --guest", (unsigned long long)request->devices);
 }

@@ -127,7 +127,7 @@ int iommu_device_switch(struct iommu_device *dev, struct iommu_domain *domain,
 void iommu_device_switch_back(struct iommu_device *dev, struct iommu_domain *domain,
 			      struct iommu_domain *from)
 {
-	static atomic_bool said;
+	static atomic_uint said;
 	int ret;
 
 	if (!domain) {

@@ -117,7 +117,7 @@ struct iommu_domain *iommu_domain_alloc(const struct iommu_domain_params *params
 
 void iommu_domain_free(struct iommu_domain *domain)
 {
-	static atomic_bool said;
+	static atomic_uint said;
 
 	if (!domain)
 		return;

@@ -250,7 +250,7 @@ static void to_default_domain(struct iommu_group *group)
 
 static void __cold detach_mismatch(struct iommu_group *group)
 {
-	static atomic_bool said;
+	static atomic_uint said;
 
 	mm_warn_once(&said, "detach that does not match an attachment, group", NULL,
 		     (uintptr_t)group->id);

@@ -5,7 +5,7 @@
 #include "hw/decode.h"
 
 static const struct hw_format *const formats[] = {
-	NULL,
+	&hw_vtd, &hw_x86_64, &hw_amdv1, &hw_arm64_s1, &hw_arm64_s2, &hw_riscv64, &hw_s390, NULL,
 };
 
 const struct hw_format *hw_format_at(unsigned int index)

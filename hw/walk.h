@@ -32,10 +32,12 @@ enum hw_fault {
 	HW_FAULT_NOT_PRESENT,
 	HW_FAULT_READ,
 	HW_FAULT_WRITE,
-	HW_FAULT_RESERVED, /* reserved bits or values, misaligned leaves, bad replicas */
-	HW_FAULT_ADDRESS,  /* the input address is wider than the tables */
-	HW_FAULT_LEVEL,    /* a table of a level that cannot be there, or none left */
-	HW_FAULT_MEMORY,   /* a table lies where there is no memory */
+	HW_FAULT_EXEC,
+	HW_FAULT_ACCESS_FLAG, /* the accessed bit is clear, and hardware does not set it */
+	HW_FAULT_RESERVED,    /* reserved bits or values, misaligned leaves, bad replicas */
+	HW_FAULT_ADDRESS,     /* the input address is wider than the tables */
+	HW_FAULT_LEVEL,       /* a table of a level that cannot be there, or none left */
+	HW_FAULT_MEMORY,      /* a table lies where there is no memory */
 	HW_NR_FAULTS,
 };
 
@@ -109,7 +111,6 @@ struct hw_field {
 struct hw_format {
 	const char *name; /* "vtd", "arm64-s1", ...; granules share one */
 	const char *title;
-	const char *item_names;
 	/* Where the tables lie; -EINVAL for a width, levels or granule it lacks. */
 	int (*layout)(const struct hw_tables *tables, struct hw_layout *layout);
 	/*
@@ -122,6 +123,9 @@ struct hw_format {
 		       uint64_t item, unsigned int level, unsigned int index, struct hw_item *out);
 	const struct hw_field *fields; /* until .name is NULL */
 };
+
+/* layout() with @out cleared first; -EINVAL also for a root that is not aligned to its table. */
+int hw_layout(const struct hw_tables *tables, struct hw_layout *out);
 
 /* What one item means; decode() with @out cleared first. */
 void hw_decode(const struct hw_tables *tables, const struct hw_layout *layout, uint64_t item,
@@ -159,7 +163,7 @@ enum hw_fault hw_translate(const struct hw_tables *tables, uint64_t iova, unsign
 
 /* One leaf of a listing, or something that is wrong. */
 struct hw_found {
-	uint64_t iova, size; /* of the leaf; of what a bad item spans */
+	uint64_t iova, size; /* of the leaf; of what a bad item spans (0: all 64 bits) */
 	uint64_t item_paddr;
 	unsigned int level;
 	struct hw_item item;
@@ -170,11 +174,14 @@ struct hw_found {
 struct hw_table {
 	uint64_t paddr, iova;
 	unsigned int level;
-	unsigned int items, leaves, tables, bad; /* used items, and of what kind */
+	unsigned int items, leaves, tables, bad; /* items in use, and of each kind */
 };
 
 struct hw_list_ops {
-	/* In ascending order of iova; false ends the listing. Either may be NULL. */
+	/*
+	 * False ends the listing. Either may be NULL. Leaves and bad items come in
+	 * ascending order of iova, tables after what is in them.
+	 */
 	bool (*found)(void *context, const struct hw_found *found);
 	bool (*table)(void *context, const struct hw_table *table);
 	void *context;
@@ -184,8 +191,9 @@ struct hw_list_ops {
 #define HW_LIST_BUDGET (UINT64_C(1) << 28)
 
 /*
- * List everything that the tables have. 0; -EINVAL as layout(); -E2BIG when the
- * budget was used up; -ECANCELED when a callback ended it.
+ * List everything that the tables have: as hw_translate() would find it, item by
+ * item. 0; -EINVAL as hw_layout(); -E2BIG when the budget was used up; -ECANCELED
+ * when a callback ended it; -ENOMEM.
  */
 int hw_list(const struct hw_tables *tables, const struct hw_list_ops *ops);
 

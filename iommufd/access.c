@@ -138,7 +138,7 @@ static bool is_page_aligned(const struct iopt_area *area, uint64_t iova, uint64_
 
 static void unpin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last)
 {
-	static atomic_bool said;
+	static atomic_uint said;
 
 	for (;;) {
 		struct iopt_area *area = iopt_area_at(iopt, iova);

@@ -11,7 +11,7 @@ void iommu_atomic_enter(void)
 
 void iommu_atomic_exit(void)
 {
-	static atomic_bool said;
+	static atomic_uint said;
 	struct mm_thread *self = mm_thread_self();
 
 	if (self->atomic_depth)
@@ -23,7 +23,7 @@ void iommu_atomic_exit(void)
 
 void might_sleep_warn(const void *caller)
 {
-	static atomic_bool said;
+	static atomic_uint said;
 
 	mm_warn_once(&said, "blocking gfp inside an atomic section, called from", NULL,
 		     (uintptr_t)caller);
@@ -31,7 +31,7 @@ void might_sleep_warn(const void *caller)
 
 bool gfp_refused_slow(gfp_t gfp)
 {
-	static atomic_bool said;
+	static atomic_uint said;
 
 	mm_warn_once(&said, "refused gfp with __GFP_COMP, __GFP_DMA, __GFP_DMA32 or __GFP_HIGHMEM",
 		     NULL, gfp);

@@ -12,8 +12,6 @@
  */
 #include "mm/page_alloc.h"
 
-#include <string.h>
-
 #include <uiommu/mm.h>
 
 #include "mm/buddy.h"
@@ -24,8 +22,10 @@
 #include "mm/slab.h"
 #include "mm/thread.h"
 #include "plat/spinlock.h"
+#include "plat/string.h"
 
 #define BATCH         256u
+#define REFILL        (BATCH / 4)
 #define CHUNK         ((size_t)2 << 20)
 #define CHUNK_PAGES   (CHUNK >> PAGE_SHIFT)
 #define ARENA_MOST    ((size_t)256 << 30)
@@ -41,7 +41,13 @@ static struct {
 	struct plat_mutex grow;  /* before lock */
 	atomic_size_t committed; /* grow; bytes of the arena that are backed */
 	size_t pages_committed;  /* grow; bytes of arena.pages that are backed */
-} zone;
+	unsigned int refill;     /* most pages that an empty cache takes from the buddy lists */
+} zone = {.refill = REFILL};
+
+void page_alloc_in_order(void)
+{
+	zone.refill = 1;
+}
 
 /* Pages for GFP_ATOMIC alone. A slot is emptied and filled by one exchange. */
 static struct {
@@ -119,9 +125,12 @@ static int grow(void)
 		first = arena.pages + (at >> PAGE_SHIFT);
 		atomic_store(&zone.committed, at + CHUNK);
 		spin_lock(&zone.lock);
-		for (size_t i = 0; i < CHUNK_PAGES; i += (size_t)1 << MAX_ORDER) {
-			first[i].zeroed = true;
-			buddy_put(&first[i], MAX_ORDER);
+		/* The lowest goes last, and is taken first. */
+		for (size_t i = CHUNK_PAGES; i; i -= (size_t)1 << MAX_ORDER) {
+			struct page *block = &first[i - ((size_t)1 << MAX_ORDER)];
+
+			block->zeroed = true;
+			buddy_put(block, MAX_ORDER);
 		}
 		spin_unlock(&zone.lock);
 	}
@@ -197,7 +206,7 @@ static bool cache_refill(struct page_cache *cache, gfp_t gfp)
 		cache->first = batch;
 		cache->count = batch->count;
 	}
-	for (unsigned int i = 0; !batch && i < BATCH / 4; i++) {
+	for (unsigned int i = 0; !batch && i < zone.refill; i++) {
 		struct page *page = buddy_take(0);
 
 		if (!page)

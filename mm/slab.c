@@ -23,7 +23,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "mm/fail.h"
 #include "mm/gfp.h"
@@ -32,6 +31,7 @@
 #include "mm/thread.h"
 #include "mm/warn.h"
 #include "plat/spinlock.h"
+#include "plat/string.h"
 
 #define MIN_ALIGN 8u
 #define MAX_SIZE  16384u
@@ -415,7 +415,7 @@ static void object_free(struct slab *slab, void *object, atomic_uintptr_t *state
 /* Free an object of @cache; of any for NULL. */
 static void checked_free(struct kmem_cache *cache, void *object)
 {
-	static atomic_bool said_foreign, said_twice;
+	static atomic_uint said_foreign, said_twice;
 	struct slab *slab = slab_of(object);
 	atomic_uintptr_t *state;
 	uintptr_t owner;
@@ -567,7 +567,7 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align
 
 void kmem_cache_destroy(struct kmem_cache *cache)
 {
-	static atomic_bool said;
+	static atomic_uint said;
 	struct slab *empty = NULL;
 
 	if (!cache)

@@ -57,9 +57,9 @@ int uiommu_init(const struct uiommu_config *config)
 static struct mm_thread *reuse_state(void)
 {
 	for (struct mm_thread *t = mm_thread_list(); t; t = t->next) {
-		bool free = false;
+		unsigned int free = 0;
 
-		if (atomic_compare_exchange_strong(&t->in_use, &free, true))
+		if (atomic_compare_exchange_strong(&t->in_use, &free, 1))
 			return t;
 	}
 	return NULL;
@@ -72,7 +72,7 @@ static struct mm_thread *new_state(void)
 	if (!t || plat_commit(t, STATE_BYTES))
 		plat_panic("out of memory for the state of a thread");
 	t->index = atomic_fetch_add(&nr_states, 1);
-	atomic_store(&t->in_use, true);
+	atomic_store(&t->in_use, 1);
 	t->next = atomic_load(&threads);
 	while (!atomic_compare_exchange_weak(&threads, &t->next, t))
 		;
@@ -113,7 +113,7 @@ void mm_thread_exit(struct mm_thread *self)
 	self->atomic_depth = 0;
 	self->fail_nth = 0;
 	self->fail_hit = false;
-	atomic_store(&self->in_use, false);
+	atomic_store(&self->in_use, 0);
 	atomic_fetch_sub(&mm_nr_threads, 1);
 }
 

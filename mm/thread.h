@@ -38,7 +38,7 @@ struct mm_thread {
 
 	struct page_cache pages;
 
-	atomic_bool in_use;
+	atomic_uint in_use;     /* words: not every processor has atomics for bytes */
 	struct mm_thread *next; /* fixed once listed */
 };
 

@@ -35,11 +35,11 @@ static void add_hex(struct line *line, uintptr_t value)
 	}
 }
 
-void mm_warn_once(atomic_bool *said, const char *what, const char *subject, uintptr_t value)
+void mm_warn_once(atomic_uint *said, const char *what, const char *subject, uintptr_t value)
 {
 	struct line line = {.length = 0};
 
-	if (atomic_exchange_explicit(said, true, memory_order_relaxed))
+	if (atomic_exchange_explicit(said, 1, memory_order_relaxed))
 		return;
 	add_text(&line, what);
 	if (subject) {

@@ -12,8 +12,9 @@
 
 /*
  * Say "@what @subject: @value" in one line, with @value in hexadecimal;
- * nothing if *@said is set already. Never allocates. @subject may be NULL.
+ * nothing if *@said is set already (a word: not every processor has atomics for
+ * bytes). Never allocates. @subject may be NULL.
  */
-void mm_warn_once(atomic_bool *said, const char *what, const char *subject, uintptr_t value) __cold;
+void mm_warn_once(atomic_uint *said, const char *what, const char *subject, uintptr_t value) __cold;
 
 #endif

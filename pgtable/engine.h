@@ -28,12 +28,11 @@
 #ifndef PGTABLE_ENGINE_H
 #define PGTABLE_ENGINE_H
 
-#include <string.h>
-
 #include "mm/rcu.h"
 #include "mm/slab.h"
 #include "pgtable/items.h"
 #include "pgtable/pgtable.h"
+#include "plat/string.h"
 
 #include "pgtable/engine_table.h"
 

@@ -2,8 +2,6 @@
 /*
  * The list of formats, and what they share without being compiled per format.
  */
-#include <string.h>
-
 #include "mm/rcu.h"
 #include "pgtable/pgtable.h"
 

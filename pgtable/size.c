@@ -13,13 +13,12 @@
  * else can lie there. So the tables of a level are the distinct spans that the
  * mappings touch (comb.h counts those), less the spans in the leaves above.
  */
-#include <string.h>
-
 #include <uiommu/size.h>
 
 #include "pgtable/comb.h"
 #include "pgtable/pgtable.h"
 #include "plat/plat.h"
+#include "plat/string.h"
 
 /*
  * What a format's tables look like; struct iommu_format has the rest. An item

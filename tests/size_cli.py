@@ -182,6 +182,9 @@ def one_map(spec):
 BAD = [
     ((), 'iommu'),
     (('--iommu', 'nvme'), 'nvme', 'vtd', 'x86_64', 'amdv1'),
+    (('--iommu', 'mock'), 'mock', 'vtd'),
+    ((*VTD, '--granule', '16K'), '16K', 'vtd has 4K'),
+    ((*VTD, '--granule', 'large'), 'large'),
     ((*VTD, '--address-width', '40'), '40', '39', '48', '57'),
     (('--iommu', 'x86_64', '--address-width', '39'), '39', '48'),
     (('--iommu', 'amdv1', '--address-width', '65'), '65', '64'),

@@ -6,7 +6,8 @@ set -eu
 build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libcmocka-dev'
 conformance="$build xz-utils"
 demo="$build gnuplot-nox xz-utils"
-check="$demo g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
+cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
+check="$demo $cross g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
 
 case ${1-} in
 build) wanted=$build ;;

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * uiommu image: the tables, made by the library itself and at their final
+ * addresses, so that nothing has to be rewritten in them.
+ *
+ * Tables hold physical addresses, which differ from the arena's by a constant.
+ * As long as the top table is empty nothing depends on that constant: it is
+ * chosen then. From there on pages are handed out in ascending order, so the top
+ * table is the lowest and the rest follows it.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include <uiommu/mm.h>
+
+#include "cmd/cmd.h"
+#include "cmd/image.h"
+#include "mm/page.h"
+
+#define ARENA_STEP  ((uint64_t)2 << 20)
+#define BLOCK_BYTES (PAGE_SIZE << MAX_ORDER)
+
+static uint64_t arena_limit;
+
+/* As much as may be had without swapping, and not beyond the widest address. */
+static void set_up_arena(const struct image_args *args, unsigned int output_width)
+{
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t room = (output_width < 64 ? UINT64_C(1) << output_width : 0) - args->base;
+	struct uiommu_config config = {.phys_base = UIOMMU_PHYS_IS_VIRT};
+
+	if (output_width < 64 && args->base >> output_width)
+		die("--base %#llx: %s has %u bits of physical address",
+		    (unsigned long long)args->base, args->format->name, output_width);
+	arena_limit = memory / 2 / ARENA_STEP * ARENA_STEP;
+	if (room && room < arena_limit)
+		arena_limit = room / ARENA_STEP * ARENA_STEP;
+	config.arena_bytes = arena_limit;
+	if (!arena_limit || uiommu_init(&config))
+		die("--base %#llx: leaves no room for tables", (unsigned long long)args->base);
+	page_alloc_in_order();
+}
+
+static struct iommu_domain *new_domain(const struct image_args *args)
+{
+	const struct iommu_domain_params params = {
+		.type = IOMMU_DOMAIN_UNMANAGED,
+		.format = args->format->name,
+		.address_width = args->address_width,
+	};
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
+
+	if (IS_ERR(domain))
+		out_of_memory();
+	return domain;
+}
+
+/*
+ * Let the library make what it keeps beside tables, and then use up what is left
+ * of its last block: the next page is the first of an untouched one.
+ */
+static void warm_up(const struct image_args *args)
+{
+	struct page *page;
+
+	new_domain(args);
+	do {
+		page = alloc_pages(GFP_KERNEL, 0, NULL, PAGE_OTHER);
+		if (!page)
+			out_of_memory();
+	} while (((uintptr_t)page_address(page) + PAGE_SIZE) % BLOCK_BYTES);
+}
+
+static uint64_t largest_table(const struct hw_layout *layout)
+{
+	unsigned int bits = 0;
+
+	for (unsigned int level = 0; level < layout->levels; level++)
+		if (layout->level[level].bits > bits)
+			bits = layout->level[level].bits;
+	return UINT64_C(8) << bits;
+}
+
+/* Put the block that begins with the top table at the base. */
+static void place(struct image *image, const struct image_args *args)
+{
+	uint64_t align = largest_table(&image->layout);
+	char bytes[BYTES_TEXT];
+
+	if (args->base % align)
+		die("--base %#llx: not a multiple of %s, the largest table of %s with %u bits",
+		    (unsigned long long)args->base, exact_bytes(align, bytes), args->format->name,
+		    args->address_width);
+	iommu_domain_get_info(image->domain, &image->info);
+	arena.phys_offset += args->base - image->info.root / BLOCK_BYTES * BLOCK_BYTES;
+}
+
+static void map_piece(struct image *image, const struct image_args *args, size_t nr, uint64_t iova,
+		      uint64_t paddr, uint64_t size)
+{
+	const struct map_origin *origin = &args->maps.origins[nr];
+	char bytes[BYTES_TEXT];
+	int rc = iommu_map(image->domain, iova, paddr, size, origin->prot, GFP_KERNEL);
+
+	if (rc == -ENOMEM)
+		die("--map %s: the tables take more than %s: let the addresses or the backing "
+		    "allow "
+		    "larger pages",
+		    origin->text, format_bytes(arena_limit, bytes));
+	if (rc == -ERANGE)
+		die("--map %s: physical addresses from %#llx to %#llx are more than %s can hold",
+		    origin->text, (unsigned long long)paddr, (unsigned long long)(paddr + size - 1),
+		    args->format->name);
+	if (rc)
+		die("--map %s: cannot be mapped", origin->text);
+	image->mapped += size;
+}
+
+static void map_one(struct image *image, const struct image_args *args, size_t nr)
+{
+	const struct iommu_size_map *map = &args->maps.maps[nr];
+	const struct map_origin *origin = &args->maps.origins[nr];
+	uint64_t backing = map->backing ? map->backing : map->size;
+
+	for (uint64_t i = 0; i < map->count; i++) {
+		uint64_t iova = map->iova + i * map->stride;
+		uint64_t paddr = origin->placed ? origin->paddr + i * map->size : iova;
+
+		for (uint64_t at = 0; at < map->size; at += backing) {
+			uint64_t left = map->size - at;
+
+			map_piece(image, args, nr, iova + at, paddr + at,
+				  left < backing ? left : backing);
+			if (left <= backing)
+				break;
+		}
+	}
+}
+
+/* What hardware is told of the tables, but for where they are. */
+static void describe(struct image *image, const struct image_args *args)
+{
+	struct hw_tables *hw = &image->hw;
+
+	hw->format = hw_format_find(args->format->family);
+	hw->address_width = args->address_width;
+	hw->granule_lg2 = (unsigned int)__builtin_ctzll(args->format->granule);
+	if (!hw->format || hw_layout(hw, &image->layout))
+		die("--iommu %s: there is no walker to check the image by", args->format->name);
+}
+
+void image_make(struct image *image, const struct image_args *args)
+{
+	describe(image, args);
+	set_up_arena(args, image->layout.output_width);
+	warm_up(args);
+	image->domain = new_domain(args);
+	place(image, args);
+	for (size_t i = 0; i < args->maps.nr; i++)
+		map_one(image, args, i);
+	iommu_domain_get_info(image->domain, &image->info);
+	image->hw.root = image->info.root;
+	/* Where the width does not say how many levels there are. */
+	if (image->layout.levels != image->info.levels)
+		image->hw.levels = image->info.levels;
+	if (hw_layout(&image->hw, &image->layout))
+		die("--iommu %s: the walker has no such tables", args->format->name);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program: which cases there are, a process and a guest's memory for each.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <uiommu/format.h>
+#include <uiommu/mm.h>
+
+#include "mm/page.h"
+#include "tests/oracle/random.h"
+
+#define CHUNK ((size_t)2 << 20)
+
+static const struct oracle_case cases[] = {
+	{"vtd", 39, 0, &peer_vtd},
+	{"vtd", 48, 0, &peer_vtd},
+};
+
+static struct {
+	const char *format;
+	unsigned int width;
+	uint64_t granule, count, seed;
+	unsigned int items;
+	bool tap;
+} options = {.count = 100000, .seed = 1};
+
+char *oracle_ram;
+int oracle_ram_fd = -1;
+const char *oracle_qemu;
+
+void die(const char *format, ...)
+{
+	va_list arguments;
+
+	fflush(stdout);
+	fprintf(stderr, "# oracle: ");
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+/* ---- the guest's memory ---- */
+
+static void make_ram(const struct peer *peer)
+{
+	oracle_ram_fd = memfd_create("oracle-ram", 0);
+	if (oracle_ram_fd < 0 || ftruncate(oracle_ram_fd, (off_t)peer->ram_bytes))
+		die("no memory for the guest: %s", strerror(errno));
+	oracle_ram = mmap(NULL, peer->ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			  oracle_ram_fd, 0);
+	if (oracle_ram == MAP_FAILED)
+		die("no address space for the guest's memory: %s", strerror(errno));
+}
+
+/*
+ * Put the guest's memory in place of the arena's, with what the library has
+ * written there so far: it takes from the front, so the first page that cannot be
+ * read ends that.
+ */
+static void share_arena(const struct peer *peer)
+{
+	off_t offset = (off_t)peer->arena_offset;
+
+	for (size_t at = 0; at < arena.size; at += CHUNK)
+		if (pwrite(oracle_ram_fd, arena.base + at, CHUNK, offset + (off_t)at) < 0)
+			break;
+	if (mmap(arena.base, arena.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 oracle_ram_fd, offset) == MAP_FAILED)
+		die("cannot share the arena with the guest: %s", strerror(errno));
+}
+
+static void setup_memory(const struct peer *peer)
+{
+	const struct uiommu_config config = {
+		.arena_bytes = ARENA_BYTES,
+		.atomic_reserve = 64,
+		.phys_base = peer->arena_paddr,
+	};
+	int ret;
+
+	make_ram(peer);
+	ret = uiommu_init(&config);
+	if (ret)
+		die("uiommu_init: error %d", ret);
+	share_arena(peer);
+}
+
+/* ---- one case ---- */
+
+static void print_counts(const struct run *run, double seconds)
+{
+	printf("%s, %u bits: %" PRIu64 " translations, %" PRIu64 " present", run->test->format,
+	       run->test->width, run->probes, run->present);
+	if (run->listed)
+		printf(", %" PRIu64 " listed", run->listed);
+	printf(", %" PRIu64 " changes", run->changes);
+	if (run->flips)
+		printf("; %" PRIu64 " bits flipped in %" PRIu64 " items: %" PRIu64
+		       " caught, %" PRIu64 " ignored by the book, %" PRIu64 " missed",
+		       run->flips, run->items, run->caught, run->ignored, run->survived);
+	printf("; %.1f s, %s\n", seconds, run->peer->name);
+}
+
+static bool do_case(const struct oracle_case *test, unsigned int number)
+{
+	struct run run = {.test = test, .peer = test->peer, .random = options.seed};
+	double start = seconds_now();
+	bool good;
+
+	setup_memory(test->peer);
+	test->peer->start(test->peer, test);
+	run_case(&run, options.count, options.items);
+	test->peer->stop(test->peer);
+	good = !run.disagreements && !run.survived;
+	printf("%s", good ? "ok " : "not ok ");
+	if (options.tap)
+		printf("%u - ", number);
+	print_counts(&run, seconds_now() - start);
+	return good;
+}
+
+/* In a process of its own. Its QEMU dies with it, and it with us. */
+static bool fork_case(const struct oracle_case *test, unsigned int number)
+{
+	pid_t parent = getpid(), pid;
+	int status;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		exit(do_case(test, number) ? 0 : 2);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) != 1)
+		return !WEXITSTATUS(status);
+	/* It came to no line of its own. */
+	printf("not ok ");
+	if (options.tap)
+		printf("%u - ", number);
+	printf("%s, %u bits: ended with status %#x\n", test->format, test->width,
+	       (unsigned int)status);
+	return false;
+}
+
+/* ---- options ---- */
+
+static const struct argp_option argp_options[] = {
+	{"format", 'f', "NAME", 0, "this format or family of formats only", 0},
+	{"width", 'w', "BITS", 0, "these bits of input address only", 0},
+	{"granule", 'g', "KIB", 0, "formats of this smallest page only, in KiB", 0},
+	{"count", 'n', "N", 0, "translations of each (100000)", 0},
+	{"seed", 's', "N", 0, "of the random numbers (1)", 0},
+	{"mutate", 'm', "ITEMS", OPTION_ARG_OPTIONAL,
+	 "then change each bit of so many items (24): each must be noticed", 0},
+	{"qemu", 'q', "PATH", 0, "the emulator, instead of the peer's from PATH", 0},
+	{"tap", 't', NULL, 0, "print TAP", 0},
+	{0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case 'f':
+		options.format = arg;
+		return 0;
+	case 'w':
+		options.width = (unsigned int)strtoul(arg, NULL, 0);
+		return 0;
+	case 'g':
+		options.granule = strtoull(arg, NULL, 0) << 10;
+		return 0;
+	case 'n':
+		options.count = strtoull(arg, NULL, 0);
+		return 0;
+	case 's':
+		options.seed = strtoull(arg, NULL, 0);
+		if (!options.seed)
+			argp_error(state, "a seed is not 0");
+		return 0;
+	case 'm':
+		options.items = arg ? (unsigned int)strtoul(arg, NULL, 0) : 24;
+		return 0;
+	case 'q':
+		oracle_qemu = arg;
+		return 0;
+	case 't':
+		options.tap = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static bool is_wanted(const struct oracle_case *test)
+{
+	const struct iommu_format *format = iommu_format_find(test->format);
+
+	if (!format)
+		return false;
+	if (options.format && strcmp(options.format, format->name) &&
+	    strcmp(options.format, format->family))
+		return false;
+	return (!options.width || options.width == test->width) &&
+	       (!options.granule || options.granule == format->granule);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		argp_options, parse,
+		NULL,         "Have tables of every format walked by something that is not ours.",
+		NULL,         NULL,
+		NULL};
+	unsigned int passed = 0, failed = 0;
+
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	printf("# seed %" PRIu64 "\n", options.seed);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (!is_wanted(&cases[i]))
+			continue;
+		if (fork_case(&cases[i], passed + failed + 1))
+			passed++;
+		else
+			failed++;
+	}
+	if (options.tap)
+		printf("1..%u\n", passed + failed);
+	else
+		printf("%u passed, %u failed\n", passed, failed);
+	return failed || !passed;
+}
