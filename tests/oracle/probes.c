@@ -98,6 +98,7 @@ static bool is_in_reach(const struct peer *peer, uint64_t iova)
 
 void probe_add(struct run *run, uint64_t iova, int access)
 {
+	tell_tables(run); /* of which the reach may depend */
 	if (!is_in_reach(run->peer, iova))
 		return;
 	run->batch[run->nr_batch++] = (struct probe){.iova = iova, .access = access};

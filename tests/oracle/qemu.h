@@ -30,6 +30,7 @@ struct qemu {
 	struct stream qtest, gdb, qmp;
 	struct stream log; /* what -D and -trace write: a file, read at log_at */
 	uint64_t log_at;   /* bytes of it that were read */
+	int said_fd;       /* what it writes to stderr, told when it ends */
 	size_t qtest_owed; /* replies to be read */
 };
 
