@@ -32,6 +32,7 @@ static const struct family {
 } families[] = {
 	{"vtd", &peer_vtd, 0, {39, 48}},
 	{"amdv1", &peer_amdv1, 0, {21, 30, 39, 48, 57, 64}},
+	{"x86_64", &peer_x86_64, 0, {48, 57}},
 };
 
 static struct {

@@ -471,16 +471,27 @@ static struct json_object *qmp_answer(struct qemu *qemu)
 	}
 }
 
-char *monitor_command(struct qemu *qemu, const char *command)
+void monitor_command(struct qemu *qemu, const char *format, ...)
+{
+	char command[128], text[256];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	vsnprintf(command, sizeof(command), format, arguments);
+	va_end(arguments);
+	length = snprintf(text, sizeof(text),
+			  "{\"execute\":\"human-monitor-command\","
+			  "\"arguments\":{\"command-line\":\"%s\"}}\n",
+			  command);
+	stream_put(&qemu->qmp, text, (size_t)length);
+}
+
+char *monitor_answer(struct qemu *qemu)
 {
 	struct json_object *answer, *value;
-	char text[256], *copy;
-	int length = snprintf(text, sizeof(text),
-			      "{\"execute\":\"human-monitor-command\","
-			      "\"arguments\":{\"command-line\":\"%s\"}}\n",
-			      command);
+	char *copy;
 
-	stream_put(&qemu->qmp, text, (size_t)length);
 	stream_flush(&qemu->qmp);
 	answer = qmp_answer(qemu);
 	json_object_object_get_ex(answer, "return", &value);
