@@ -13,6 +13,11 @@ unsigned int arm_granule_lg2(const struct oracle_case *test)
 	return strstr(test->format, "-16k") ? 14 : 12;
 }
 
+bool arm_is_stage2(const struct oracle_case *test)
+{
+	return !strncmp(test->format, "arm64-s2", strlen("arm64-s2"));
+}
+
 unsigned int arm_tg0(unsigned int granule_lg2)
 {
 	return granule_lg2 == 12 ? 0 : granule_lg2 == 14 ? 2 : 1;
@@ -76,7 +81,7 @@ static const char *table_ignores(unsigned int bit, bool stage2)
 const char *arm_ignores(const struct oracle_item *item, unsigned int bit)
 {
 	unsigned int granule_lg2 = arm_granule_lg2(item->tables->test);
-	bool stage2 = !strncmp(item->tables->test->format, "arm64-s2", 8);
+	bool stage2 = arm_is_stage2(item->tables->test);
 	unsigned int low = granule_lg2;
 
 	if (bit >= 48 && bit < 50)
