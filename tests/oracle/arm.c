@@ -4,18 +4,18 @@
 
 #include <string.h>
 
+#include <uiommu/format.h>
+
 #define BIT_CONTIGUOUS (UINT64_C(1) << 52)
 
 unsigned int arm_granule_lg2(const struct oracle_case *test)
 {
-	if (strstr(test->format, "-64k"))
-		return 16;
-	return strstr(test->format, "-16k") ? 14 : 12;
+	return (unsigned int)__builtin_ctzll(iommu_format_find(test->format)->granule);
 }
 
 bool arm_is_stage2(const struct oracle_case *test)
 {
-	return !strncmp(test->format, "arm64-s2", strlen("arm64-s2"));
+	return !strcmp(iommu_format_find(test->format)->family, "arm64-s2");
 }
 
 unsigned int arm_tg0(unsigned int granule_lg2)
