@@ -33,6 +33,15 @@ static const struct family {
 	{"vtd", &peer_vtd, 0, {39, 48}},
 	{"amdv1", &peer_amdv1, 0, {21, 30, 39, 48, 57, 64}},
 	{"x86_64", &peer_x86_64, 0, {48, 57}},
+	{"arm64-s1", &peer_smmuv3, 0, {25, 39, 48}},
+	{"arm64-s1-16k", &peer_smmuv3, 0, {36, 47, 48}},
+	{"arm64-s1-64k", &peer_smmuv3, 0, {29, 42, 48}},
+	{"arm64-s1", &peer_arm_cpu, 0, {30, 40, 48}},
+	{"arm64-s1-16k", &peer_arm_cpu, 0, {25, 47, 48}},
+	{"arm64-s1-64k", &peer_arm_cpu, 0, {42, 48, 52}},
+	{"arm64-s2", &peer_arm_cpu, 0, {39, 40, 43, 48}},
+	{"arm64-s2-16k", &peer_arm_cpu, 0, {36, 47, 48}},
+	{"arm64-s2-64k", &peer_arm_cpu, 0, {42, 48, 52}},
 };
 
 static struct {
@@ -117,9 +126,11 @@ static void print_counts(const struct run *run, double seconds)
 	printf(", %" PRIu64 " changes", run->changes);
 	if (run->flips)
 		printf("; %" PRIu64 " bits flipped in %" PRIu64 " items: %" PRIu64
-		       " caught, %" PRIu64 " ignored by the book, %" PRIu64 " missed",
+		       " noticed, %" PRIu64 " without effect, %" PRIu64 " missed",
 		       run->flips, run->items, run->caught, run->ignored, run->survived);
 	printf("; %.1f s, %s\n", seconds, run->peer->name);
+	for (unsigned int i = 0; i < NR_REASONS && run->reasons[i].text; i++)
+		printf("#   %" PRIu64 " bits: %s\n", run->reasons[i].count, run->reasons[i].text);
 }
 
 static bool do_case(const struct oracle_case *test, unsigned int number)

@@ -70,6 +70,8 @@ struct listed {
 /* An item of a table that is about to be changed by a bit. */
 struct oracle_item {
 	const struct oracle_tables *tables;
+	uint64_t iova;         /* first address whose walk comes by it */
+	unsigned int span_lg2; /* of such addresses */
 	uint64_t value;        /* in the CPU's byte order */
 	unsigned int level;    /* 0 is the lowest */
 	bool leaf;             /* else it points to a table */
@@ -93,6 +95,8 @@ struct peer {
 	unsigned int probe_bits;
 	/* IOMMU_* flags that mappings may have at random beside read and write. */
 	int flags;
+	/* It follows tables that form a circle for ever, so such are not tried. */
+	bool endless;
 
 	/* Start it, with tables nowhere. It is one per process. */
 	void (*start)(struct peer *peer, const struct oracle_case *test);

@@ -11,6 +11,7 @@
 #define BATCH_MOST  512
 #define NR_BASES    6
 #define NR_RECENT   256
+#define NR_REASONS  32
 #define SHOWN       5 /* disagreements that are told in full */
 #define ARENA_BYTES (UINT64_C(256) << 20)
 
@@ -33,6 +34,10 @@ struct run {
 
 	uint64_t probes, present, changes, listed, disagreements;
 	uint64_t items, flips, caught, ignored, survived;
+	struct {
+		const char *text; /* why a bit was not noticed */
+		uint64_t count;
+	} reasons[NR_REASONS];
 };
 
 /* xorshift64*: the same numbers everywhere from one seed. */
