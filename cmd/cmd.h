@@ -20,6 +20,7 @@
 int cmd_size(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_image(int argc, char **argv);
+int cmd_walk(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
 /* One line on stderr that begins with the command's name; exit status 2. */

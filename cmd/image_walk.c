@@ -77,5 +77,7 @@ void image_collect(struct image *image, const struct image_args *args)
 		die("the tables do not translate what was mapped: nothing is written");
 	qsort(image->tables, image->nr, sizeof(*image->tables), compare);
 	last = &image->tables[image->nr - 1];
-	image->size = last->paddr + last->bytes - args->base;
+	/* Whole pages: an image that is mapped or loaded ends with one. */
+	image->size =
+		(last->paddr + last->bytes - args->base + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
 }

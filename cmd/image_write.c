@@ -48,6 +48,7 @@ int image_write(const struct image *image, const struct image_args *args)
 		good = fill(file, table->paddr - at) && write_table(file, image, table);
 		at = table->paddr + table->bytes;
 	}
+	good = good && fill(file, args->base + image->size - at);
 	if (file && fclose(file))
 		good = false;
 	if (good)

@@ -16,6 +16,7 @@ static const struct command {
 	{"size", cmd_size, "tell how many I/O page tables a set of mappings or a guest needs"},
 	{"replay", cmd_replay, "replay a kernel trace of iommu:map and iommu:unmap events"},
 	{"image", cmd_image, "write I/O page tables as a memory image"},
+	{"walk", cmd_walk, "read I/O page tables in an image or a dump as hardware does"},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/plot.h"
 #include "cmd/replay.h"
 
 enum {
@@ -96,7 +97,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		args->csv_all = true;
 		return 0;
 	case OPTION_PLOT:
-		replay_plot_check(arg);
+		plot_check(arg);
 		args->plot = arg;
 		return 0;
 	case OPTION_JSON:

@@ -31,9 +31,6 @@ void replay_print_json(const struct replay_args *args, const struct replay_repor
 void replay_csv_head(FILE *file);
 void replay_csv_row(FILE *file, const struct timeline_row *row);
 
-/* Die unless the file's name ends like a kind of picture that can be made. */
-void replay_plot_check(const char *path);
-
 /* Draw the timeline: 0, or 1 after a message. */
 int replay_plot(const struct replay_args *args, const struct replay_report *report,
 		const struct timeline_row *rows, size_t nr);

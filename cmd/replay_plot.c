@@ -4,49 +4,14 @@
  * on the same seconds the tables for it, live and as a kernel would hold them
  * that never frees one.
  */
-#include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/wait.h>
-
-#include "cmd/cmd.h"
+#include "cmd/plot.h"
 #include "cmd/replay.h"
 
 #define MAPPED_COLOR   "#3b7dbd"
 #define TABLES_COLOR   "#2e9e6b"
 #define STRANDED_COLOR "#d1495b"
 #define BUDGET_COLOR   "#555555"
-#define NAME_SHOWN     60
 #define COLUMNS        1200
-
-static bool ends_with(const char *text, const char *end)
-{
-	size_t length = strlen(text), tail = strlen(end);
-
-	return length > tail && !strcasecmp(text + length - tail, end);
-}
-
-void replay_plot_check(const char *path)
-{
-	if (!ends_with(path, ".svg") && !ends_with(path, ".png"))
-		die("--plot: '%s' ends neither in .svg nor in .png", path);
-	if (strchr(path, '\n'))
-		die("--plot: a file name with a line break in it");
-}
-
-/* A gnuplot string in single quotes, in which only they need care. */
-static void print_quoted(FILE *pipe, const char *text, size_t limit)
-{
-	fputc('\'', pipe);
-	for (size_t i = 0; text[i] && i < limit; i++) {
-		if (text[i] == '\'')
-			fputc('\'', pipe);
-		fputc((unsigned char)text[i] < ' ' && limit != SIZE_MAX ? '?' : text[i], pipe);
-	}
-	fputc('\'', pipe);
-}
 
 /* The unit for an axis that goes up to @most bytes. */
 struct unit {
@@ -67,25 +32,6 @@ static struct unit choose_unit(uint64_t most)
 	while (i < 3 && (double)most >= 2 * units[i + 1].bytes)
 		i++;
 	return units[i];
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-static void print_output(FILE *pipe, const char *path)
-{
-	fprintf(pipe, ends_with(path, ".svg")
-			      ? "set terminal svg size 1100,680 dynamic font 'sans-serif,15' "
-				"background '#ffffff'\n"
-			      : "set terminal pngcairo size 1650,1020 font 'sans-serif,17' "
-				"background '#ffffff' linewidth 1.5\n");
-	fputs("set output ", pipe);
-	print_quoted(pipe, path, SIZE_MAX);
-	fputc('\n', pipe);
 }
 
 /* Everything that happens within the width of a column, which is about a pixel. */
@@ -171,7 +117,7 @@ static void print_frame(FILE *pipe, const struct replay_args *args,
 		"set key maxrows 1 reverse Left samplen 2 width -2 textcolor '#333333'\n",
 		span > 0 ? span : 1.0);
 	fputs("set label 1 ", pipe);
-	print_quoted(pipe, base_name(args->trace_name), NAME_SHOWN);
+	plot_quoted(pipe, plot_base_name(args->trace_name), PLOT_NAME_SHOWN);
 	fputs(" at screen 0.02,0.955 left noenhanced font ',20' textcolor '#222222'\n", pipe);
 	fprintf(pipe,
 		"set label 2 '%llu events, %u domain%s, replayed on %s with %u bits' at screen "
@@ -239,44 +185,16 @@ static void print_tables(FILE *pipe, const struct replay_args *args,
 	fputs("\nunset multiplot\n", pipe);
 }
 
-static int explain_status(int status)
-{
-	if (status == 0)
-		return 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		fprintf(stderr, "%s: --plot needs gnuplot, which is not installed\n",
-			program_invocation_short_name);
-	else
-		fprintf(stderr, "%s: --plot: gnuplot failed\n", program_invocation_short_name);
-	return 1;
-}
-
 int replay_plot(const struct replay_args *args, const struct replay_report *report,
 		const struct timeline_row *rows, size_t nr)
 {
-	void (*old)(int) = signal(SIGPIPE, SIG_IGN);
-	FILE *pipe;
-	int status;
+	FILE *pipe = plot_open(args->plot);
 
-	/* gnuplot tells of an output that it cannot write, but then goes on. */
-	pipe = fopen(args->plot, "w");
-	if (!pipe) {
-		fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, args->plot,
-			strerror(errno));
+	if (!pipe)
 		return 1;
-	}
-	fclose(pipe);
-	pipe = popen("gnuplot", "w");
-	if (!pipe) {
-		fprintf(stderr, "%s: --plot: %s\n", program_invocation_short_name, strerror(errno));
-		return 1;
-	}
-	print_output(pipe, args->plot);
 	print_data(pipe, report, rows, nr);
 	print_frame(pipe, args, report);
 	print_mapped(pipe, report);
 	print_tables(pipe, args, report);
-	status = pclose(pipe);
-	signal(SIGPIPE, old);
-	return explain_status(status);
+	return plot_close(pipe);
 }

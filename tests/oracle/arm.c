@@ -4,13 +4,18 @@
 
 #include <string.h>
 
+#include <uiommu/format.h>
+
 #define BIT_CONTIGUOUS (UINT64_C(1) << 52)
 
 unsigned int arm_granule_lg2(const struct oracle_case *test)
 {
-	if (strstr(test->format, "-64k"))
-		return 16;
-	return strstr(test->format, "-16k") ? 14 : 12;
+	return (unsigned int)__builtin_ctzll(iommu_format_find(test->format)->granule);
+}
+
+bool arm_is_stage2(const struct oracle_case *test)
+{
+	return !strcmp(iommu_format_find(test->format)->family, "arm64-s2");
 }
 
 unsigned int arm_tg0(unsigned int granule_lg2)
@@ -76,7 +81,7 @@ static const char *table_ignores(unsigned int bit, bool stage2)
 const char *arm_ignores(const struct oracle_item *item, unsigned int bit)
 {
 	unsigned int granule_lg2 = arm_granule_lg2(item->tables->test);
-	bool stage2 = !strncmp(item->tables->test->format, "arm64-s2", 8);
+	bool stage2 = arm_is_stage2(item->tables->test);
 	unsigned int low = granule_lg2;
 
 	if (bit >= 48 && bit < 50)

@@ -8,6 +8,8 @@
 /* Log2 of the case's granule: 12, 14 or 16. */
 unsigned int arm_granule_lg2(const struct oracle_case *test);
 
+bool arm_is_stage2(const struct oracle_case *test);
+
 /* As TG0 has it in TCR_EL1, VTCR_EL2 and a context descriptor. */
 unsigned int arm_tg0(unsigned int granule_lg2);
 

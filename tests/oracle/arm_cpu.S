@@ -11,15 +11,12 @@ start:
 	adr	x0, vectors
 	msr	vbar_el2, x0
 	adr	x20, start + MAILBOX_OFFSET
-	mov	x21, xzr		/* the bell that was answered last */
 	isb
 
 wait:
 	yield
-	ldar	x0, [x20]
-	cmp	x0, x21
-	b.eq	wait
-	mov	x21, x0
+	ldar	x22, [x20]		/* MAILBOX_BELL */
+	cbz	x22, wait
 
 	ldp	x0, x1, [x20, #MAILBOX_SCTLR_EL1]
 	msr	sctlr_el1, x0
@@ -37,9 +34,7 @@ wait:
 	dsb	sy
 	isb
 
-	ldr	x22, [x20, #MAILBOX_COUNT]
 	add	x23, x20, #MAILBOX_REQUESTS
-	cbz	x22, answer
 request:
 	ldp	x0, x1, [x23, #REQUEST_ADDRESS]
 	tbnz	x1, #KIND_STAGES, both_stages
@@ -61,9 +56,7 @@ translated:
 	subs	x22, x22, #1
 	b.ne	request
 
-answer:
-	add	x0, x20, #MAILBOX_DONE
-	stlr	x21, [x0]
+	stlr	xzr, [x20]
 	b	wait
 
 	/*
@@ -91,5 +84,6 @@ vectors:
 dead:
 	mrs	x11, elr_el2
 	stp	x10, x11, [x20, #MAILBOX_ESR]
+	stlr	xzr, [x20]
 1:	wfi
 	b	1b

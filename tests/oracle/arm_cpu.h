@@ -8,13 +8,11 @@
 
 #define MAILBOX_OFFSET 0x10000 /* from the program's start */
 
-#define MAILBOX_BELL  0x00 /* the host counts it up when all else is written */
-#define MAILBOX_DONE  0x08 /* the bell that was answered last */
-#define MAILBOX_COUNT 0x10 /* of requests */
-#define MAILBOX_ESR   0x18 /* of an exception that should not be, or 0 */
-#define MAILBOX_ELR   0x20
+#define MAILBOX_BELL 0x00 /* requests to be answered; 0 when they are */
+#define MAILBOX_ESR  0x08 /* of an exception that should not be, or 0 */
+#define MAILBOX_ELR  0x10
 
-/* System registers to be set first; one after the other. */
+/* System registers to be set first. */
 #define MAILBOX_SCTLR_EL1 0x40
 #define MAILBOX_TCR_EL1   0x48
 #define MAILBOX_TTBR0_EL1 0x50

@@ -23,9 +23,16 @@
 
 #define CHUNK ((size_t)2 << 20)
 
-static const struct oracle_case cases[] = {
-	{"vtd", 39, 0, &peer_vtd},
-	{"vtd", 48, 0, &peer_vtd},
+/* Up to a width of 0. */
+static const struct family {
+	const char *format;
+	struct peer *peer;
+	uint64_t pgsizes; /* 0 for all */
+	unsigned int widths[8];
+} families[] = {
+	{"vtd", &peer_vtd, 0, {39, 48}},
+	{"amdv1", &peer_amdv1, 0, {21, 30, 39, 48, 57, 64}},
+	{"x86_64", &peer_x86_64, 0, {48, 57}},
 };
 
 static struct {
@@ -235,13 +242,20 @@ int main(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	printf("# seed %" PRIu64 "\n", options.seed);
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		if (!is_wanted(&cases[i]))
-			continue;
-		if (fork_case(&cases[i], passed + failed + 1))
-			passed++;
-		else
-			failed++;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		const struct family *family = &families[i];
+
+		for (unsigned int j = 0; family->widths[j]; j++) {
+			struct oracle_case test = {family->format, family->widths[j],
+						   family->pgsizes, family->peer};
+
+			if (!is_wanted(&test))
+				continue;
+			if (fork_case(&test, passed + failed + 1))
+				passed++;
+			else
+				failed++;
+		}
 	}
 	if (options.tap)
 		printf("1..%u\n", passed + failed);

@@ -41,12 +41,21 @@ struct oracle_tables {
 	unsigned int levels; /* of tables at present */
 };
 
+/* Why an access is refused. */
+enum refusal {
+	REFUSAL_UNTOLD, /* the peer does not say */
+	REFUSAL_ABSENT, /* nothing is translated there */
+	REFUSAL_DENIED, /* something is, but not for this access */
+	REFUSAL_OTHER,  /* what sound tables never lead to */
+};
+
 /* One access, and what became of it. */
 struct probe {
 	uint64_t iova; /* any alignment: a peer may access less than the whole page at it */
 	int access;    /* IOMMU_READ or IOMMU_WRITE */
 
 	bool fault;            /* refused, whatever the reason */
+	enum refusal refusal;  /* the reason, if it is */
 	uint64_t paddr;        /* of the byte at iova, if not refused */
 	unsigned int size_lg2; /* of the leaf; 0 where the peer does not tell */
 };
@@ -111,7 +120,7 @@ struct peer {
 	const char *(*ignores)(const struct oracle_item *item, unsigned int bit);
 };
 
-extern struct peer peer_vtd, peer_amdv1, peer_x86_64;
+extern struct peer peer_vtd, peer_amdv1, peer_x86_64, peer_smmuv3, peer_arm_cpu;
 
 /* The guest's RAM from its first byte, mapped read-write; ram_bytes of it. */
 extern char *oracle_ram;

@@ -129,10 +129,14 @@ static void read_answers(struct pc *pc, struct probe *probes, size_t count)
 static void probe_group(struct pc *pc, struct probe *probes, size_t count)
 {
 	for (unsigned int i = 0; i < count; i++) {
+		uint64_t iova = probed_iova(&probes[i], i);
+
+		if (pc->before)
+			pc->before(iova);
 		if (probes[i].access == IOMMU_WRITE)
-			put_write(pc, probed_iova(&probes[i], i));
+			put_write(pc, iova);
 		else
-			put_read(pc, probed_iova(&probes[i], i));
+			put_read(pc, iova);
 	}
 	qtest_sync(&pc->qemu);
 	read_answers(pc, probes, count);

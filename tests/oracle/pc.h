@@ -31,9 +31,10 @@
 
 struct pc {
 	struct qemu qemu;
+	void (*before)(uint64_t iova); /* called ahead of each access, if not NULL */
 };
 
-/* @iommu: as after -device; @debug: more for -d, or NULL. */
+/* @iommu: as after -device. */
 void pc_start(struct pc *pc, const struct peer *peer, const char *iommu);
 
 /* As peer->probe; leaf sizes are not told. */

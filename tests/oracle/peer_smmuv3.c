@@ -13,6 +13,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/oracle/arm.h"
@@ -150,7 +151,6 @@ static void start(struct peer *peer, const struct oracle_case *test)
 
 static void stop(struct peer *peer)
 {
-	(void)peer;
 	qemu_stop(&smmu.qemu);
 }
 
@@ -172,7 +172,6 @@ static void run_commands(void)
 
 static void invalidate_all(struct peer *peer)
 {
-	(void)peer;
 	command(CMD_CFGI_ALL, 31);
 	command(CMD_TLBI_NSNH_ALL, 0);
 	run_commands();
@@ -183,7 +182,6 @@ static void invalidate(struct peer *peer, uint64_t iova, uint64_t last, bool tab
 	uint64_t page = UINT64_C(1) << smmu.granule_lg2;
 	uint64_t pages = (last >> smmu.granule_lg2) - (iova >> smmu.granule_lg2);
 
-	(void)peer;
 	if (pages < MOST_TLBI)
 		for (uint64_t i = 0; i <= pages; i++)
 			command(CMD_TLBI_NH_VA | ASID << 48, ((iova & -page) + i * page) | !tables);
@@ -236,12 +234,22 @@ static unsigned int probe_read(uint64_t iova)
 	return sid;
 }
 
-/* The part of a line that follows @key, as a number; false when it has none. */
+/* The number that follows @key, which ends in '='; false when the line has no such key. */
 static bool number_after(const char *line, const char *key, uint64_t *value)
 {
 	const char *at = strstr(line, key);
 
-	return at && sscanf(at + strlen(key), "%" SCNi64, (int64_t *)value) == 1;
+	if (at)
+		*value = strtoull(at + strlen(key), NULL, 0);
+	return at;
+}
+
+/* "smmuv3_record_event F_TRANSLATION sid=..." */
+static enum refusal refusal(const char *line)
+{
+	if (strstr(line, "F_TRANSLATION"))
+		return REFUSAL_ABSENT;
+	return strstr(line, "F_PERMISSION") ? REFUSAL_DENIED : REFUSAL_OTHER;
 }
 
 /* Returns the stream id that the line is about, or 0. */
@@ -257,6 +265,7 @@ static unsigned int read_line(const char *line, struct probe *answer)
 	if (!number_after(line, "sid=", &sid))
 		return 0;
 	answer->fault = !number_after(line, "translated=", &answer->paddr);
+	answer->refusal = refusal(line);
 	if (!answer->fault && number_after(line, "iova=", &iova))
 		answer->iova = iova;
 	return (unsigned int)sid;
@@ -282,6 +291,7 @@ static void take_answer(struct probe *probe, unsigned int sid, unsigned int last
 	if (!line)
 		die("SMMUv3: no answer for %#" PRIx64, probe->iova);
 	probe->fault = answer.fault;
+	probe->refusal = answer.refusal;
 	probe->size_lg2 = answer.fault ? 0 : answer.size_lg2;
 	probe->paddr = answer.paddr + (probe->iova - answer.iova);
 }
@@ -306,7 +316,6 @@ static void probe_batch(struct probe *probes, size_t count)
 
 static void probe(struct peer *peer, struct probe *probes, size_t count)
 {
-	(void)peer;
 	for (size_t at = 0; at < count; at += BATCH)
 		probe_batch(probes + at, count - at < BATCH ? count - at : BATCH);
 }
@@ -319,8 +328,12 @@ static const char *ignores(const struct oracle_item *item, unsigned int bit)
 		return "AP[1]: this model takes every access for privileged";
 	if (item->leaf && bit == 10)
 		return "AF: not checked by this model";
+	if (item->leaf && bit == 52)
+		return NULL; /* contiguous: it is in the size of the leaf */
 	if (!item->leaf && bit == 61)
 		return "APTable[0]: this model takes every access for privileged";
+	if (!item->leaf && bit == 62)
+		return "APTable[1]: not kept in this model's TLB";
 	if (smmu.granule_lg2 == 16 && bit >= 12 && bit < 16)
 		return "address bits 51:48: this model has 48";
 	return arm_ignores(item, bit);
@@ -335,6 +348,7 @@ struct peer peer_smmuv3 = {
 	/* Above everything that the machine has, so that accesses change nothing. */
 	.paddr_first = UINT64_C(1) << 40,
 	.paddr_last = (UINT64_C(1) << 48) - 1,
+	.probe_bits = 48, /* the model takes no more from devices */
 	.flags = IOMMU_CACHE | IOMMU_NOEXEC | IOMMU_MMIO,
 	.start = start,
 	.set_tables = set_tables,

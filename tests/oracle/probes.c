@@ -11,21 +11,42 @@
 
 /* ---- one answer ---- */
 
+static bool is_allowed(const struct leaf *leaf, int access)
+{
+	return leaf && leaf->access & access;
+}
+
+static enum refusal expected_refusal(const struct leaf *leaf)
+{
+	return leaf ? REFUSAL_DENIED : REFUSAL_ABSENT;
+}
+
 static bool agrees(const struct run *run, const struct probe *probe)
 {
 	const struct leaf *leaf = model_lookup(&run->model, probe->iova);
 
-	if (!leaf || !(leaf->access & probe->access))
-		return probe->fault;
+	if (!is_allowed(leaf, probe->access))
+		return probe->fault && (probe->refusal == REFUSAL_UNTOLD ||
+					probe->refusal == expected_refusal(leaf));
 	return !probe->fault && probe->paddr == leaf->paddr + (probe->iova - leaf->iova) &&
 	       (!probe->size_lg2 || probe->size_lg2 == leaf->size_lg2);
 }
 
-static void describe(char *text, size_t room, bool fault, uint64_t paddr, unsigned int size_lg2)
+static void describe_fault(char *text, size_t room, enum refusal refusal)
 {
-	if (fault)
-		snprintf(text, room, "a fault");
-	else if (size_lg2)
+	static const char *const reasons[] = {
+		[REFUSAL_UNTOLD] = "",
+		[REFUSAL_ABSENT] = ", not mapped",
+		[REFUSAL_DENIED] = ", not allowed",
+		[REFUSAL_OTHER] = ", bad tables",
+	};
+
+	snprintf(text, room, "a fault%s", reasons[refusal]);
+}
+
+static void describe(char *text, size_t room, uint64_t paddr, unsigned int size_lg2)
+{
+	if (size_lg2)
 		snprintf(text, room, "%#" PRIx64 " in a leaf of 2^%u", paddr, size_lg2);
 	else
 		snprintf(text, room, "%#" PRIx64, paddr);
@@ -34,12 +55,17 @@ static void describe(char *text, size_t room, bool fault, uint64_t paddr, unsign
 static void show(const struct run *run, const struct probe *probe)
 {
 	const struct leaf *leaf = model_lookup(&run->model, probe->iova);
-	bool allowed = leaf && (leaf->access & probe->access);
 	char theirs[80], ours[80];
 
-	describe(theirs, sizeof(theirs), probe->fault, probe->paddr, probe->size_lg2);
-	describe(ours, sizeof(ours), !allowed, leaf ? leaf->paddr + (probe->iova - leaf->iova) : 0,
-		 leaf ? leaf->size_lg2 : 0);
+	if (probe->fault)
+		describe_fault(theirs, sizeof(theirs), probe->refusal);
+	else
+		describe(theirs, sizeof(theirs), probe->paddr, probe->size_lg2);
+	if (!is_allowed(leaf, probe->access))
+		describe_fault(ours, sizeof(ours), expected_refusal(leaf));
+	else
+		describe(ours, sizeof(ours), leaf->paddr + (probe->iova - leaf->iova),
+			 leaf->size_lg2);
 	fprintf(stderr,
 		"# %s, %u bits: a %s at %#" PRIx64 " is %s for %s, should be %s (after: %s)\n",
 		run->test->format, run->test->width,
@@ -98,6 +124,7 @@ static bool is_in_reach(const struct peer *peer, uint64_t iova)
 
 void probe_add(struct run *run, uint64_t iova, int access)
 {
+	tell_tables(run); /* of which the reach may depend */
 	if (!is_in_reach(run->peer, iova))
 		return;
 	run->batch[run->nr_batch++] = (struct probe){.iova = iova, .access = access};

@@ -46,13 +46,19 @@ static void reserve_in(struct stream *stream)
 		die("no memory for what QEMU says");
 }
 
+/* QEMU speaks of faults as of errors, so this is not worth telling while it runs. */
 static void __attribute__((noreturn)) gone(void)
 {
+	char said[512] = "";
 	int status = 0;
 
-	if (running && waitpid(running->pid, &status, WNOHANG) == running->pid)
-		die("QEMU ended with status %#x; what it said stands above", (unsigned int)status);
-	die("QEMU does not answer");
+	if (!running)
+		die("QEMU does not answer");
+	kill(running->pid, SIGKILL);
+	waitpid(running->pid, &status, 0);
+	if (pread(running->said_fd, said, sizeof(said) - 1, 0) <= 0)
+		die("QEMU ended with status %#x", (unsigned int)status);
+	die("QEMU ended: %.*s", (int)strcspn(said, "\n"), said);
 }
 
 /* Wait until it can be read or written; reading goes first. */
@@ -65,7 +71,7 @@ static short wait_for(struct stream *stream, short events)
 		ret = poll(&poll_fd, 1, QEMU_TIMEOUT * 1000);
 	} while (ret < 0 && errno == EINTR);
 	if (ret <= 0)
-		gone();
+		die("QEMU does not answer");
 	return poll_fd.revents;
 }
 
@@ -214,13 +220,15 @@ static void add_sockets(struct command_line *line, struct qemu *qemu, unsigned i
 	add(line, "none");
 }
 
-static void __attribute__((noreturn)) run_child(const struct command_line *line, pid_t parent)
+static void __attribute__((noreturn))
+run_child(const struct command_line *line, pid_t parent, int said)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent) /* it died before that */
 		_exit(1);
+	dup2(said, STDERR_FILENO);
 	execvp(line->arguments[0], (char *const *)line->arguments);
-	fprintf(stderr, "oracle: cannot run %s: %s (tools/install-deps.sh oracle installs it)\n",
+	fprintf(stderr, "cannot run %s: %s (tools/install-deps.sh oracle installs it)\n",
 		line->arguments[0], strerror(errno));
 	_exit(127);
 }
@@ -229,12 +237,15 @@ static void spawn(struct qemu *qemu, const struct command_line *line)
 {
 	pid_t parent = getpid();
 
+	qemu->said_fd = memfd_create("oracle-stderr", MFD_CLOEXEC);
+	if (qemu->said_fd < 0)
+		die("memfd_create: %s", strerror(errno));
 	fflush(NULL);
 	qemu->pid = fork();
 	if (qemu->pid < 0)
 		die("fork: %s", strerror(errno));
 	if (!qemu->pid)
-		run_child(line, parent);
+		run_child(line, parent, qemu->said_fd);
 	running = qemu;
 }
 
@@ -291,6 +302,7 @@ void qemu_stop(struct qemu *qemu)
 	stream_close(&qemu->gdb);
 	stream_close(&qemu->qmp);
 	stream_close(&qemu->log);
+	close(qemu->said_fd);
 }
 
 /* ---- qtest ---- */
@@ -459,16 +471,27 @@ static struct json_object *qmp_answer(struct qemu *qemu)
 	}
 }
 
-char *monitor_command(struct qemu *qemu, const char *command)
+void monitor_command(struct qemu *qemu, const char *format, ...)
+{
+	char command[128], text[256];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	vsnprintf(command, sizeof(command), format, arguments);
+	va_end(arguments);
+	length = snprintf(text, sizeof(text),
+			  "{\"execute\":\"human-monitor-command\","
+			  "\"arguments\":{\"command-line\":\"%s\"}}\n",
+			  command);
+	stream_put(&qemu->qmp, text, (size_t)length);
+}
+
+char *monitor_answer(struct qemu *qemu)
 {
 	struct json_object *answer, *value;
-	char text[256], *copy;
-	int length = snprintf(text, sizeof(text),
-			      "{\"execute\":\"human-monitor-command\","
-			      "\"arguments\":{\"command-line\":\"%s\"}}\n",
-			      command);
+	char *copy;
 
-	stream_put(&qemu->qmp, text, (size_t)length);
 	stream_flush(&qemu->qmp);
 	answer = qmp_answer(qemu);
 	json_object_object_get_ex(answer, "return", &value);

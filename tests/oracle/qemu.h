@@ -30,6 +30,7 @@ struct qemu {
 	struct stream qtest, gdb, qmp;
 	struct stream log; /* what -D and -trace write: a file, read at log_at */
 	uint64_t log_at;   /* bytes of it that were read */
+	int said_fd;       /* what it writes to stderr, told when it ends */
 	size_t qtest_owed; /* replies to be read */
 };
 
@@ -64,7 +65,12 @@ char *qemu_log_line(struct qemu *qemu);
 const char *gdb_command(struct qemu *qemu, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* A command of the human monitor; what it printed, to be freed. */
-char *monitor_command(struct qemu *qemu, const char *command);
+/*
+ * Commands of the human monitor are queued too. Each monitor_answer() is what the
+ * next of them printed, to be freed.
+ */
+void monitor_command(struct qemu *qemu, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+char *monitor_answer(struct qemu *qemu);
 
 #endif

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/* A program of ours on the CPU of a QEMU. */
+#include "tests/oracle/guest.h"
+
+#include <elf.h>
+#include <endian.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OBJECT_MOST    65536
+#define LOOKS          2000  /* at the bell before the first sleep */
+#define SLEEP_NS       20000 /* between two looks from then on */
+#define LOOKS_A_SECOND 10000 /* or fewer, with the timer's slack */
+
+/* ---- programs ---- */
+
+static size_t read_object(const char *name, char *object)
+{
+	char path[512];
+	FILE *file;
+	size_t bytes;
+
+	snprintf(path, sizeof(path), "%s/%s_cpu.o", ORACLE_PROGRAMS, name);
+	file = fopen(path, "r");
+	if (!file)
+		die("%s: %s", path, strerror(errno));
+	bytes = fread(object, 1, OBJECT_MOST, file);
+	fclose(file);
+	if (bytes < sizeof(Elf64_Ehdr) || memcmp(object, ELFMAG, SELFMAG))
+		die("%s: not an object file", path);
+	return bytes;
+}
+
+/* In the byte order of the object's machine. */
+#define FIELD(big, field)                                            \
+	((big) ? (sizeof(field) == 8   ? be64toh(field)              \
+		  : sizeof(field) == 4 ? be32toh((uint32_t)(field))  \
+				       : be16toh((uint16_t)(field))) \
+	       : (uint64_t)(field))
+
+size_t guest_program(const char *name, void *to, size_t room)
+{
+	static _Alignas(16) char object[OBJECT_MOST];
+	size_t bytes = read_object(name, object);
+	const Elf64_Ehdr *header = (const void *)object;
+	bool big = header->e_ident[EI_DATA] == ELFDATA2MSB;
+	const Elf64_Shdr *sections = (const void *)(object + FIELD(big, header->e_shoff));
+	const char *names = object + FIELD(big, sections[FIELD(big, header->e_shstrndx)].sh_offset);
+
+	for (unsigned int i = 0; i < FIELD(big, header->e_shnum); i++) {
+		size_t size = FIELD(big, sections[i].sh_size);
+		size_t offset = FIELD(big, sections[i].sh_offset);
+
+		if (strcmp(names + FIELD(big, sections[i].sh_name), ".text"))
+			continue;
+		if (size > room || offset > bytes || size > bytes - offset)
+			break;
+		memcpy(to, object + offset, size);
+		return size;
+	}
+	die("the program %s is no good", name);
+}
+
+/* ---- a QEMU that runs one ---- */
+
+/* If it ended, say so, and what it said itself. */
+static void check_alive(struct qemu *qemu)
+{
+	char said[512] = "";
+
+	if (waitpid(qemu->pid, NULL, WNOHANG) != qemu->pid)
+		return;
+	if (pread(qemu->said_fd, said, sizeof(said) - 1, 0) < 0)
+		said[0] = '\0';
+	die("QEMU ended: %.*s", (int)strcspn(said, "\n"), said);
+}
+
+/* Between two looks at the bell, the @count-th time. */
+static void wait_a_little(struct qemu *qemu, unsigned int count)
+{
+	struct timespec pause = {.tv_nsec = SLEEP_NS};
+
+	if (count < LOOKS) {
+		sched_yield();
+		return;
+	}
+	check_alive(qemu);
+	if (count > LOOKS + QEMU_TIMEOUT * LOOKS_A_SECOND)
+		die("the program on QEMU's CPU does not answer");
+	nanosleep(&pause, NULL);
+}
+
+void guest_run(struct qemu *qemu, volatile uint64_t *bell, uint64_t work)
+{
+	unsigned int count = 0;
+
+	__atomic_store_n(bell, work, __ATOMIC_RELEASE);
+	kill(qemu->pid, SIGCONT);
+	while (__atomic_load_n(bell, __ATOMIC_ACQUIRE))
+		wait_a_little(qemu, count++);
+	kill(qemu->pid, SIGSTOP);
+}
