@@ -46,7 +46,18 @@ struct shape {
 
 #define MAX_SHAPES 64
 
-/* Every format with its narrowest, default and widest addresses. */
+/* Widths between the narrowest and the widest that make tables of another kind. */
+static const struct {
+	const char *format;
+	unsigned int width;
+} more_widths[] = {
+	{"arm64-s2", 40}, /* 2 top tables joined */
+	{"arm64-s2", 42}, /* 8 */
+	{"riscv64", 41},  /* a top table of 16 KiB */
+	{"riscv64", 50},  {"riscv64", 57},
+};
+
+/* Every format with its narrowest, default and widest addresses, and some more. */
 static inline unsigned int list_shapes(struct shape shapes[MAX_SHAPES])
 {
 	const struct iommu_format *format = NULL;
@@ -60,7 +71,32 @@ static inline unsigned int list_shapes(struct shape shapes[MAX_SHAPES])
 			if (!i || widths[i] != widths[i - 1])
 				shapes[count++] = (struct shape){format, widths[i]};
 	}
+	for (size_t i = 0; i < sizeof(more_widths) / sizeof(more_widths[0]); i++) {
+		format = iommu_format_find(more_widths[i].format);
+		if (format && count < MAX_SHAPES)
+			shapes[count++] = (struct shape){format, more_widths[i].width};
+	}
 	return count;
+}
+
+static inline bool is_family(const struct iommu_format *format, const char *family)
+{
+	return !strcmp(format->family, family);
+}
+
+static inline bool is_arm64(const struct iommu_format *format)
+{
+	return !strncmp(format->family, "arm64-", 6);
+}
+
+/* Bits of the physical addresses that a leaf can hold. */
+static inline unsigned int paddr_bits(const struct iommu_format *format)
+{
+	if (is_arm64(format))
+		return format->granule == 65536 ? 52 : 48;
+	if (is_family(format, "riscv64"))
+		return 56;
+	return is_family(format, "s390") ? 64 : 52;
 }
 
 static inline uint64_t smallest_page(const struct iommu_format *format)
@@ -78,6 +114,14 @@ static inline struct iommu_domain *alloc_domain(const struct shape *shape,
 	};
 
 	return iommu_domain_alloc(&params, gfp);
+}
+
+/* What one table of the lowest level maps: 256 pages on s390, else a page of items. */
+static inline uint64_t lowest_table_span(const struct iommu_format *format)
+{
+	uint64_t page = smallest_page(format);
+
+	return page * (is_family(format, "s390") ? 256 : page / 8);
 }
 
 /* A domain of GFP_KERNEL_ACCOUNT that must be had. */
@@ -105,6 +149,20 @@ static inline uint64_t cgroup_stat(struct mem_cgroup *memcg, const char *key)
 	}
 	fail_msg("memory.stat has no %s", key);
 	return 0;
+}
+
+/*
+ * What a cgroup is charged for a domain: @objects bytes, not tables, and @tables
+ * bytes of tables, which on s390 are objects as well.
+ */
+static inline void assert_cgroup_has(struct mem_cgroup *memcg, const struct iommu_format *format,
+				     uint64_t objects, uint64_t tables)
+{
+	bool as_objects = is_family(format, "s390");
+
+	assert_int_equal(mem_cgroup_usage(memcg), objects + tables);
+	assert_int_equal(cgroup_stat(memcg, "sec_pagetables"), as_objects ? 0 : tables);
+	assert_int_equal(cgroup_stat(memcg, "slab"), objects + (as_objects ? tables : 0));
 }
 
 static inline void assert_cgroup_empty(struct mem_cgroup *memcg)

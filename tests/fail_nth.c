@@ -114,7 +114,7 @@ static uint64_t middle(struct stage *s)
 
 static uint64_t long_size(struct stage *s)
 {
-	uint64_t table = s->page * (s->page / 8), left;
+	uint64_t table = lowest_table_span(s->shape.format), left;
 
 	left = domain_info(s->domain).aperture_last - middle(s) + 1;
 	return left < 3 * table ? left : 3 * table - s->page;
@@ -148,18 +148,27 @@ static bool long_mapped(struct stage *s)
 /* Over the edge of a table, where there is a second one. */
 static uint64_t sg_base(struct stage *s)
 {
-	uint64_t table = s->page * (s->page / 8);
+	uint64_t table = lowest_table_span(s->shape.format);
 
 	return domain_info(s->domain).aperture_last < table ? s->page : table - s->page;
 }
 
+/* Half a table, or of what addresses there are. */
+static uint64_t sg_piece(struct stage *s)
+{
+	uint64_t table = lowest_table_span(s->shape.format);
+	uint64_t last = domain_info(s->domain).aperture_last;
+
+	return last < table ? (last + 1) / 2 : table / 2;
+}
+
 static int map_sg_act(struct stage *s)
 {
-	uint64_t table = s->page * (s->page / 8);
+	uint64_t table = lowest_table_span(s->shape.format);
 	struct iommu_sg sg[] = {
 		{5 * s->page, 2 * s->page},
 		{0, 0},
-		{table + s->page, table / 2},
+		{table + s->page, sg_piece(s)},
 		{9 * s->page, 3 * s->page},
 	};
 	ssize_t ret;
@@ -170,9 +179,8 @@ static int map_sg_act(struct stage *s)
 
 static bool sg_mapped(struct stage *s)
 {
-	uint64_t table = s->page * (s->page / 8);
 	bool first = iommu_iova_to_phys(s->domain, sg_base(s));
-	bool last = iommu_iova_to_phys(s->domain, sg_base(s) + 2 * s->page + table / 2);
+	bool last = iommu_iova_to_phys(s->domain, sg_base(s) + 2 * s->page + sg_piece(s));
 
 	assert_int_equal(first, last);
 	return first;
@@ -212,10 +220,11 @@ static uint64_t largest(struct stage *s)
 
 static void map_large(struct stage *s)
 {
-	uint64_t size = largest(s), table = s->page * (s->page / 8);
+	uint64_t size = largest(s), table = lowest_table_span(s->shape.format);
 
 	assert_int_equal(iommu_map(s->domain, 0, 0, size, RW, GFP_KERNEL), 0);
-	assert_true(size >= table / 2);
+	/* Splitting it takes a table, unless there is no other than the top. */
+	assert_true(size >= table / 2 || domain_info(s->domain).levels == 1);
 }
 
 static int split_act(struct stage *s)
@@ -453,6 +462,12 @@ static bool run(const struct scenario *scenario, const struct shape *shape, unsi
 	return hit;
 }
 
+/* s390 has leaves of one size, unless it is asked for others. */
+static bool is_possible(const struct shape *shape, const struct scenario *scenario)
+{
+	return scenario->act != split_act || !is_family(shape->format, "s390");
+}
+
 /* Where the top table holds all, mapping needs no other. */
 static bool has_one_level(const struct shape *shape)
 {
@@ -485,7 +500,8 @@ static void every_failure(void **state)
 
 	for (unsigned int i = 0; i < count; i++)
 		for (size_t j = 0; j < sizeof(scenarios) / sizeof(scenarios[0]); j++)
-			every_failure_of(&shapes[i], &scenarios[j]);
+			if (is_possible(&shapes[i], &scenarios[j]))
+				every_failure_of(&shapes[i], &scenarios[j]);
 }
 
 int main(void)

@@ -4,62 +4,7 @@
  * flushes, owners. Random sequences are in iommu_model.c.
  */
 #include "tests/capture.h"
-#include "tests/common.h"
-
-struct fixture {
-	struct shape shape;
-	uint64_t page;
-	struct mem_cgroup *memcg;
-	struct iommu_domain *domain;
-};
-
-static void begin(struct fixture *f, const struct shape *shape)
-{
-	*f = (struct fixture){.shape = *shape, .page = smallest_page(shape->format)};
-	f->memcg = enter_cgroup(NULL);
-	f->domain = new_domain(shape);
-}
-
-static void end(struct fixture *f)
-{
-	iommu_domain_free(f->domain);
-	leave_cgroup(f->memcg);
-}
-
-static void for_each_shape(void (*fn)(struct fixture *f))
-{
-	struct shape shapes[MAX_SHAPES];
-	unsigned int count = list_shapes(shapes);
-
-	assert_true(count >= 7); /* vtd 39, 48, 57; x86_64 48, 57; amdv1 21, 64 */
-	for (unsigned int i = 0; i < count; i++) {
-		struct fixture f;
-
-		begin(&f, &shapes[i]);
-		fn(&f);
-		end(&f);
-	}
-}
-
-/* By name, by family and granule: the first that fits, in the order of the list. */
-static void formats_are_found(void **state)
-{
-	const struct iommu_format *format = NULL, *first;
-
-	while ((format = iommu_format_next(format))) {
-		assert_int_equal(format->granule, smallest_page(format));
-		assert_ptr_equal(iommu_format_find(format->name), format);
-		assert_ptr_equal(iommu_format_find_granule(format->name, format->granule), format);
-		assert_ptr_equal(iommu_format_find_granule(format->family, format->granule),
-				 format);
-		first = iommu_format_find_granule(format->family, 0);
-		assert_string_equal(first->family, format->family);
-		assert_null(iommu_format_find_granule(format->name, 3));
-	}
-	assert_null(iommu_format_find_granule("no-such-format", 0));
-	assert_null(iommu_format_find_granule(NULL, 4096));
-	assert_int_equal(iommu_format_find_granule("mock", 0)->granule, 2048);
-}
+#include "tests/geometry.h"
 
 static void alloc_refuses(void **state)
 {
@@ -104,11 +49,11 @@ static void alloc_fails_at_the_limit(void **state)
 
 	for (unsigned int i = 0; i < count; i++) {
 		struct mem_cgroup *memcg = enter_cgroup(NULL);
-		uint64_t page = smallest_page(shapes[i].format), need;
+		uint64_t need;
 		struct iommu_domain *domain = new_domain(&shapes[i]);
 
 		need = mem_cgroup_usage(memcg);
-		assert_true(need > page);
+		assert_true(need > geometry_of(&shapes[i])->top);
 		iommu_domain_free(domain);
 		/* The limit counts in whole pages. */
 		cgroup_limit(memcg, need - 1);
@@ -121,35 +66,6 @@ static void alloc_fails_at_the_limit(void **state)
 		iommu_domain_free(domain);
 		leave_cgroup(memcg);
 	}
-}
-
-static void info_of(struct fixture *f)
-{
-	struct iommu_domain_info info = domain_info(f->domain);
-
-	assert_int_equal(info.type, IOMMU_DOMAIN_UNMANAGED);
-	assert_string_equal(info.format, f->shape.format->name);
-	assert_int_equal(info.address_width, f->shape.width);
-	assert_int_equal(info.aperture_start, 0);
-	assert_true(info.aperture_last >= f->page);
-	if (f->shape.width < 64)
-		assert_true(info.aperture_last < 1ULL << f->shape.width);
-	/* Sizes that do not fit in the aperture are left out. */
-	assert_int_equal(info.pgsizes & ~f->shape.format->pgsizes, 0);
-	assert_int_equal(info.pgsizes & -info.pgsizes, f->page);
-	assert_ptr_equal(info.owner, f->memcg);
-	assert_true(info.root && info.levels && info.levels <= IOMMU_MAX_LEVELS);
-	assert_int_equal(info.root & 0xfff, 0);
-	assert_int_equal(info.tables[info.levels - 1], 1);
-	assert_int_equal(count_tables(f->domain), 1);
-	assert_int_equal(info.table_bytes, cgroup_stat(f->memcg, "sec_pagetables"));
-	assert_int_equal(mem_cgroup_usage(f->memcg),
-			 info.table_bytes + cgroup_stat(f->memcg, "slab"));
-}
-
-static void info_tells(void **state)
-{
-	for_each_shape(info_of);
 }
 
 static void map_refuses(struct fixture *f)
@@ -176,7 +92,6 @@ static void map_refuses(struct fixture *f)
 		assert_int_equal(iommu_map(domain, last + 1 - page, page, 2 * page, RW, GFP_KERNEL),
 				 -ERANGE);
 	}
-	assert_int_equal(iommu_map(domain, page, -page, page, RW, GFP_KERNEL), -ERANGE);
 	assert_int_equal(count_tables(domain), 1);
 	assert_int_equal(iommu_map(domain, last + 1 - page, page, page, RW, GFP_KERNEL), 0);
 	assert_int_equal(iommu_map(domain, last + 1 - page, page, page, RW, GFP_KERNEL),
@@ -237,7 +152,15 @@ static void sg_refuses(struct fixture *f)
 	assert_int_equal(iommu_map_sg(f->domain, 0, good, 2, 0, GFP_KERNEL), -EINVAL);
 	assert_int_equal(iommu_map_sg(f->domain, 0, good, 2, RW, GFP_KERNEL | __GFP_DMA), -EINVAL);
 	/* The second piece is too wide for any format: the first goes, too. */
-	assert_int_equal(iommu_map_sg(f->domain, 0, wide, 3, RW, GFP_KERNEL), -ERANGE);
+	if (paddr_bits(f->shape.format) < 64) {
+		assert_int_equal(iommu_map_sg(f->domain, 0, wide, 3, RW, GFP_KERNEL), -ERANGE);
+	} else {
+		/* The last page and the first one are no neighbours. */
+		assert_int_equal(iommu_map_sg(f->domain, 0, wide, 3, RW, GFP_KERNEL), 3 * page);
+		assert_int_equal(iommu_iova_to_phys(f->domain, page), -page);
+		assert_int_equal(iommu_iova_to_phys(f->domain, 2 * page + 5), 5);
+		assert_int_equal(iommu_unmap(f->domain, 0, 3 * page), 3 * page);
+	}
 	assert_int_equal(iommu_iova_to_phys(f->domain, 0), 0);
 	assert_int_equal(count_tables(f->domain), 1);
 	assert_int_equal(iommu_map_sg(f->domain, page, good, 2, RW, GFP_KERNEL), 3 * page);
@@ -250,19 +173,25 @@ static void sg_refusals(void **state)
 	for_each_shape(sg_refuses);
 }
 
-static uint64_t second_page_size(uint64_t pgsizes)
+/* Of the leaf sizes that all domains of the format have; 0 for s390, which has one. */
+static uint64_t second_page_size(const struct iommu_format *format)
 {
-	pgsizes &= pgsizes - 1;
-	return pgsizes & -pgsizes;
+	uint64_t others = format->pgsizes & (format->pgsizes - 1);
+
+	if (!is_family(format, "s390"))
+		return others & -others;
+	return 0;
 }
 
 /* Adjoining pieces of one page each make a large leaf, which goes as a whole. */
 static void sg_coalesces(struct fixture *f)
 {
-	uint64_t page = f->page, large = second_page_size(f->shape.format->pgsizes);
+	uint64_t page = f->page, large = second_page_size(f->shape.format);
 	unsigned int nents = (unsigned int)(2 * (large / page));
 	struct iommu_sg *sg;
 
+	if (!large)
+		return;
 	sg = test_calloc(nents, sizeof(*sg));
 	for (unsigned int i = 0; i < nents; i++) {
 		sg[i].paddr = large + i / 2 * page;
@@ -306,7 +235,7 @@ static void unmap_leniency(void **state)
 
 static void split_makes_exact(struct fixture *f)
 {
-	uint64_t page = f->page, large = second_page_size(f->shape.format->pgsizes);
+	uint64_t page = f->page, large = second_page_size(f->shape.format);
 
 	assert_int_equal(iommu_split_mapping(f->domain, page, 0, GFP_KERNEL), -EINVAL);
 	assert_int_equal(iommu_split_mapping(f->domain, page + 1, page, GFP_KERNEL), -EINVAL);
@@ -315,6 +244,8 @@ static void split_makes_exact(struct fixture *f)
 	assert_int_equal(iommu_split_mapping(f->domain, page, page, GFP_KERNEL | __GFP_COMP),
 			 -EINVAL);
 	assert_int_equal(iommu_split_mapping(f->domain, page, page, GFP_KERNEL), 0);
+	if (!large)
+		return;
 
 	/* Unsplit, a part takes the whole; split, it does not. */
 	assert_int_equal(iommu_map(f->domain, 0, 4 * large, large, RW, GFP_KERNEL), 0);
@@ -429,8 +360,8 @@ static void owner_pays(struct fixture *f)
 	mem_cgroup_set_active(other);
 	assert_int_equal(iommu_map(f->domain, 0, page, page, RW, GFP_KERNEL_ACCOUNT), 0);
 	assert_cgroup_empty(other);
-	assert_int_equal(cgroup_stat(f->memcg, "sec_pagetables"),
-			 domain_info(f->domain).table_bytes);
+	assert_cgroup_has(f->memcg, f->shape.format, f->objects,
+			  domain_info(f->domain).table_bytes);
 	mem_cgroup_set_active(f->memcg);
 	mem_cgroup_put(other);
 }
@@ -448,7 +379,7 @@ static void caller_pays(struct fixture *f)
 	assert_int_equal(iommu_unmap(domain, 0, page), page);
 	assert_int_equal(iommu_map(domain, 0, page, page, RW, GFP_KERNEL_ACCOUNT), 0);
 	assert_int_equal(mem_cgroup_usage(f->memcg),
-			 usage + domain_info(domain).table_bytes - page);
+			 usage + domain_info(domain).table_bytes - f->geometry->top);
 	iommu_domain_free(domain);
 	assert_int_equal(mem_cgroup_usage(f->memcg), usage);
 }
@@ -510,20 +441,12 @@ static void atomic_sections(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(formats_are_found),
-		cmocka_unit_test(alloc_refuses),
-		cmocka_unit_test(alloc_fails_at_the_limit),
-		cmocka_unit_test(info_tells),
-		cmocka_unit_test(map_refusals),
-		cmocka_unit_test(all_or_nothing),
-		cmocka_unit_test(sg_refusals),
-		cmocka_unit_test(sg_makes_large_leaves),
-		cmocka_unit_test(unmap_leniency),
-		cmocka_unit_test(splits),
-		cmocka_unit_test(identity_and_blocked),
-		cmocka_unit_test(flushes_come_before_frees),
-		cmocka_unit_test(owners_pay),
-		cmocka_unit_test(faults),
+		cmocka_unit_test(alloc_refuses),        cmocka_unit_test(alloc_fails_at_the_limit),
+		cmocka_unit_test(map_refusals),         cmocka_unit_test(all_or_nothing),
+		cmocka_unit_test(sg_refusals),          cmocka_unit_test(sg_makes_large_leaves),
+		cmocka_unit_test(unmap_leniency),       cmocka_unit_test(splits),
+		cmocka_unit_test(identity_and_blocked), cmocka_unit_test(flushes_come_before_frees),
+		cmocka_unit_test(owners_pay),           cmocka_unit_test(faults),
 		cmocka_unit_test(atomic_sections),
 	};
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each format is like: how it is found, what its tables take, which
+ * addresses they reach.
+ */
+#include "tests/geometry.h"
+
+/* By name, by family and granule: the first that fits, in the order of the list. */
+static void formats_are_found(void **state)
+{
+	const struct iommu_format *format = NULL, *first;
+
+	while ((format = iommu_format_next(format))) {
+		assert_int_equal(format->granule, smallest_page(format));
+		assert_ptr_equal(iommu_format_find(format->name), format);
+		assert_ptr_equal(iommu_format_find_granule(format->name, format->granule), format);
+		assert_ptr_equal(iommu_format_find_granule(format->family, format->granule),
+				 format);
+		first = iommu_format_find_granule(format->family, 0);
+		assert_string_equal(first->family, format->family);
+		assert_null(iommu_format_find_granule(format->name, 3));
+	}
+	assert_null(iommu_format_find_granule("no-such-format", 0));
+	assert_null(iommu_format_find_granule(NULL, 4096));
+	assert_int_equal(iommu_format_find_granule("mock", 0)->granule, 2048);
+}
+
+static void widths_are_refused(void **state)
+{
+	static const struct {
+		const char *format;
+		unsigned int width;
+	} bad[] = {
+		{"vtd", 38},      {"vtd", 47},          {"x86_64", 39},       {"amdv1", 65},
+		{"arm64-s1", 24}, {"arm64-s1", 49},     {"arm64-s1-16k", 49}, {"arm64-s1-64k", 53},
+		{"arm64-s2", 24}, {"arm64-s2-16k", 49}, {"arm64-s2-64k", 53}, {"riscv64", 40},
+		{"riscv64", 58},  {"riscv64", 60},      {"s390", 41},         {"s390", 43},
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct shape shape = {iommu_format_find(bad[i].format), bad[i].width};
+		struct iommu_domain *domain =
+			alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED, GFP_KERNEL);
+
+		assert_true(IS_ERR(domain));
+		assert_int_equal(PTR_ERR(domain), -EINVAL);
+	}
+}
+
+/* The bits that address the first half, where the upper one is what is sign-extended. */
+static unsigned int aperture_bits(const struct shape *shape)
+{
+	bool x4 = is_family(shape->format, "riscv64") && (shape->width - 12) % 9;
+	bool is_signed = is_family(shape->format, "x86_64") || is_family(shape->format, "riscv64");
+
+	return shape->width - (is_signed && !x4);
+}
+
+static void info_of(struct fixture *f)
+{
+	struct iommu_domain_info info = domain_info(f->domain);
+	unsigned int bits = aperture_bits(&f->shape);
+
+	assert_int_equal(info.type, IOMMU_DOMAIN_UNMANAGED);
+	assert_string_equal(info.format, f->shape.format->name);
+	assert_int_equal(info.address_width, f->shape.width);
+	assert_int_equal(info.aperture_start, 0);
+	assert_true(info.aperture_last == (bits < 64 ? 1ULL << bits : 0) - 1);
+	/* Sizes that do not fit in the aperture are left out. */
+	assert_int_equal(info.pgsizes & ~f->shape.format->pgsizes, 0);
+	assert_int_equal(info.pgsizes & -info.pgsizes, f->page);
+	assert_ptr_equal(info.owner, f->memcg);
+	assert_true(info.root);
+	assert_int_equal(info.levels, f->geometry->levels);
+	assert_int_equal(info.root & (f->geometry->top - 1), 0);
+	assert_int_equal(info.tables[info.levels - 1], 1);
+	assert_int_equal(count_tables(f->domain), 1);
+	assert_int_equal(info.table_bytes, f->geometry->top);
+	assert_true(f->objects > 0 && f->objects < 4096);
+	assert_cgroup_has(f->memcg, f->shape.format, f->objects, f->geometry->top);
+}
+
+static void info_tells(void **state)
+{
+	for_each_shape(info_of);
+}
+
+/* A page has a table of every level, each as large as the format has it. */
+static void one_page_costs(struct fixture *f)
+{
+	uint64_t bytes = 0, page = f->page;
+
+	for (unsigned int level = 0; level < f->geometry->levels; level++)
+		bytes += table_bytes(f->geometry, level);
+	assert_int_equal(iommu_map(f->domain, 3 * page, page, page, RW, GFP_KERNEL), 0);
+	assert_int_equal(domain_info(f->domain).table_bytes, bytes);
+	assert_int_equal(count_tables(f->domain), f->geometry->levels);
+	assert_cgroup_has(f->memcg, f->shape.format, f->objects, bytes);
+	assert_int_equal(iommu_unmap(f->domain, 3 * page, page), page);
+	assert_cgroup_has(f->memcg, f->shape.format, f->objects, f->geometry->top);
+}
+
+/* With the leaves that only a domain has which asks for them. */
+static void segments_of_s390(void **state)
+{
+	struct iommu_domain_params params = {.format = "s390", .pgsizes = 0x101000};
+	struct mem_cgroup *memcg = enter_cgroup(NULL);
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
+	const uint64_t mib = 1 << 20;
+
+	assert_false(IS_ERR(domain));
+	assert_int_equal(domain_info(domain).pgsizes, params.pgsizes);
+	assert_int_equal(iommu_map(domain, 3 * mib, 7 * mib, mib, RW, GFP_KERNEL), 0);
+	assert_int_equal(domain_info(domain).tables[0], 0);
+	assert_int_equal(iommu_iova_to_phys(domain, 4 * mib - 1), 8 * mib - 1);
+	assert_int_equal(iommu_unmap(domain, 3 * mib, 4096), mib);
+	assert_int_equal(iommu_map(domain, 3 * mib, 7 * mib, mib, RW, GFP_KERNEL), 0);
+	assert_int_equal(iommu_split_mapping(domain, 3 * mib + 4096, 4096, GFP_KERNEL), 0);
+	assert_int_equal(domain_info(domain).tables[0], 1);
+	assert_int_equal(iommu_unmap(domain, 3 * mib + 4096, 4096), 4096);
+	assert_int_equal(iommu_iova_to_phys(domain, 3 * mib + 4096), 0);
+	assert_int_equal(iommu_iova_to_phys(domain, 4 * mib - 1), 8 * mib - 1);
+	iommu_domain_free(domain);
+	leave_cgroup(memcg);
+}
+
+static void tables_cost(void **state)
+{
+	for_each_shape(one_page_costs);
+}
+
+/* Physical addresses are refused from the first on that an item cannot hold. */
+static void paddr_bound(struct fixture *f)
+{
+	unsigned int bits = paddr_bits(f->shape.format);
+	uint64_t page = f->page, end = bits < 64 ? 1ULL << bits : 0;
+
+	assert_int_equal(iommu_map(f->domain, page, end - page, page, RW, GFP_KERNEL), 0);
+	assert_true(iommu_iova_to_phys(f->domain, 2 * page - 1) == end - 1);
+	assert_int_equal(iommu_unmap(f->domain, page, page), page);
+	if (end) {
+		assert_int_equal(iommu_map(f->domain, page, end, page, RW, GFP_KERNEL), -ERANGE);
+		assert_int_equal(iommu_map(f->domain, page, end - page, 2 * page, RW, GFP_KERNEL),
+				 -ERANGE);
+		assert_int_equal(iommu_map(f->domain, page, -page, page, RW, GFP_KERNEL), -ERANGE);
+	}
+	assert_int_equal(count_tables(f->domain), 1);
+}
+
+static void paddr_bounds(void **state)
+{
+	for_each_shape(paddr_bound);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(formats_are_found), cmocka_unit_test(widths_are_refused),
+		cmocka_unit_test(info_tells),        cmocka_unit_test(tables_cost),
+		cmocka_unit_test(paddr_bounds),      cmocka_unit_test(segments_of_s390),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
