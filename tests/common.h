@@ -24,6 +24,13 @@
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
+/* Of so many random rounds, those for which an emulated processor has the time. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define SCALED(n) (((n) + 9) / 10)
+#else
+#define SCALED(n) (n)
+#endif
+
 /* xorshift64*: the same numbers everywhere from one seed. */
 static inline uint64_t random_next(uint64_t *state)
 {
