@@ -8,36 +8,37 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define OBJECT_MOST    65536
+#define PROGRAM_MOST   (256u << 10)
 #define LOOKS          2000  /* at the bell before the first sleep */
 #define SLEEP_NS       20000 /* between two looks from then on */
 #define LOOKS_A_SECOND 10000 /* or fewer, with the timer's slack */
 
 /* ---- programs ---- */
 
-static size_t read_object(const char *name, char *object)
+static size_t read_program(const char *name, char *file)
 {
 	char path[512];
-	FILE *file;
+	FILE *stream;
 	size_t bytes;
 
-	snprintf(path, sizeof(path), "%s/%s_cpu.o", ORACLE_PROGRAMS, name);
-	file = fopen(path, "r");
-	if (!file)
+	snprintf(path, sizeof(path), "%s/%s_cpu.elf", ORACLE_PROGRAMS, name);
+	stream = fopen(path, "r");
+	if (!stream)
 		die("%s: %s", path, strerror(errno));
-	bytes = fread(object, 1, OBJECT_MOST, file);
-	fclose(file);
-	if (bytes < sizeof(Elf64_Ehdr) || memcmp(object, ELFMAG, SELFMAG))
-		die("%s: not an object file", path);
+	bytes = fread(file, 1, PROGRAM_MOST, stream);
+	fclose(stream);
+	if (bytes < sizeof(Elf64_Ehdr) || memcmp(file, ELFMAG, SELFMAG))
+		die("%s: not a program", path);
 	return bytes;
 }
 
-/* In the byte order of the object's machine. */
+/* In the byte order of the program's machine. */
 #define FIELD(big, field)                                            \
 	((big) ? (sizeof(field) == 8   ? be64toh(field)              \
 		  : sizeof(field) == 4 ? be32toh((uint32_t)(field))  \
@@ -46,12 +47,12 @@ static size_t read_object(const char *name, char *object)
 
 size_t guest_program(const char *name, void *to, size_t room)
 {
-	static _Alignas(16) char object[OBJECT_MOST];
-	size_t bytes = read_object(name, object);
-	const Elf64_Ehdr *header = (const void *)object;
+	static _Alignas(16) char file[PROGRAM_MOST];
+	size_t bytes = read_program(name, file);
+	const Elf64_Ehdr *header = (const void *)file;
 	bool big = header->e_ident[EI_DATA] == ELFDATA2MSB;
-	const Elf64_Shdr *sections = (const void *)(object + FIELD(big, header->e_shoff));
-	const char *names = object + FIELD(big, sections[FIELD(big, header->e_shstrndx)].sh_offset);
+	const Elf64_Shdr *sections = (const void *)(file + FIELD(big, header->e_shoff));
+	const char *names = file + FIELD(big, sections[FIELD(big, header->e_shstrndx)].sh_offset);
 
 	for (unsigned int i = 0; i < FIELD(big, header->e_shnum); i++) {
 		size_t size = FIELD(big, sections[i].sh_size);
@@ -61,7 +62,7 @@ size_t guest_program(const char *name, void *to, size_t room)
 			continue;
 		if (size > room || offset > bytes || size > bytes - offset)
 			break;
-		memcpy(to, object + offset, size);
+		memcpy(to, file + offset, size);
 		return size;
 	}
 	die("the program %s is no good", name);
@@ -105,4 +106,17 @@ void guest_run(struct qemu *qemu, volatile uint64_t *bell, uint64_t work)
 	while (__atomic_load_n(bell, __ATOMIC_ACQUIRE))
 		wait_a_little(qemu, count++);
 	kill(qemu->pid, SIGSTOP);
+}
+
+/* "Invalid read at addr 0x..., size 1, region '(null)', reason: rejected" */
+uint64_t guest_logged(struct qemu *qemu, int access)
+{
+	const char *prefix =
+		access == IOMMU_WRITE ? "Invalid write at addr " : "Invalid read at addr ";
+	char *line;
+
+	while ((line = qemu_log_line(qemu)))
+		if (!strncmp(line, prefix, strlen(prefix)))
+			return strtoull(line + strlen(prefix), NULL, 16);
+	return GUEST_NOT_LOGGED;
 }

@@ -19,4 +19,12 @@ size_t guest_program(const char *name, void *to, size_t room);
 /* Ring: @work is not 0, in the guest's byte order. Returns when it has been done. */
 void guest_run(struct qemu *qemu, volatile uint64_t *bell, uint64_t work);
 
+/*
+ * Where the next access of that kind arrived that QEMU logs as one to nothing (-d
+ * guest_errors), or GUEST_NOT_LOGGED when there is none.
+ */
+uint64_t guest_logged(struct qemu *qemu, int access);
+
+#define GUEST_NOT_LOGGED (~UINT64_C(0))
+
 #endif

@@ -42,6 +42,9 @@ static const struct family {
 	{"arm64-s2", &peer_arm_cpu, 0, {39, 40, 43, 48}},
 	{"arm64-s2-16k", &peer_arm_cpu, 0, {36, 47, 48}},
 	{"arm64-s2-64k", &peer_arm_cpu, 0, {42, 48, 52}},
+	{"riscv64", &peer_riscv64, 0, {39, 48, 57, 41, 50, 59}},
+	{"s390", &peer_s390, 0, {42}},
+	{"s390", &peer_s390, 1 << 12 | 1 << 20, {42}},
 };
 
 static struct {

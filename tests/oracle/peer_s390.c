@@ -343,38 +343,25 @@ static void invalidate_all(struct peer *peer)
 
 /* ---- probes ---- */
 
-/* "Invalid read at addr 0x..., size 8, region '(null)', reason: rejected" */
-static bool read_line(const char *line, const char *prefix, uint64_t *paddr)
-{
-	if (strncmp(line, prefix, strlen(prefix)))
-		return false;
-	*paddr = strtoull(line + strlen(prefix), NULL, 16);
-	return true;
-}
-
 /*
  * Where the accesses arrived: the first line of each. What was refused, and the
- * device's own accesses after that, stand there with addresses of the device.
+ * device's own accesses after that, stand there with lower addresses.
  */
-static void read_log(const char *prefix, uint64_t *arrived)
+static void read_log(int access, uint64_t *arrived)
 {
 	uint64_t paddr;
-	char *line;
 
 	for (size_t i = 0; i < BATCH; i++)
 		arrived[i] = NOWHERE;
-	while ((line = qemu_log_line(&s390.qemu))) {
-		size_t index;
+	while ((paddr = guest_logged(&s390.qemu, access)) != GUEST_NOT_LOGGED) {
+		size_t index = (paddr & (PAGE - 1)) / SLOT;
 
-		if (!read_line(line, prefix, &paddr) || (paddr >= PROBES_AT && paddr <= LAST_DMA))
-			continue;
-		index = (paddr & (PAGE - 1)) / SLOT;
-		if (arrived[index] == NOWHERE)
+		if (paddr >= NOTHING_FROM && arrived[index] == NOWHERE)
 			arrived[index] = paddr - index * SLOT;
 	}
 }
 
-/* What RPCIT refuses is a fault for all probes of that page, and is not cached. */
+/* What RPCIT refuses is a fault for all probes of that page. */
 static void check_refresh(size_t command, struct probe *probes, size_t count, uint64_t iova)
 {
 	if (!condition(command))
@@ -382,7 +369,6 @@ static void check_refresh(size_t command, struct probe *probes, size_t count, ui
 	for (size_t i = 0; i < count; i++)
 		if ((probes[i].iova ^ iova) < PAGE)
 			probes[i].fault = true;
-	forget(iova & -PAGE, iova | (PAGE - 1));
 }
 
 static void read_all(struct probe *probes, size_t count)
@@ -398,7 +384,7 @@ static void read_all(struct probe *probes, size_t count)
 		submit(i);
 	}
 	run_commands();
-	read_log("Invalid read at addr ", arrived);
+	read_log(IOMMU_READ, arrived);
 	for (size_t i = 0; i < count; i++) {
 		probes[i].fault = was_refused(i);
 		probes[i].paddr = arrived[i];
@@ -406,6 +392,9 @@ static void read_all(struct probe *probes, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (refreshed[i] != COMMANDS_MOST)
 			check_refresh(refreshed[i], probes, count, probes[i].iova);
+	for (size_t i = 0; i < count; i++) /* what is absent is not cached */
+		if (probes[i].fault)
+			forget(probes[i].iova & -PAGE, probes[i].iova);
 }
 
 /*
@@ -428,7 +417,7 @@ static void write_all(struct probe *probes, size_t count)
 		submit(i);
 	}
 	run_commands();
-	read_log("Invalid write at addr ", arrived);
+	read_log(IOMMU_WRITE, arrived);
 	for (size_t i = 0; i < count; i++) {
 		if (!may_write(&probes[i]))
 			continue;
