@@ -516,21 +516,6 @@ static void drop_cap_ipc_lock(void)
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
 }
 
-/* USER_PAGES, @offset pages after a multiple of 2 MiB: what alignment an IOVA gets hangs on it. */
-static char *map_aligned(uint64_t offset)
-{
-	char *reserved = map_pages(2 * HUGE_PAGES + USER_PAGES);
-	uint64_t huge = HUGE_PAGES * PAGE;
-	char *user = (char *)(((uintptr_t)reserved + huge - 1) & -huge) + offset * PAGE;
-	char *end = user + (USER_PAGES + 1) * PAGE;
-
-	if (user > reserved)
-		assert_int_equal(munmap(reserved, user - reserved), 0);
-	assert_int_equal(munmap(end, reserved + (2 * HUGE_PAGES + USER_PAGES + 1) * PAGE - end), 0);
-	assert_int_equal(mprotect(end - PAGE, PAGE, PROT_NONE), 0);
-	return user;
-}
-
 static void world_begin(enum iommufd_phys_mode phys, uint64_t seed)
 {
 	memset(&world, 0, sizeof(world));

@@ -79,6 +79,23 @@ static inline bool has_domain(const struct space *space)
 	return space->domains[0] || space->domains[1];
 }
 
+/* ---- the memory ---- */
+
+/* USER_PAGES, @offset pages after a multiple of 2 MiB: what alignment an IOVA gets hangs on it. */
+static inline char *map_aligned(uint64_t offset)
+{
+	char *reserved = map_pages(2 * HUGE_PAGES + USER_PAGES);
+	uint64_t huge = HUGE_PAGES * PAGE;
+	char *user = (char *)(((uintptr_t)reserved + huge - 1) & -huge) + offset * PAGE;
+	char *end = user + (USER_PAGES + 1) * PAGE;
+
+	if (user > reserved)
+		assert_int_equal(munmap(reserved, user - reserved), 0);
+	assert_int_equal(munmap(end, reserved + (2 * HUGE_PAGES + USER_PAGES + 1) * PAGE - end), 0);
+	assert_int_equal(mprotect(end - PAGE, PAGE, PROT_NONE), 0);
+	return user;
+}
+
 /* ---- the model ---- */
 
 static inline uint64_t model_alignment(const struct space *space)
