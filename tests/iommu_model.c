@@ -8,8 +8,8 @@
 #include "tests/model.h"
 
 #define SEED   0x1d0a7e5ULL
-#define WORLDS 4 /* of each shape */
-#define STEPS  1500
+#define WORLDS 3 /* of each shape */
+#define STEPS  1000
 #define MANY   500 /* leaves from which on everything is unmapped */
 #define NR_SG  12
 #define DEPTH  3
@@ -425,7 +425,7 @@ static void random_operations(void **state)
 		struct world world;
 
 		world_begin(&world, &shapes[i / WORLDS], i % WORLDS);
-		for (unsigned int n = 1; n <= STEPS; n++) {
+		for (unsigned int n = 1; n <= SCALED(STEPS); n++) {
 			step(&world);
 			if (n % 100 == 0)
 				model_check_lookups(&world.model, world.domain);
