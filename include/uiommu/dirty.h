@@ -93,7 +93,8 @@ int iommu_read_and_clear_dirty(struct iommu_domain *domain, dma_addr_t iova, uin
  * For models of hardware. Whether the access was allowed is not checked.
  *
  * Context: Any. May run at the same time as changes elsewhere in the domain.
- * Return: true; false when @iova is not mapped, or the format has no dirty bits.
+ * Return: true; false when @iova is not mapped, the format has no dirty bits, or
+ * none for what may not be written (Arm).
  */
 bool iommu_mark_dirty(struct iommu_domain *domain, dma_addr_t iova);
 
