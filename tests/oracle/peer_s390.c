@@ -545,6 +545,7 @@ struct peer peer_s390 = {
 	.paddr_first = NOTHING_FROM,
 	.paddr_last = ~UINT64_C(0),
 	.probe_bits = 42,
+	.flags = IOMMU_CACHE | IOMMU_NOEXEC | IOMMU_MMIO,
 	.start = start,
 	.set_tables = set_tables,
 	.probe = probe,
