@@ -24,13 +24,13 @@
 #define CR4_LA57   UINT64_C(0x1000)
 #define EFER_LME   UINT64_C(0x900) /* and NXE, without which bit 63 is reserved */
 
-#define M2 (UINT64_C(1) << 21)
 #define G1 (UINT64_C(1) << 30)
 
 /* One line of the listing. */
 struct line {
 	uint64_t iova, paddr;
 	bool large, user, write;
+	unsigned int size_lg2; /* of a large leaf; 0 while it is not known */
 };
 
 static struct qemu qemu;
@@ -88,7 +88,13 @@ static void add_line(const char *text)
 			die("no memory for QEMU's listing");
 	}
 	line = &listing.lines[listing.count++];
-	*line = (struct line){iova, paddr, flags[2] == 'P', flags[7] == 'U', flags[8] == 'W'};
+	*line = (struct line){
+		.iova = iova,
+		.paddr = paddr,
+		.large = flags[2] == 'P',
+		.user = flags[7] == 'U',
+		.write = flags[8] == 'W',
+	};
 }
 
 static void read_listing(void)
@@ -102,24 +108,6 @@ static void read_listing(void)
 		if (*line)
 			add_line(line);
 	free(text);
-}
-
-/* The line of the leaf that an address lies in, if it is mapped at all; or NULL. */
-static const struct line *find_line(uint64_t iova)
-{
-	size_t low = 0, high = listing.count;
-	const struct line *line;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (listing.lines[middle].iova <= iova)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	line = low ? &listing.lines[low - 1] : NULL;
-	return line && iova - line->iova < (line->large ? G1 : 4096) ? line : NULL;
 }
 
 /* ---- single addresses ---- */
@@ -142,55 +130,11 @@ static bool hear(uint64_t *paddr)
 	return mapped;
 }
 
-/* Does a line say for itself that the address is mapped? */
-static bool is_certain(const struct line *line, uint64_t iova)
-{
-	return line && iova - line->iova < (line->large ? M2 : 4096);
-}
-
-/* The listing is the cheaper by far; single addresses are for what it leaves open. */
-static bool needs_asking(const struct line *line, uint64_t iova)
-{
-	return (line && !is_certain(line, iova)) ||
-	       (iova * UINT64_C(0x9e3779b97f4a7c15)) >> 60 == 0;
-}
-
-static void answer(struct probe *probe)
-{
-	const struct line *line = find_line(probe->iova);
-	bool mapped = is_certain(line, probe->iova), differs = false;
-	uint64_t paddr;
-
-	probe->paddr = line ? line->paddr + (probe->iova - line->iova) : 0;
-	if (needs_asking(line, probe->iova)) {
-		bool heard = hear(&paddr);
-
-		differs = heard ? !line || paddr != probe->paddr : mapped;
-		mapped = heard;
-	}
-	probe->fault =
-		!mapped || !line || !line->user || (probe->access == IOMMU_WRITE && !line->write);
-	if (differs) {
-		probe->fault = false;
-		probe->paddr = ~UINT64_C(0); /* never right */
-	}
-}
-
-static void probe(struct peer *peer, struct probe *probes, size_t count)
-{
-	read_listing();
-	for (size_t i = 0; i < count; i++)
-		if (needs_asking(find_line(probes[i].iova), probes[i].iova))
-			ask(probes[i].iova);
-	for (size_t i = 0; i < count; i++)
-		answer(&probes[i]);
-}
-
 /*
  * A large leaf is of 1 GiB if nothing else is listed in it and its last byte is
  * mapped.
  */
-static unsigned int line_size_lg2(const struct line *line)
+static unsigned int line_size_lg2(struct line *line)
 {
 	const struct line *next = line + 1 < listing.lines + listing.count ? line + 1 : NULL;
 	uint64_t paddr;
@@ -199,8 +143,73 @@ static unsigned int line_size_lg2(const struct line *line)
 		return 12;
 	if (((line->iova | line->paddr) & (G1 - 1)) || (next && next->iova - line->iova < G1))
 		return 21;
-	ask(line->iova + (G1 - 1));
-	return hear(&paddr) ? 30 : 21;
+	if (!line->size_lg2) {
+		ask(line->iova + (G1 - 1));
+		line->size_lg2 = hear(&paddr) ? 30 : 21;
+	}
+	return line->size_lg2;
+}
+
+/* The line of the leaf that an address lies in, or NULL. */
+static const struct line *find_line(uint64_t iova)
+{
+	size_t low = 0, high = listing.count;
+	struct line *line;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (listing.lines[middle].iova <= iova)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	line = low ? &listing.lines[low - 1] : NULL;
+	if (!line || iova - line->iova >= (line->large ? G1 : 4096) ||
+	    iova - line->iova >= UINT64_C(1) << line_size_lg2(line))
+		return NULL;
+	return line;
+}
+
+/* The listing is the cheaper by far; some addresses are translated one by one too. */
+static bool is_asked(uint64_t iova)
+{
+	return (iova * UINT64_C(0x9e3779b97f4a7c15)) >> 60 == 0;
+}
+
+static void answer(struct probe *probe)
+{
+	const struct line *line = find_line(probe->iova);
+
+	probe->paddr = line ? line->paddr + (probe->iova - line->iova) : 0;
+	probe->size_lg2 = line && line->large ? line->size_lg2 : 0;
+	probe->fault = !line || !line->user || (probe->access == IOMMU_WRITE && !line->write);
+}
+
+/* Where the two walks differ the answer is made one that is never right. */
+static void compare(struct probe *probe)
+{
+	const struct line *line = find_line(probe->iova);
+	uint64_t paddr;
+	bool mapped = hear(&paddr);
+
+	if (mapped == (line != NULL) && (!mapped || paddr == probe->paddr))
+		return;
+	probe->fault = false;
+	probe->paddr = ~UINT64_C(0);
+}
+
+static void probe(struct peer *peer, struct probe *probes, size_t count)
+{
+	read_listing();
+	for (size_t i = 0; i < count; i++)
+		answer(&probes[i]);
+	for (size_t i = 0; i < count; i++)
+		if (is_asked(probes[i].iova))
+			ask(probes[i].iova);
+	for (size_t i = 0; i < count; i++)
+		if (is_asked(probes[i].iova))
+			compare(&probes[i]);
 }
 
 static void list(struct peer *peer, void (*each)(void *context, const struct listed *listed),
@@ -208,7 +217,7 @@ static void list(struct peer *peer, void (*each)(void *context, const struct lis
 {
 	read_listing();
 	for (size_t i = 0; i < listing.count; i++) {
-		const struct line *line = &listing.lines[i];
+		struct line *line = &listing.lines[i];
 		struct listed listed = {
 			.iova = line->iova,
 			.paddr = line->paddr,
@@ -236,14 +245,43 @@ static void stop(struct peer *peer)
 	qemu_stop(&qemu);
 }
 
-/* VT-d specification 9.7. */
-static const char *ignores(const struct oracle_item *item, unsigned int bit)
+/* What the monitor leaves out; the CPU's own walker does not (peer_x86_cpu.c). */
+static const char *is_left_out(const struct oracle_item *item, unsigned int bit)
 {
+	if (bit == 50 || bit == 51)
+		return "addresses beyond 50 bits, which the listing cuts off";
+	if (item->leaf && bit >= 13 && bit < item->size_lg2)
+		return "address below the size of a leaf, which the listing cuts off";
+	if (!item->leaf && (bit == 1 || bit == 2))
+		return "rights of a table, where the listing has the leaf's";
+	if (!item->leaf && bit == 7)
+		return "page size where it is reserved, which the listing takes";
 	return NULL;
 }
 
+/* Intel's Software Developer's Manual, volume 3, 4.5. */
+static const char *x86_64_ignores(const struct oracle_item *item, unsigned int bit)
+{
+	if (bit == 5 || bit == 6)
+		return "accessed, dirty: written by hardware, never a reason to refuse";
+	if (bit == 3 || bit == 4 || (item->leaf && bit == (item->level ? 12 : 7)))
+		return "PWT, PCD, PAT: memory types";
+	if ((bit >= 8 && bit <= 11) || (bit >= 52 && bit <= 62))
+		return "ignored";
+	if (bit == 63)
+		return "XD: forbids execution, and no more";
+	return NULL;
+}
+
+static const char *ignores(const struct oracle_item *item, unsigned int bit)
+{
+	const char *reason = x86_64_ignores(item, bit);
+
+	return reason ? reason : is_left_out(item, bit);
+}
+
 struct peer peer_x86_64 = {
-	.name = "QEMU CPU",
+	.name = "QEMU's x86-64 CPU, as its monitor sees it",
 	.program = "qemu-system-x86_64",
 	/* The gdbstub takes 32 bits of cr3 from outside 64-bit code. */
 	.ram_bytes = UINT64_C(2) << 30,
