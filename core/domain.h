@@ -41,7 +41,7 @@ struct iommu_domain {
 static inline void iommu_iotlb_sync_if_needed(struct iommu_domain *domain,
 					      struct iommu_iotlb_gather *gather)
 {
-	if (unlikely(domain->iotlb_ops || gather->freelist))
+	if (unlikely(domain->iotlb_ops || gather->pending))
 		iommu_iotlb_sync(domain, gather);
 }
 

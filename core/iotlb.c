@@ -25,7 +25,7 @@ void iommu_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *ga
 {
 	if (domain->iotlb_ops)
 		flush(domain, gather);
-	if (gather->freelist)
+	if (gather->pending)
 		pgtable_free_gathered(&domain->pt, gather);
 	iommu_iotlb_gather_init(gather);
 }

@@ -21,9 +21,11 @@
  * - New tables are filled first and linked then, so that nobody ever sees a
  *   half-made one, a failure needs no undoing, and a table that the same call
  *   fills completely is never zeroed.
- * - While a gather holds an unlinked table, a device may still have its address
- *   cached. pt->unsynced counts such gathers; who links a table meanwhile asks
- *   for a flush of its own.
+ * - Until a gather that holds an unlinked table is flushed, a device may have the
+ *   table's address cached and miss what is mapped in its place since. pt->unsynced
+ *   counts such gathers, also that of who replaces a dead table before its killer
+ *   gathers it. Who maps meanwhile asks for a flush of its own; that it linked the
+ *   new table itself does not matter, as another's flush may be still to come.
  */
 #ifndef PGTABLE_ENGINE_H
 #define PGTABLE_ENGINE_H
@@ -62,12 +64,18 @@ static inline bool table_is_dead(struct page *page)
 	return atomic_load_explicit(&page->live, memory_order_acquire) < 0;
 }
 
-/* Put an unlinked table in a gather, where pt->unsynced counts it. */
+/* From here to its flush, hardware may use tables that are none any more. */
+static inline void gather_pending(struct pgtable *pt, struct iommu_iotlb_gather *gather)
+{
+	if (!gather->pending)
+		atomic_fetch_add(&pt->unsynced, 1);
+	gather->pending = gather->tables = true;
+}
+
+/* Put a table that is to be unlinked in a gather. */
 static void table_gather(struct pgtable *pt, struct page *page, struct iommu_iotlb_gather *gather)
 {
-	if (!gather->freelist)
-		atomic_fetch_add(&pt->unsynced, 1);
-	gather->tables = true;
+	gather_pending(pt, gather);
 	page->next = gather->freelist;
 	gather->freelist = page;
 }

@@ -228,13 +228,10 @@ static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t 
 			ret = -EAGAIN;
 	}
 	if (!ret) {
-		if (item_replace(slot, old, table_item(new, level))) {
-			if (unlikely(atomic_load(&m->pt->unsynced))) {
-				m->gather->tables = true;
-				iommu_iotlb_gather_add_range(m->gather, iova, left - m->left);
-			}
+		if (old != pt_empty(level))
+			gather_pending(m->pt, m->gather);
+		if (item_replace(slot, old, table_item(new, level)))
 			return 0;
-		}
 		ret = -EEXIST;
 	}
 	if (ret == -EAGAIN || ret == -EEXIST)
@@ -471,8 +468,12 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 	ret = unlikely(above_top(top, last)) ? -EAGAIN : map_range(&m, top);
 	while (unlikely(ret == -EAGAIN))
 		ret = map_again(&m);
-	if (unlikely(ret))
+	if (unlikely(ret)) {
 		map_undo(&m, iova);
+	} else if (unlikely(atomic_load_explicit(&pt->unsynced, memory_order_relaxed))) {
+		gather->tables = true;
+		iommu_iotlb_gather_add_range(gather, iova, size);
+	}
 	rcu_read_unlock(m.self);
 	map_end(&m);
 	return ret;

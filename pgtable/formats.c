@@ -83,11 +83,12 @@ void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather
 	long gone[IOMMU_MAX_LEVELS] = {0};
 
 	gather->freelist = NULL;
+	gather->pending = false;
+	atomic_fetch_sub(&pt->unsynced, 1);
 	if (!first)
 		return;
 	for (struct page *page = first; page; page = page->next)
 		gone[page->level]++;
 	pgtable_count_add(pt, self, gone, -1);
-	atomic_fetch_sub(&pt->unsynced, 1);
 	rcu_free_page_list(self, first);
 }

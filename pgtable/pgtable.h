@@ -92,7 +92,7 @@ struct pgtable {
 	bool sign_extended;       /* input addresses */
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	atomic_bool track_dirty;  /* mappings begin clean */
-	atomic_uint unsynced;     /* gathers that hold unlinked tables of this one */
+	atomic_uint unsynced;     /* gathers of tables that hardware may still think linked */
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
 };
 
@@ -116,7 +116,7 @@ static inline void pgtable_count_add(struct pgtable *pt, const struct mm_thread 
 }
 
 /*
- * After the flush: free the tables in a gather. The core calls it from
+ * After the flush: free the tables in a pending gather. The core calls it from
  * iommu_iotlb_sync().
  */
 void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather);

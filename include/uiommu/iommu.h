@@ -221,12 +221,14 @@ struct page;
  * @last: last address to flush; < @start when there is nothing
  * @freelist: tables that are freed after the flush (used by the library)
  * @tables: tables were unlinked, so the flush must reach table caches
+ * @pending: the domain waits for this flush (used by the library)
  */
 struct iommu_iotlb_gather {
 	dma_addr_t start;
 	dma_addr_t last;
 	struct page *freelist;
 	bool tables;
+	bool pending;
 };
 
 /**
@@ -241,6 +243,7 @@ static inline void iommu_iotlb_gather_init(struct iommu_iotlb_gather *gather)
 	gather->last = 0;
 	gather->freelist = NULL;
 	gather->tables = false;
+	gather->pending = false;
 }
 
 /**
