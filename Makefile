@@ -5,7 +5,7 @@ PREFIX := /usr/local
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check fuzz conformance bench install sanitize examples format format-check clean help
+.PHONY: all demo check fuzz conformance oracle bench install sanitize examples format format-check clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
@@ -52,6 +52,15 @@ conformance:
 	@$(MAKE) --no-print-directory all
 	@tools/conformance.sh $(BUILD) docs/conformance.md
 
+# QEMU's IOMMUs and CPUs walk the tables of every format; COUNT translations of each
+# width, then every bit of some items flipped.
+COUNT ?= 100000
+oracle:
+	@tools/install-deps.sh oracle
+	@$(MAKE) --no-print-directory all
+	@ninja -C $(BUILD) --quiet tests/oracle/oracle
+	$(BUILD)/tests/oracle/oracle --count $(COUNT) --mutate --jobs $(shell nproc)
+
 bench: all
 	@ninja -C $(BUILD) --quiet bench/bench bench/calls
 	$(BUILD)/bench/bench --json $(BUILD)/bench.json
@@ -82,9 +91,10 @@ help:
 	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
 	@echo 'make fuzz         hostile ioctls for hours, SECONDS=3600 of each target'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
+	@echo "make oracle       QEMU's IOMMUs and CPUs walk the tables of every format"
 	@echo 'make bench        nanoseconds per call beside the bare memory fill'
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
 	@echo 'make format       clang-format the tree; make format-check only looks'
 	@echo 'make examples     put real output in the examples of README.md and man/'
 	@echo 'make clean        remove what was built'
-	@echo 'demo and check first install missing Debian packages (as root or with sudo).'
+	@echo 'demo, check and oracle first install missing Debian packages (as root or with sudo).'

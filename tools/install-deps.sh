@@ -7,14 +7,17 @@ build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libcmock
 conformance="$build xz-utils"
 demo="$build gnuplot-nox xz-utils"
 cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
-check="$demo $cross g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
+qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
+oracle="$build $cross $qemu"
+check="$demo $cross $qemu g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
 
 case ${1-} in
 build) wanted=$build ;;
 conformance) wanted=$conformance ;;
 demo) wanted=$demo ;;
+oracle) wanted=$oracle ;;
 check) wanted=$check ;;
-*) echo "usage: install-deps.sh build|conformance|demo|check" >&2; exit 2 ;;
+*) echo "usage: install-deps.sh build|conformance|demo|oracle|check" >&2; exit 2 ;;
 esac
 
 die()

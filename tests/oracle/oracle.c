@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program: which cases there are, a process and a guest's memory for each.
+ * The program: which cases there are, and a process and a guest's memory for each.
  */
 #include <argp.h>
 #include <errno.h>
@@ -21,7 +21,10 @@
 #include "mm/page.h"
 #include "tests/oracle/random.h"
 
-#define CHUNK ((size_t)2 << 20)
+#define CHUNK     ((size_t)2 << 20)
+#define MAX_JOBS  16
+#define MAX_CASES 128
+#define DISAGREED 2 /* exit status of a case that has said so */
 
 /* Up to a width of 0. */
 static const struct family {
@@ -51,9 +54,9 @@ static struct {
 	const char *format;
 	unsigned int width;
 	uint64_t granule, count, seed;
-	unsigned int items;
+	unsigned int items, jobs;
 	bool tap;
-} options = {.count = 100000, .seed = 1};
+} options = {.count = 100000, .seed = 1, .jobs = 1};
 
 char *oracle_ram;
 int oracle_ram_fd = -1;
@@ -120,10 +123,18 @@ static void setup_memory(const struct peer *peer)
 
 /* ---- one case ---- */
 
+static void print_name(const struct oracle_case *test, bool good)
+{
+	printf("%s%s%s, %u bits", good ? "ok " : "not ok ", options.tap ? "- " : "", test->format,
+	       test->width);
+	if (test->pgsizes)
+		printf(", leaves %#" PRIx64, test->pgsizes);
+	printf(", %s: ", test->peer->name);
+}
+
 static void print_counts(const struct run *run, double seconds)
 {
-	printf("%s, %u bits: %" PRIu64 " translations, %" PRIu64 " present", run->test->format,
-	       run->test->width, run->probes, run->present);
+	printf("%" PRIu64 " translations, %" PRIu64 " present", run->probes, run->present);
 	if (run->listed)
 		printf(", %" PRIu64 " listed", run->listed);
 	printf(", %" PRIu64 " changes", run->changes);
@@ -131,14 +142,19 @@ static void print_counts(const struct run *run, double seconds)
 		printf("; %" PRIu64 " bits flipped in %" PRIu64 " items: %" PRIu64
 		       " noticed, %" PRIu64 " without effect, %" PRIu64 " missed",
 		       run->flips, run->items, run->caught, run->ignored, run->survived);
-	printf("; %.1f s, %s\n", seconds, run->peer->name);
+	printf("; %.1f s\n", seconds);
 	for (unsigned int i = 0; i < NR_REASONS && run->reasons[i].text; i++)
 		printf("#   %" PRIu64 " bits: %s\n", run->reasons[i].count, run->reasons[i].text);
 }
 
-static bool do_case(const struct oracle_case *test, unsigned int number)
+static bool do_case(const struct oracle_case *test)
 {
-	struct run run = {.test = test, .peer = test->peer, .random = options.seed};
+	struct run run = {
+		.test = test,
+		.peer = test->peer,
+		.random = options.seed,
+		.progress = options.jobs == 1 && isatty(STDERR_FILENO),
+	};
 	double start = seconds_now();
 	bool good;
 
@@ -147,19 +163,54 @@ static bool do_case(const struct oracle_case *test, unsigned int number)
 	run_case(&run, options.count, options.items);
 	test->peer->stop(test->peer);
 	good = !run.disagreements && !run.survived;
-	printf("%s", good ? "ok " : "not ok ");
-	if (options.tap)
-		printf("%u - ", number);
+	print_name(test, good);
 	print_counts(&run, seconds_now() - start);
 	return good;
 }
 
+/* ---- many cases ---- */
+
+static struct {
+	struct job {
+		pid_t pid;
+		struct oracle_case test;
+	} jobs[MAX_JOBS];
+	unsigned int running, passed, failed;
+} work;
+
+/* Wait for any one of the cases under way. */
+static void reap(void)
+{
+	unsigned int i = 0;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, 0)) < 0 && errno == EINTR)
+		;
+	while (i < work.running && work.jobs[i].pid != pid)
+		i++;
+	if (i == work.running)
+		die("a process is missing");
+	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+		work.passed++;
+	} else {
+		work.failed++;
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != DISAGREED) {
+			/* It came to no line of its own. */
+			print_name(&work.jobs[i].test, false);
+			printf("ended with status %#x\n", (unsigned int)status);
+		}
+	}
+	work.jobs[i] = work.jobs[--work.running];
+}
+
 /* In a process of its own. Its QEMU dies with it, and it with us. */
-static bool fork_case(const struct oracle_case *test, unsigned int number)
+static void fork_case(const struct oracle_case *test)
 {
 	pid_t parent = getpid(), pid;
-	int status;
 
+	while (work.running >= options.jobs)
+		reap();
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0)
@@ -168,19 +219,9 @@ static bool fork_case(const struct oracle_case *test, unsigned int number)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		exit(do_case(test, number) ? 0 : 2);
+		exit(do_case(test) ? 0 : DISAGREED);
 	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) != 1)
-		return !WEXITSTATUS(status);
-	/* It came to no line of its own. */
-	printf("not ok ");
-	if (options.tap)
-		printf("%u - ", number);
-	printf("%s, %u bits: ended with status %#x\n", test->format, test->width,
-	       (unsigned int)status);
-	return false;
+	work.jobs[work.running++] = (struct job){pid, *test};
 }
 
 /* ---- options ---- */
@@ -193,6 +234,7 @@ static const struct argp_option argp_options[] = {
 	{"seed", 's', "N", 0, "of the random numbers (1)", 0},
 	{"mutate", 'm', "ITEMS", OPTION_ARG_OPTIONAL,
 	 "then change each bit of so many items (24): each must be noticed", 0},
+	{"jobs", 'j', "N", 0, "so many at once (1)", 0},
 	{"qemu", 'q', "PATH", 0, "the emulator, instead of the peer's from PATH", 0},
 	{"tap", 't', NULL, 0, "print TAP", 0},
 	{0},
@@ -221,6 +263,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'm':
 		options.items = arg ? (unsigned int)strtoul(arg, NULL, 0) : 24;
 		return 0;
+	case 'j':
+		options.jobs = (unsigned int)strtoul(arg, NULL, 0);
+		if (!options.jobs || options.jobs > MAX_JOBS)
+			argp_error(state, "1 to %d at once", MAX_JOBS);
+		return 0;
 	case 'q':
 		oracle_qemu = arg;
 		return 0;
@@ -237,7 +284,7 @@ static bool is_wanted(const struct oracle_case *test)
 	const struct iommu_format *format = iommu_format_find(test->format);
 
 	if (!format)
-		return false;
+		die("the library has no format %s", test->format);
 	if (options.format && strcmp(options.format, format->name) &&
 	    strcmp(options.format, format->family))
 		return false;
@@ -245,35 +292,42 @@ static bool is_wanted(const struct oracle_case *test)
 	       (!options.granule || options.granule == format->granule);
 }
 
-int main(int argc, char **argv)
+static size_t list_cases(struct oracle_case list[MAX_CASES])
 {
-	static const struct argp argp = {
-		argp_options, parse,
-		NULL,         "Have tables of every format walked by something that is not ours.",
-		NULL,         NULL,
-		NULL};
-	unsigned int passed = 0, failed = 0;
+	size_t count = 0;
 
-	argp_parse(&argp, argc, argv, 0, NULL, NULL);
-	printf("# seed %" PRIu64 "\n", options.seed);
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		const struct family *family = &families[i];
 
-		for (unsigned int j = 0; family->widths[j]; j++) {
-			struct oracle_case test = {family->format, family->widths[j],
-						   family->pgsizes, family->peer};
-
-			if (!is_wanted(&test))
-				continue;
-			if (fork_case(&test, passed + failed + 1))
-				passed++;
-			else
-				failed++;
+		for (unsigned int j = 0; family->widths[j] && count < MAX_CASES; j++) {
+			list[count] = (struct oracle_case){family->format, family->widths[j],
+							   family->pgsizes, family->peer};
+			count += is_wanted(&list[count]);
 		}
 	}
+	return count;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = argp_options,
+		.parser = parse,
+		.doc = "Have tables of every format walked by something that is not ours.",
+	};
+	struct oracle_case list[MAX_CASES];
+	size_t count;
+
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	printf("# seed %" PRIu64 "\n", options.seed);
+	count = list_cases(list);
+	for (size_t i = 0; i < count; i++)
+		fork_case(&list[i]);
+	while (work.running)
+		reap();
 	if (options.tap)
-		printf("1..%u\n", passed + failed);
+		printf("1..%zu\n", count);
 	else
-		printf("%u passed, %u failed\n", passed, failed);
-	return failed || !passed;
+		printf("%u passed, %u failed\n", work.passed, work.failed);
+	return work.failed || !count;
 }

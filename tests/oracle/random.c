@@ -5,7 +5,6 @@
  */
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "tests/oracle/random.h"
 
@@ -48,7 +47,7 @@ static void progress(const struct run *run, uint64_t count)
 	static uint64_t shown;
 	uint64_t tenth = run->probes * 10 / count;
 
-	if (!isatty(STDERR_FILENO) || tenth == shown)
+	if (!run->progress || tenth == shown)
 		return;
 	shown = tenth;
 	fprintf(stderr, "\r%s, %u bits: %u%%\033[K%s", run->test->format, run->test->width,

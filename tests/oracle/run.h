@@ -30,7 +30,8 @@ struct run {
 
 	struct probe batch[BATCH_MOST];
 	size_t nr_batch;
-	bool quiet; /* disagreements are wanted */
+	bool quiet;    /* disagreements are wanted */
+	bool progress; /* is shown on stderr */
 
 	uint64_t probes, present, changes, listed, disagreements;
 	uint64_t items, flips, caught, ignored, survived;
