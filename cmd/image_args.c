@@ -114,10 +114,13 @@ void image_parse(int argc, char **argv, struct image_args *args)
 		die("--base is missing: expected the physical address of the image");
 	if (!args->out)
 		die("--out is missing: expected the file to write");
+	/* What it does not know, or cannot tell, shows when the tables are made. */
 	if (iommu_size(args->format->name, args->address_width, args->maps.maps, args->maps.nr,
-		       &size))
+		       &size) &&
+	    size.reason != IOMMU_SIZE_FORMAT && size.reason != IOMMU_SIZE_INTERLEAVED)
 		maps_refuse(&args->maps, &size, args->format, args->address_width);
-	args->address_width = size.address_width;
+	if (!args->address_width)
+		args->address_width = args->format->width_default;
 	for (size_t i = 0; i < args->maps.nr; i++)
 		check_paddr(args, i);
 }

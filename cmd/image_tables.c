@@ -50,6 +50,9 @@ static struct iommu_domain *new_domain(const struct image_args *args)
 	};
 	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
 
+	if (IS_ERR(domain) && PTR_ERR(domain) == -EINVAL)
+		die("--address-width %u: %s has no such tables", args->address_width,
+		    args->format->name);
 	if (IS_ERR(domain))
 		out_of_memory();
 	return domain;
@@ -84,35 +87,49 @@ static uint64_t largest_table(const struct hw_layout *layout)
 /* Put the block that begins with the top table at the base. */
 static void place(struct image *image, const struct image_args *args)
 {
-	uint64_t align = largest_table(&image->layout);
+	uint64_t table = largest_table(&image->layout), granule = args->format->granule;
+	uint64_t align = table > granule ? table : granule;
 	char bytes[BYTES_TEXT];
 
 	if (args->base % align)
-		die("--base %#llx: not a multiple of %s, the largest table of %s with %u bits",
+		die("--base %#llx: not a multiple of %s, to which %s with %u bits aligns tables",
 		    (unsigned long long)args->base, exact_bytes(align, bytes), args->format->name,
 		    args->address_width);
 	iommu_domain_get_info(image->domain, &image->info);
 	arena.phys_offset += args->base - image->info.root / BLOCK_BYTES * BLOCK_BYTES;
 }
 
-static void map_piece(struct image *image, const struct image_args *args, size_t nr, uint64_t iova,
-		      uint64_t paddr, uint64_t size)
+static void refuse_piece(const struct image *image, const struct map_origin *origin, uint64_t iova,
+			 uint64_t paddr, uint64_t size, int rc)
 {
-	const struct map_origin *origin = &args->maps.origins[nr];
+	const struct iommu_domain_info *info = &image->info;
 	char bytes[BYTES_TEXT];
-	int rc = iommu_map(image->domain, iova, paddr, size, origin->prot, GFP_KERNEL);
 
 	if (rc == -ENOMEM)
-		die("--map %s: the tables take more than %s: let the addresses or the backing "
-		    "allow "
-		    "larger pages",
+		die("--map %s: the tables take more than %s: let the addresses and the backing "
+		    "allow larger pages",
 		    origin->text, format_bytes(arena_limit, bytes));
-	if (rc == -ERANGE)
-		die("--map %s: physical addresses from %#llx to %#llx are more than %s can hold",
-		    origin->text, (unsigned long long)paddr, (unsigned long long)(paddr + size - 1),
-		    args->format->name);
+	if (rc == -EADDRINUSE)
+		die("--map %s: overlaps another mapping, or itself", origin->text);
+	if (rc == -EINVAL)
+		die("--map %s: iova, size, backing or stride is not a multiple of %s", origin->text,
+		    exact_bytes(info->pgsizes & -info->pgsizes, bytes));
+	if (iova > info->aperture_last || size - 1 > info->aperture_last - iova)
+		die("--map %s: reaches beyond %#llx, the last address of %s with %u bits",
+		    origin->text, (unsigned long long)info->aperture_last, info->format,
+		    info->address_width);
+	die("--map %s: physical addresses from %#llx to %#llx are more than %s can hold",
+	    origin->text, (unsigned long long)paddr, (unsigned long long)(paddr + size - 1),
+	    info->format);
+}
+
+static void map_piece(struct image *image, const struct map_origin *origin, uint64_t iova,
+		      uint64_t paddr, uint64_t size)
+{
+	int rc = iommu_map(image->domain, iova, paddr, size, origin->prot, GFP_KERNEL);
+
 	if (rc)
-		die("--map %s: cannot be mapped", origin->text);
+		refuse_piece(image, origin, iova, paddr, size, rc);
 	image->mapped += size;
 }
 
@@ -129,7 +146,7 @@ static void map_one(struct image *image, const struct image_args *args, size_t n
 		for (uint64_t at = 0; at < map->size; at += backing) {
 			uint64_t left = map->size - at;
 
-			map_piece(image, args, nr, iova + at, paddr + at,
+			map_piece(image, origin, iova + at, paddr + at,
 				  left < backing ? left : backing);
 			if (left <= backing)
 				break;

@@ -78,6 +78,6 @@ void image_collect(struct image *image, const struct image_args *args)
 	qsort(image->tables, image->nr, sizeof(*image->tables), compare);
 	last = &image->tables[image->nr - 1];
 	/* Whole pages: an image that is mapped or loaded ends with one. */
-	image->size =
-		(last->paddr + last->bytes - args->base + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+	image->size = (last->paddr + last->bytes - args->base + args->format->granule - 1) &
+		      -args->format->granule;
 }

@@ -55,7 +55,7 @@ bool hw_read_items(const struct hw_tables *tables, const struct hw_layout *layou
 {
 	size_t bytes = count * sizeof(*values);
 
-	if (paddr > UINT64_MAX - bytes)
+	if (paddr + (bytes - 1) < paddr)
 		return false;
 	if (!tables->memory->read(tables->memory->context, paddr, values, bytes))
 		return false;
