@@ -145,7 +145,7 @@ static void print_field(const struct hw_field *field, uint64_t value)
 
 	snprintf(place, sizeof(place), field->high > field->low ? "%u:%u" : "%u", field->high,
 		 field->low);
-	printf("    %6s  %-10s %*s  %s\n", place, field->name, HEX,
+	printf("    %6s  %-18s %*s  %s\n", place, field->name, HEX,
 	       hex(walk_field_value(field, value), text), field->meaning);
 }
 
@@ -172,7 +172,7 @@ static void print_step(const struct walk *walk, const struct hw_step *step)
 	const struct hw_item *item = &step->item;
 	char table[HEX + 1], at[HEX + 1], to[HEX + 1], size[BYTES_TEXT], access[4];
 
-	printf("\nlevel %u, %s: item %u of the table at %s\n", step->level,
+	printf("\nlevel %u (%s): item %u of the table at %s\n", step->level,
 	       walk->layout.level[step->level].name, step->index, hex(step->table, table));
 	printf("  %s: 0x%016llx  %s", hex(step->paddr, at), (unsigned long long)step->value,
 	       walk_kind(item->kind));

@@ -224,7 +224,7 @@ def spelled_out():
                hex(G + 5 * 4096 + 0x678))
     ok('one address', '0x40005678 is 0x12345678, r--, in a page of 4K that is dirty' in
        done.stdout, done.stdout)
-    for pattern in (r'(?m)^level 3, ', r'(?m)^level 0, .*item 5 of the table at 0x1003000',
+    for pattern in (r'(?m)^level 3 \(', r'(?m)^level 0 \(.*item 5 of the table at 0x1003000',
                     r'(?m)^ +51:12 +\S+ +0x12345000 ', r'(?m)^ +55 +- +0x1 +is set, and ignored',
                     r'(?m)^ +11 +SNP +0x1 ', r'(?m)^ +1 +W +0x0 '):
         ok(f'one address: {pattern}', re.search(pattern, done.stdout), done.stdout)
