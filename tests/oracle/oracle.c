@@ -36,6 +36,7 @@ static const struct family {
 	{"vtd", &peer_vtd, 0, {39, 48}},
 	{"amdv1", &peer_amdv1, 0, {21, 30, 39, 48, 57, 64}},
 	{"x86_64", &peer_x86_64, 0, {48, 57}},
+	{"x86_64", &peer_x86_cpu, 0, {48, 57}},
 	{"arm64-s1", &peer_smmuv3, 0, {25, 39, 48}},
 	{"arm64-s1-16k", &peer_smmuv3, 0, {36, 47, 48}},
 	{"arm64-s1-64k", &peer_smmuv3, 0, {29, 42, 48}},

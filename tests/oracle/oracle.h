@@ -124,7 +124,7 @@ struct peer {
 	const char *(*ignores)(const struct oracle_item *item, unsigned int bit);
 };
 
-extern struct peer peer_vtd, peer_amdv1, peer_x86_64, peer_smmuv3, peer_arm_cpu;
+extern struct peer peer_vtd, peer_amdv1, peer_x86_64, peer_x86_cpu, peer_smmuv3, peer_arm_cpu;
 extern struct peer peer_riscv64, peer_s390;
 
 /* The guest's RAM from its first byte, mapped read-write; ram_bytes of it. */

@@ -9,6 +9,7 @@
  * of 1 GiB. It shows 50 bits of physical address.
  */
 #include "tests/oracle/qemu.h"
+#include "tests/oracle/x86_64.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -260,7 +261,7 @@ static const char *is_left_out(const struct oracle_item *item, unsigned int bit)
 }
 
 /* Intel's Software Developer's Manual, volume 3, 4.5. */
-static const char *x86_64_ignores(const struct oracle_item *item, unsigned int bit)
+const char *x86_64_ignores(const struct oracle_item *item, unsigned int bit)
 {
 	if (bit == 5 || bit == 6)
 		return "accessed, dirty: written by hardware, never a reason to refuse";
@@ -281,7 +282,7 @@ static const char *ignores(const struct oracle_item *item, unsigned int bit)
 }
 
 struct peer peer_x86_64 = {
-	.name = "QEMU's x86-64 CPU, as its monitor sees it",
+	.name = "the monitor of QEMU's x86-64 CPU",
 	.program = "qemu-system-x86_64",
 	/* The gdbstub takes 32 bits of cr3 from outside 64-bit code. */
 	.ram_bytes = UINT64_C(2) << 30,
