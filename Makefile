@@ -40,7 +40,7 @@ sanitize:
 	@tools/install-deps.sh check
 	@tools/run-tests.py --build $(BUILD) asan-ubsan tsan
 
-# Hostile ioctls, for SECONDS each target; what is found is kept in $(BUILD)/fuzz-corpus.
+# Hostile ioctls and tables, for SECONDS each target; what is found is kept in $(BUILD)/fuzz-corpus.
 SECONDS ?= 3600
 fuzz:
 	@tools/install-deps.sh check
@@ -89,7 +89,7 @@ help:
 	@echo 'make demo         a program with a /dev/iommu and a budget; a real kernel trace'
 	@echo 'make check        every test: gcc, clang, sanitizers, style'
 	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
-	@echo 'make fuzz         hostile ioctls for hours, SECONDS=3600 of each target'
+	@echo 'make fuzz         hostile ioctls and tables for hours, SECONDS=3600 of each target'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
 	@echo "make oracle       QEMU's IOMMUs and CPUs walk the tables of every format"
 	@echo 'make bench        nanoseconds per call beside the bare memory fill'

@@ -37,7 +37,7 @@ static const struct argp_option options[] = {
 	{"base", OPTION_BASE, "PADDR", 0, "Physical address of the file's first byte", 1},
 	{"iova", OPTION_IOVA, "ADDRESS", 0,
 	 "Translate this address and spell out the items on the way", 2},
-	{"limit", OPTION_LIMIT, "N", 0, "Most ranges to list (default: 10000)", 2},
+	{"limit", OPTION_LIMIT, "N", 0, "Most ranges to list, up to 1000000 (default: 10000)", 2},
 	{"budget", OPTION_BUDGET, "N", 0, "Most items to look at (default: 2^28)", 2},
 	{"plot", OPTION_PLOT, "FILE", 0,
 	 "Draw the address space to FILE.svg or FILE.png (by gnuplot)", 3},
@@ -83,7 +83,7 @@ static error_t parse_place(int key, char *arg, struct walk_args *args)
 		args->at_iova = true;
 		return 0;
 	case OPTION_LIMIT:
-		args->limit = parse_number("--limit", arg, 1, 1 << 24);
+		args->limit = parse_number("--limit", arg, 1, 1000000);
 		return 0;
 	case OPTION_BUDGET:
 		args->budget = parse_number("--budget", arg, 1, UINT64_MAX);
