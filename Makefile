@@ -82,12 +82,12 @@ format-check:
 	@tools/style.py
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan-ubsan $(BUILD)-tsan $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan-ubsan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-big-endian
 
 help:
 	@echo 'make              build $(BUILD)/uiommu, libuiommu.so, libuiommu.a and the man pages'
 	@echo 'make demo         a program with a /dev/iommu and a budget; a real kernel trace'
-	@echo 'make check        every test: gcc, clang, sanitizers, style'
+	@echo 'make check        every test: gcc, clang, sanitizers, big-endian, style'
 	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
 	@echo 'make fuzz         hostile ioctls and tables for hours, SECONDS=3600 of each target'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"

@@ -61,7 +61,7 @@ static uint64_t union_of(const struct comb *combs, size_t nr, unsigned int shift
 static void check_unions(uint64_t *state, unsigned int rounds, size_t most, uint64_t span,
 			 uint64_t longest, uint64_t widest)
 {
-	for (unsigned int round = 0; round < rounds; round++) {
+	for (unsigned int round = 0; round < SCALED(rounds); round++) {
 		struct comb combs[8];
 		size_t nr = 1 + random_below(state, most);
 		unsigned int shift = (unsigned int)random_below(state, 7);
@@ -114,7 +114,7 @@ static void test_overlaps(void **unused)
 	uint64_t state = SEED + 1;
 	unsigned int found = 0;
 
-	for (unsigned int round = 0; round < 200000; round++) {
+	for (unsigned int round = 0; round < SCALED(200000); round++) {
 		uint64_t span = 20 + random_below(&state, 2000);
 		struct comb a = random_comb(&state, span, 6, 60);
 		struct comb b = random_comb(&state, span, 6, 60);
@@ -124,7 +124,7 @@ static void test_overlaps(void **unused)
 		assert_int_equal(combs_overlap(&b, &a), expected);
 		found += expected;
 	}
-	assert_in_range(found, 20000, 180000);
+	assert_in_range(found, SCALED(20000), SCALED(180000));
 }
 
 static void test_find_overlap(void **unused)
@@ -132,7 +132,7 @@ static void test_find_overlap(void **unused)
 	uint64_t state = SEED + 2;
 	unsigned int found = 0;
 
-	for (unsigned int round = 0; round < 20000; round++) {
+	for (unsigned int round = 0; round < SCALED(20000); round++) {
 		struct comb combs[5], copy[5];
 		bool expected = false;
 		size_t tags[2];
@@ -151,7 +151,7 @@ static void test_find_overlap(void **unused)
 		}
 		found += expected;
 	}
-	assert_in_range(found, 1000, 19000);
+	assert_in_range(found, SCALED(1000), SCALED(19000));
 }
 
 /* At the end of the address space nothing may overflow. */

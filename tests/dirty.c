@@ -254,13 +254,13 @@ static void read_only_stays_so(void **state)
 		assert_int_equal(iommu_map(domain, GIB, GIB, run, IOMMU_READ, GFP_KERNEL), 0);
 		hw = hw_of(&shapes[i], domain);
 		assert_true(hw_walk(&hw, GIB + page, false, &leaf));
-		before = *leaf.slot;
+		before = hw_load(leaf.slot);
 		assert_int_equal(iommu_set_dirty_tracking(domain, true), 0);
 		assert_false(iommu_mark_dirty(domain, GIB + page));
 		read_dirty(domain, GIB, run, 0, report);
 		assert_int_equal(report->calls, 0);
 		assert_int_equal(iommu_set_dirty_tracking(domain, false), 0);
-		assert_true(*leaf.slot == before);
+		assert_true(hw_load(leaf.slot) == before);
 		/* Stage 1: bit 7 takes the right away; stage 2: it gives it. */
 		assert_false(bit(before, 51));
 		assert_int_equal(bit(before, 7), is_family(shapes[i].format, "arm64-s1"));

@@ -6,6 +6,8 @@
 #ifndef TESTS_DIRTY_HW_H
 #define TESTS_DIRTY_HW_H
 
+#include <endian.h>
+
 #include "tests/common.h"
 
 /* Where an address is translated, and by how large an entry. */
@@ -178,6 +180,12 @@ static inline uint64_t hw_index(const struct hw *hw, uint64_t iova, unsigned int
 	return iova >> shift & ((1ULL << bits) - 1);
 }
 
+/* The marks are in formats that are little-endian, whatever the processor is. */
+static inline uint64_t hw_load(uint64_t *slot)
+{
+	return le64toh(__atomic_load_n(slot, __ATOMIC_ACQUIRE));
+}
+
 /* Walk as an access does; @touch: leave accessed bits on the way. */
 static inline bool hw_walk(const struct hw *hw, uint64_t iova, bool touch, struct leaf *leaf)
 {
@@ -186,7 +194,7 @@ static inline bool hw_walk(const struct hw *hw, uint64_t iova, bool touch, struc
 	*leaf = (struct leaf){0};
 	for (unsigned int level = hw->levels; level-- > 0;) {
 		uint64_t *slot = &table[hw_index(hw, iova, level)];
-		uint64_t item = __atomic_load_n(slot, __ATOMIC_ACQUIRE), mark;
+		uint64_t item = hw_load(slot), mark;
 		unsigned int lg2;
 
 		if (!(item & hw->layout->present))
@@ -194,7 +202,7 @@ static inline bool hw_walk(const struct hw *hw, uint64_t iova, bool touch, struc
 		lg2 = hw->layout->leaf(hw, item, level);
 		mark = lg2 ? hw->layout->accessed : hw->layout->accessed_tables;
 		if (touch && mark)
-			__atomic_fetch_or(slot, mark, __ATOMIC_SEQ_CST);
+			__atomic_fetch_or(slot, htole64(mark), __ATOMIC_SEQ_CST);
 		if (lg2) {
 			*leaf = (struct leaf){slot, iova >> lg2 << lg2, 1ULL << lg2};
 			return true;
@@ -210,17 +218,18 @@ static inline bool hw_write(const struct hw *hw, uint64_t iova, struct leaf *lea
 	const struct layout *layout = hw->layout;
 
 	for (;;) {
-		uint64_t item, new;
+		uint64_t item, new, raw;
 
 		if (!hw_walk(hw, iova, true, leaf))
 			return false;
-		item = __atomic_load_n(leaf->slot, __ATOMIC_ACQUIRE);
+		item = hw_load(leaf->slot);
 		if ((item & layout->needs) != layout->needs)
 			continue; /* unmapped since */
 		new = layout->inverted ? item & ~layout->dirty : item | layout->dirty;
 		/* As the specifications want it: only if the item is still the same. */
-		if (__atomic_compare_exchange_n(leaf->slot, &item, new, false, __ATOMIC_SEQ_CST,
-						__ATOMIC_RELAXED)) {
+		raw = htole64(item);
+		if (__atomic_compare_exchange_n(leaf->slot, &raw, htole64(new), false,
+						__ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
 			struct leaf now;
 
 			if (hw_walk(hw, iova, false, &now) && now.slot == leaf->slot)
@@ -242,7 +251,7 @@ static inline bool is_dirty(const struct hw *hw, uint64_t iova)
 	struct leaf leaf;
 
 	assert_true(hw_walk(hw, iova, false, &leaf));
-	return item_is_dirty(hw, __atomic_load_n(leaf.slot, __ATOMIC_RELAXED));
+	return item_is_dirty(hw, hw_load(leaf.slot));
 }
 
 #endif

@@ -13,7 +13,9 @@
 #include "hw/walk.h"
 #include "mm/page.h"
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+/* Sanitized, or on an emulated processor, which is as slow. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || \
+	__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define HW_SANITIZED
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)

@@ -3,6 +3,7 @@
  * The page allocator: what it hands out, where it ends, and what it may do for
  * whom. The arena is small and its physical addresses are not the virtual ones.
  */
+#include <endian.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <string.h>
@@ -139,7 +140,7 @@ static void random_blocks(uint64_t seed, struct block *blocks, unsigned int nr, 
 {
 	uint64_t random = seed;
 
-	for (unsigned int step = 0; step < steps; step++) {
+	for (unsigned int step = 0; step < SCALED(steps); step++) {
 		struct block *block = &blocks[random_below(&random, nr)];
 		unsigned int order = (unsigned int)random_below(&random, MAX_ORDER + 1);
 		gfp_t zero = random_below(&random, 2) ? __GFP_ZERO : 0;
@@ -207,7 +208,7 @@ static void test_phys_base(void **state)
 	iommu_domain_get_info(domain, &info);
 	assert_true(info.root >= PHYS_BASE && info.root < PHYS_BASE + ARENA);
 	assert_int_equal(iommu_map(domain, 0, 0x5000, 4096, IOMMU_READ, GFP_KERNEL), 0);
-	item = *(uint64_t *)(arena.base + (info.root - PHYS_BASE));
+	item = le64toh(*(uint64_t *)(arena.base + (info.root - PHYS_BASE)));
 	assert_true((item & ~0xfffULL) > PHYS_BASE && (item & ~0xfffULL) < PHYS_BASE + ARENA);
 	assert_int_equal(iommu_iova_to_phys(domain, 0x123), 0x5123);
 	iommu_domain_free(domain);

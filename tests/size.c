@@ -306,7 +306,7 @@ static void test_random(void **unused)
 	uint64_t state = SEED;
 
 	print_message("seed %#llx\n", SEED);
-	for (unsigned int round = 0; round < 4000; round++) {
+	for (unsigned int round = 0; round < SCALED(4000); round++) {
 		struct shape shape = shapes[random_below(&state, nr_shapes)];
 		struct iommu_size_map maps[MAX_MAPS];
 		size_t nr;

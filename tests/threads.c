@@ -66,7 +66,7 @@ static void *work(void *arg)
 	struct worker *worker = arg;
 
 	mem_cgroup_set_active(worker->active);
-	for (unsigned int round = 0; round < ROUNDS; round++) {
+	for (unsigned int round = 0; round < SCALED(ROUNDS); round++) {
 		unsigned int l = (unsigned int)random_below(&worker->random, worker->nr_layouts);
 		unsigned int few = 1 + (unsigned int)random_below(&worker->random, 3);
 

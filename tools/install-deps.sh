@@ -9,7 +9,8 @@ demo="$build gnuplot-nox xz-utils"
 cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
 qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
 oracle="$build $cross $qemu"
-check="$demo $cross $qemu g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
+big_endian='libc6-dev-s390x-cross qemu-user'
+check="$demo $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
 
 case ${1-} in
 build) wanted=$build ;;
