@@ -300,6 +300,7 @@ static void make_tables(struct run *run)
 			if (map_leaf(run, lg2, &leaf))
 				break;
 	}
+	probe_at_random(run); /* by which the peer is told of the tables in any case */
 	probes_flush(run);
 }
 
