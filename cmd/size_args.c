@@ -141,14 +141,16 @@ static void add_ram(struct request *request, uint64_t start, uint64_t end, uint6
 static void add_guest(struct request *request)
 {
 	const uint64_t split = 0xb0000000, low = 2 * GIB, high = 4 * GIB;
-	uint64_t backing = request->ram_backing ? request->ram_backing : 4096;
+	uint64_t page = request->format->granule, backing = request->ram_backing;
 	uint64_t below = request->ram >= split ? low : request->ram;
+	char text[BYTES_TEXT];
 
-	if (request->ram < 1 << 20 || request->ram & 4095)
-		die("--guest %s: expected at least 1M of RAM, in whole pages of 4K",
-		    request->guest);
-	if (backing < 4096)
-		die("--guest %s: backing is less than a page of 4K", request->guest);
+	if (request->ram < 1 << 20 || request->ram & (page - 1))
+		die("--guest %s: expected at least 1M of RAM, in whole pages of %s", request->guest,
+		    exact_bytes(page, text));
+	if (backing < page)
+		die("--guest %s: backing is less than a page of %s", request->guest,
+		    exact_bytes(page, text));
 	if (request->ram > UINT64_MAX - high)
 		die("--guest %s: does not fit in 64 bits of address", request->guest);
 	if (backing > low)
@@ -172,6 +174,8 @@ void size_parse(int argc, char **argv, struct request *request)
 
 	cmd_parse(&argp, argc, argv, request);
 	check_request(request);
+	if (!request->ram_backing)
+		request->ram_backing = request->format->granule;
 	if (request->guest)
 		add_guest(request);
 }

@@ -60,6 +60,7 @@ void size_print_json(const struct request *request, const struct total *total,
 
 	json_object_object_add(object, "iommu", json_object_new_string(total->one.format));
 	json_add(object, "address_width", total->one.address_width);
+	json_add(object, "granule", total->one.granule);
 	json_add(object, "domains", total->domains);
 	json_add(object, "top_bytes", total->top_bytes);
 	json_add(object, "table_bytes", total->table_bytes);
@@ -69,7 +70,7 @@ void size_print_json(const struct request *request, const struct total *total,
 	if (request->guest) {
 		guest = json_object_new_object();
 		json_add(guest, "ram", request->ram);
-		json_add(guest, "backing", request->ram_backing ? request->ram_backing : 4096);
+		json_add(guest, "backing", request->ram_backing);
 		json_add(guest, "devices", each->domains);
 		json_object_object_add(guest, "shared", json_case(request, shared));
 		json_object_object_add(guest, "per_device", json_case(request, each));
@@ -122,8 +123,7 @@ void size_print_text(const struct request *request, const struct total *total,
 	if (!request->guest)
 		return;
 	printf("\nguest with %s of RAM in pieces of %s, %llu device%s\n",
-	       format_bytes(request->ram, ram),
-	       exact_bytes(request->ram_backing ? request->ram_backing : 4096, backing),
+	       format_bytes(request->ram, ram), exact_bytes(request->ram_backing, backing),
 	       (unsigned long long)each->domains, each->domains == 1 ? "" : "s");
 	print_case(request, "one domain that the devices share", shared);
 	snprintf(what, sizeof(what), "one domain per device (%llu)",

@@ -20,6 +20,15 @@
 #include "plat/plat.h"
 #include "plat/string.h"
 
+/* How the top table comes to translate exactly the address width. */
+enum top {
+	TOP_WHOLE,  /* it is as the other tables of its level: no other widths */
+	TOP_GROWS,  /* so it is, but levels are added on demand */
+	TOP_CUT,    /* it has those items that the width needs */
+	TOP_JOINED, /* so it has, or up to 16 times more in place of a fourth level */
+	TOP_WIDE,   /* whole, or four times as many items */
+};
+
 /*
  * What a format's tables look like; struct iommu_format has the rest. An item
  * is 8 bytes, so a table of 2^n items takes 2^(n+3).
@@ -30,13 +39,26 @@ struct layout {
 	uint8_t index_lg2[IOMMU_MAX_LEVELS]; /* items of a table, from level 0 on; 0: no level */
 	uint8_t start_levels;                /* grows on demand from so many; 0: fixed */
 	bool sign_extended;                  /* half of the addresses are at the upper end */
+	enum top top;
 };
 
 static const struct layout layouts[] = {
-	{"vtd", 12, {9, 9, 9, 9, 9}, 0, false},
-	{"x86_64", 12, {9, 9, 9, 9, 9}, 0, true},
-	{"amdv1", 12, {9, 9, 9, 9, 9, 9}, 3, false},
+	{"vtd", 12, {9, 9, 9, 9, 9}, 0, false, TOP_WHOLE},
+	{"x86_64", 12, {9, 9, 9, 9, 9}, 0, true, TOP_WHOLE},
+	{"amdv1", 12, {9, 9, 9, 9, 9, 9}, 3, false, TOP_GROWS},
+	{"arm64-s1", 12, {9, 9, 9, 9}, 0, false, TOP_CUT},
+	{"arm64-s1-16k", 14, {11, 11, 11, 11}, 0, false, TOP_CUT},
+	{"arm64-s1-64k", 16, {13, 13, 13}, 0, false, TOP_CUT},
+	{"arm64-s2", 12, {9, 9, 9, 9}, 0, false, TOP_JOINED},
+	{"arm64-s2-16k", 14, {11, 11, 11, 11}, 0, false, TOP_JOINED},
+	{"arm64-s2-64k", 16, {13, 13, 13}, 0, false, TOP_JOINED},
+	{"riscv64", 12, {9, 9, 9, 9, 9}, 0, true, TOP_WIDE},
+	{"s390", 12, {8, 11, 11}, 0, false, TOP_WHOLE},
 };
+
+#define JOINED_LG2    4 /* tables that a JOINED top is made of at most */
+#define WIDE_LG2      2 /* of a WIDE one */
+#define LEAST_TOP_LG2 9 /* items that a top table has room for at least: a page */
 
 /* log2 of the bytes that an item of the level spans; of the table below it. */
 static unsigned int level_shift(const struct layout *layout, unsigned int level)
@@ -173,6 +195,7 @@ static void count_spanning_piece(struct leaves *leaves, struct iommu_size_map ma
 struct sizing {
 	const struct layout *layout;
 	const struct iommu_format *format;
+	unsigned int top_lg2; /* items of the top table */
 	struct iommu_size *size;
 	const struct iommu_size_map *maps;
 	size_t nr;
@@ -200,6 +223,55 @@ static int refuse(struct iommu_size *size, enum iommu_size_reason reason, size_t
 	}
 }
 
+/* Levels and top table of an address width; false: it has no such tables. */
+static bool choose_levels(struct sizing *s, unsigned int width)
+{
+	const struct layout *layout = s->layout;
+	unsigned int levels = levels_for(layout, width), rest, whole;
+
+	if (layout->top == TOP_JOINED && levels == 4 &&
+	    width <= level_shift(layout, 3) + JOINED_LG2)
+		levels--;
+	if (layout->top == TOP_WIDE && level_shift(layout, levels) != width)
+		levels = levels_for(layout, width - WIDE_LG2);
+	s->size->levels = levels;
+	if (width < s->format->width_min || width > s->format->width_max || !levels)
+		return false;
+	whole = layout->index_lg2[levels - 1];
+	rest = width - level_shift(layout, levels - 1);
+	s->top_lg2 = layout->top == TOP_GROWS ? whole : rest;
+	switch (layout->top) {
+	case TOP_WHOLE:
+		return rest == whole;
+	case TOP_WIDE:
+		return rest == whole || rest == whole + WIDE_LG2;
+	default:
+		return true;
+	}
+}
+
+/* Whether half of the addresses are at the upper end: not with a wider top. */
+static bool is_sign_extended(const struct sizing *s)
+{
+	return s->layout->sign_extended && s->top_lg2 == s->layout->index_lg2[s->size->levels - 1];
+}
+
+/* Tables of every level that there may be. */
+static void describe_tables(struct sizing *s)
+{
+	struct iommu_size *size = s->size;
+
+	for (unsigned int level = 0; level < size->levels; level++) {
+		unsigned int items_lg2 = s->layout->index_lg2[level];
+
+		if (level + 1 == size->levels)
+			items_lg2 = MAX(s->top_lg2, LEAST_TOP_LG2);
+		size->each[level].bytes = BIT_ULL(items_lg2 + 3);
+		size->each[level].span_lg2 = level_shift(s->layout, level) +
+					     (level + 1 == size->levels ? s->top_lg2 : items_lg2);
+	}
+}
+
 /* Find the format and the width, and fill in what follows from them alone. */
 static int choose_format(struct sizing *s, const char *name, unsigned int width)
 {
@@ -215,12 +287,11 @@ static int choose_format(struct sizing *s, const char *name, unsigned int width)
 	size->format = s->format->name;
 	size->address_width = width;
 	size->granule = BIT_ULL(s->layout->granule_lg2);
-	size->levels = levels_for(s->layout, width);
-	if (width < s->format->width_min || width > s->format->width_max ||
-	    (!s->layout->start_levels && level_shift(s->layout, size->levels) != width))
+	if (!choose_levels(s, width))
 		return refuse(size, IOMMU_SIZE_WIDTH, 0, 0);
-	bits = width - s->layout->sign_extended;
+	bits = width - is_sign_extended(s);
 	size->aperture_last = bits < 64 ? BIT_ULL(bits) - 1 : UINT64_MAX;
+	describe_tables(s);
 	if (s->layout->start_levels)
 		size->levels = MIN(size->levels, s->layout->start_levels);
 	return 0;
@@ -329,9 +400,22 @@ static int count_tables(struct sizing *s, const struct leaves *leaves, unsigned 
 	return 0;
 }
 
+/* The leaf sizes that a domain has which asks for none, and that these levels have. */
+static uint64_t usable_pgsizes(const struct sizing *s)
+{
+	const struct iommu_format *format = s->format;
+	uint64_t sizes = format->pgsizes_default ? format->pgsizes_default : format->pgsizes;
+
+	if (!s->layout->start_levels)
+		for (unsigned int lg2 = 0; lg2 < 64; lg2++)
+			if (sizes >> lg2 & 1 && leaf_level(s->layout, lg2) >= s->size->levels)
+				sizes &= ~BIT_ULL(lg2);
+	return sizes;
+}
+
 static int count_everything(struct sizing *s)
 {
-	struct leaves leaves = {.layout = s->layout, .pgsizes = s->format->pgsizes};
+	struct leaves leaves = {.layout = s->layout, .pgsizes = usable_pgsizes(s)};
 	struct iommu_size *size = s->size;
 	uint64_t total = 0;
 	int ret = 0;
@@ -346,7 +430,7 @@ static int count_everything(struct sizing *s)
 	for (unsigned int level = 0; level + 1 < size->levels && !ret; level++)
 		ret = count_tables(s, &leaves, level);
 	for (unsigned int level = 0; level < size->levels; level++) {
-		size->bytes[level] = size->tables[level] << (s->layout->index_lg2[level] + 3);
+		size->bytes[level] = size->tables[level] * size->each[level].bytes;
 		total += size->bytes[level];
 	}
 	size->top_bytes = size->bytes[size->levels - 1];

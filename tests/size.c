@@ -3,7 +3,7 @@
  * iommu_size() against the engine, which maps the same pieces, and against a
  * model that puts every table of every leaf into a set.
  */
-#include "tests/common.h"
+#include "tests/geometry.h"
 
 #include <uiommu/size.h>
 
@@ -51,11 +51,37 @@ static bool set_add(struct table_set *set, uint64_t key)
 struct model {
 	struct table_set set;
 	const struct iommu_format *format;
-	unsigned int top; /* level of the top table at the moment */
+	uint64_t pgsizes;
+	unsigned int shift[IOMMU_MAX_LEVELS + 1]; /* log2 of what an item of a level spans */
+	unsigned int top;                         /* level of the top table at the moment */
 	bool grows;
 	uint64_t tables[IOMMU_MAX_LEVELS];
 	uint64_t entries[IOMMU_MAX_LEVELS];
 };
+
+static unsigned int page_lg2(const struct iommu_format *format)
+{
+	return (unsigned int)__builtin_ctzll(format->granule);
+}
+
+/* The leaf sizes that are in use without a choice. */
+static uint64_t pgsizes_of(const struct iommu_format *format)
+{
+	return strcmp(format->name, "s390") ? format->pgsizes : 4096;
+}
+
+static bool grows(const struct shape *shape)
+{
+	return !strcmp(shape->format->name, "amdv1");
+}
+
+/* A table is as large as the smallest page, but for those of s390. */
+static unsigned int items_lg2(const struct iommu_format *format, unsigned int level)
+{
+	if (!strcmp(format->name, "s390"))
+		return level ? 11 : 8;
+	return page_lg2(format) - 3;
+}
 
 static void model_init(struct model *model, const struct shape *shape)
 {
@@ -63,15 +89,21 @@ static void model_init(struct model *model, const struct shape *shape)
 
 	memset(model, 0, sizeof(*model));
 	model->format = shape->format;
-	model->grows = !strcmp(shape->format->name, "amdv1");
+	model->pgsizes = pgsizes_of(shape->format);
+	model->grows = grows(shape);
+	if (!model->grows)
+		levels = geometry_of(shape)->levels;
 	model->top = (model->grows && levels > 3 ? 3 : levels) - 1;
+	model->shift[0] = page_lg2(shape->format);
+	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
+		model->shift[level + 1] = model->shift[level] + items_lg2(shape->format, level);
 	set_init(&model->set, 1024);
 }
 
 static void add_table(struct model *model, uint64_t iova, unsigned int level)
 {
-	unsigned int shift = 12 + 9 * (level + 1);
-	uint64_t index = shift < 64 ? iova >> shift : 0;
+	unsigned int shift = model->shift[level + 1];
+	uint64_t index = shift < 64 && level < model->top ? iova >> shift : 0;
 
 	model->tables[level] += set_add(&model->set, index << 3 | (level + 1));
 }
@@ -81,16 +113,17 @@ static void model_map(struct model *model, uint64_t iova, uint64_t paddr, uint64
 {
 	uint64_t last = iova + size - 1;
 
-	while (model->grows && 12 + 9 * (model->top + 1) < 64 &&
-	       last >> (12 + 9 * (model->top + 1)))
+	while (model->grows && model->shift[model->top + 1] < 64 &&
+	       last >> model->shift[model->top + 1])
 		model->top++;
 	while (size) {
 		unsigned int lg2 = 51, level;
 
-		while (!(model->format->pgsizes >> lg2 & 1) || (lg2 - 12) / 9 > model->top ||
+		while (!(model->pgsizes >> lg2 & 1) || lg2 >= model->shift[model->top + 1] ||
 		       ((iova | paddr) & ((1ULL << lg2) - 1)) || size >> lg2 == 0)
 			lg2--;
-		level = (lg2 - 12) / 9;
+		for (level = 0; model->shift[level + 1] <= lg2;)
+			level++;
 		model->entries[level]++;
 		for (unsigned int i = level; i < IOMMU_MAX_LEVELS; i++)
 			add_table(model, iova, i);
@@ -102,47 +135,46 @@ static void model_map(struct model *model, uint64_t iova, uint64_t paddr, uint64
 
 /* ---- random maps ---- */
 
-static uint64_t page_floor(uint64_t value)
-{
-	return value & ~4095ULL;
-}
-
 /* A map with at most so many pieces and pages, somewhere in the lower half. */
-static struct iommu_size_map random_map(uint64_t *state, unsigned int width)
+static struct iommu_size_map random_map(uint64_t *state, const struct shape *shape)
 {
-	unsigned int window = 25 + (unsigned int)random_below(state, width - 26);
-	unsigned int backing_lg2 = 12 + (unsigned int)random_below(state, 30);
-	unsigned int align = 12 + (unsigned int)random_below(state, 24);
+	unsigned int width = shape->width, page = page_lg2(shape->format), window, least = 25;
+	unsigned int backing_lg2 = page + (unsigned int)random_below(state, 30);
+	unsigned int align = page + (unsigned int)random_below(state, 24);
 	struct iommu_size_map map = {.count = 1, .backing = 1ULL << backing_lg2};
 
+	if (width < least + 2)
+		least = page + 2;
+	window = least + (unsigned int)random_below(state, width - 1 - least);
 	if (!random_below(state, 8))
 		map.backing = 0;
 	map.iova = random_below(state, 1ULL << (window < 52 ? window : 52))
 		   << (window < 52 ? 0 : window - 52);
 	map.iova = random_below(state, 6) ? map.iova >> align << align : 0;
-	map.iova = page_floor(map.iova);
+	map.iova = map.iova >> page << page;
 	map.size = 1 + random_below(state, 1ULL << (1 + random_below(state, 6)));
-	map.size <<= 12 + random_below(state, backing_lg2 > 20 ? backing_lg2 - 14 : 5);
+	map.size <<=
+		page + random_below(state, backing_lg2 > page + 8 ? backing_lg2 - page - 2 : 5);
 	if (random_below(state, 2)) {
 		map.size =
-			random_below(state, 2) ? map.size : 4096 * (1 + random_below(state, 600));
+			random_below(state, 2) ? map.size : (1 + random_below(state, 600)) << page;
 		map.count = 1 + random_below(state, 40);
-		map.stride = map.size + (random_below(state, 1 << 12) << 12);
+		map.stride = map.size + (random_below(state, 1 << 12) << page);
 		if (random_below(state, 2))
 			map.stride = (map.stride + (1ULL << align) - 1) >> align << align;
 	}
 	return map;
 }
 
-static uint64_t pieces_of(const struct iommu_size_map *map)
+static uint64_t pieces_of(const struct iommu_size_map *map, const struct iommu_format *format)
 {
-	uint64_t backing = map->backing ? map->backing : 4096;
+	uint64_t backing = map->backing ? map->backing : format->granule;
 
 	return ((map->size - 1) / backing + 1) * map->count;
 }
 
 /* Leaves at most: what is in a piece is at most so many, and its tail. */
-static bool is_small(const struct iommu_size_map *map)
+static bool is_small(const struct iommu_size_map *map, const struct iommu_format *format)
 {
 	unsigned int align = map->iova ? (unsigned int)__builtin_ctzll(map->iova) : 63;
 
@@ -151,10 +183,12 @@ static bool is_small(const struct iommu_size_map *map)
 	if (map->backing && (unsigned int)__builtin_ctzll(map->backing) < align)
 		align = (unsigned int)__builtin_ctzll(map->backing);
 	if (!map->backing)
-		align = 12;
-	/* The sizes of formats with few of them. */
-	align = align >= 30 ? 30 : align >= 21 ? 21 : 12;
-	return pieces_of(map) <= 3000 && (map->size >> align) * map->count <= 3000;
+		align = page_lg2(format);
+	/* In a small table no leaf is large. */
+	align = align < 39 ? align : 39;
+	while (!(pgsizes_of(format) >> align & 1))
+		align--;
+	return pieces_of(map, format) <= 3000 && (map->size >> align) * map->count <= 3000;
 }
 
 static bool overlap(const struct iommu_size_map *a, const struct iommu_size_map *b)
@@ -169,14 +203,14 @@ static bool overlap(const struct iommu_size_map *a, const struct iommu_size_map 
 	return false;
 }
 
-static size_t random_maps(uint64_t *state, unsigned int width, struct iommu_size_map *maps)
+static size_t random_maps(uint64_t *state, const struct shape *shape, struct iommu_size_map *maps)
 {
 	size_t wanted = 1 + random_below(state, MAX_MAPS), nr = 0;
 
 	for (unsigned int tries = 0; tries < 30 && nr < wanted; tries++) {
-		struct iommu_size_map map = random_map(state, width);
+		struct iommu_size_map map = random_map(state, shape);
 		uint64_t end = map.iova + map.size + (map.count - 1) * map.stride;
-		bool clash = end > 1ULL << (width - 1) || !is_small(&map);
+		bool clash = end > 1ULL << (shape->width - 1) || !is_small(&map, shape->format);
 
 		for (size_t i = 0; i < nr && !clash; i++)
 			clash = overlap(&map, &maps[i]);
@@ -187,11 +221,11 @@ static size_t random_maps(uint64_t *state, unsigned int width, struct iommu_size
 }
 
 /* Call @map_piece for every piece; odd multiples of the backing never adjoin. */
-static void each_piece(const struct iommu_size_map *map,
+static void each_piece(const struct iommu_size_map *map, uint64_t page,
 		       void (*map_piece)(void *to, uint64_t iova, uint64_t paddr, uint64_t size),
 		       void *to)
 {
-	uint64_t backing = map->backing ? map->backing : 4096;
+	uint64_t backing = map->backing ? map->backing : page;
 
 	for (uint64_t i = 0; i < map->count; i++) {
 		uint64_t iova = map->iova + i * map->stride, left = map->size;
@@ -227,16 +261,20 @@ static void print_maps(const struct shape *shape, const struct iommu_size_map *m
 			      (unsigned long long)maps[i].stride);
 }
 
-static void check_sums(const struct iommu_size *size)
+static void check_sums(const struct shape *shape, const struct iommu_size *size)
 {
+	const struct geometry amd = {"amdv1", 64, size->levels, 4096, 4096};
+	const struct geometry *geometry = grows(shape) ? &amd : geometry_of(shape);
 	uint64_t total = 0;
 
-	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++) {
-		assert_int_equal(size->bytes[level], size->tables[level] * 4096);
+	for (unsigned int level = 0; level < size->levels; level++) {
+		assert_int_equal(size->each[level].bytes, table_bytes(geometry, level));
+		assert_int_equal(size->bytes[level],
+				 size->tables[level] * table_bytes(geometry, level));
 		total += size->bytes[level];
 	}
-	assert_int_equal(size->top_bytes, 4096);
-	assert_int_equal(size->table_bytes, total - 4096);
+	assert_int_equal(size->top_bytes, geometry->top);
+	assert_int_equal(size->table_bytes, total - geometry->top);
 }
 
 static void compare_model(const struct shape *shape, const struct iommu_size_map *maps, size_t nr,
@@ -247,7 +285,7 @@ static void compare_model(const struct shape *shape, const struct iommu_size_map
 
 	model_init(&model, shape);
 	for (size_t i = 0; i < nr; i++)
-		each_piece(&maps[i], piece_to_model, &model);
+		each_piece(&maps[i], shape->format->granule, piece_to_model, &model);
 	model.tables[model.top] = 1; /* also of an empty domain */
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++) {
 		if (level > model.top)
@@ -269,11 +307,13 @@ static void compare_engine(const struct shape *shape, const struct iommu_size_ma
 	struct mem_cgroup *memcg = enter_cgroup(NULL);
 	struct iommu_domain *domain = new_domain(shape);
 	struct iommu_domain_info info;
-	uint64_t before = cgroup_stat(memcg, "sec_pagetables");
+	/* Tables that are objects are charged as such, with the domain. */
+	const char *kind = strcmp(shape->format->name, "s390") ? "sec_pagetables" : "slab";
+	uint64_t before = cgroup_stat(memcg, kind);
 
-	assert_int_equal(before, size->top_bytes);
+	assert_true(before >= size->top_bytes);
 	for (size_t i = 0; i < nr; i++)
-		each_piece(&maps[i], piece_to_engine, domain);
+		each_piece(&maps[i], shape->format->granule, piece_to_engine, domain);
 	info = domain_info(domain);
 	if (memcmp(info.tables, size->tables, sizeof(info.tables)))
 		print_maps(shape, maps, nr);
@@ -281,7 +321,7 @@ static void compare_engine(const struct shape *shape, const struct iommu_size_ma
 	assert_int_equal(info.levels, size->levels);
 	assert_int_equal(info.table_bytes, size->top_bytes + size->table_bytes);
 	assert_int_equal(info.aperture_last, size->aperture_last);
-	assert_int_equal(cgroup_stat(memcg, "sec_pagetables") - before, size->table_bytes);
+	assert_int_equal(cgroup_stat(memcg, kind) - before, size->table_bytes);
 	iommu_domain_free(domain);
 	leave_cgroup(memcg);
 }
@@ -294,7 +334,7 @@ static void check_maps(const struct shape *shape, const struct iommu_size_map *m
 		print_maps(shape, maps, nr);
 		fail_msg("refused for reason %d", size.reason);
 	}
-	check_sums(&size);
+	check_sums(shape, &size);
 	compare_model(shape, maps, nr, &size);
 	compare_engine(shape, maps, nr, &size);
 }
@@ -312,13 +352,48 @@ static void test_random(void **unused)
 		size_t nr;
 
 		/* A format that grows takes any width. */
-		if (shape.width == shape.format->width_min && !strcmp(shape.format->name, "amdv1"))
+		if (shape.width == shape.format->width_min && grows(&shape))
 			shape.width = 28 + (unsigned int)random_below(&state, 36);
-		nr = random_maps(&state, shape.width, maps);
+		nr = random_maps(&state, &shape, maps);
 		check_maps(&shape, maps, nr);
 		checked += nr > 1;
 	}
-	assert_in_range(checked, 1500, 4000);
+	assert_in_range(checked, SCALED(1500), SCALED(4000));
+}
+
+/* The widths are the engine's, and so is what their first half and last page take. */
+static void test_every_width(void **unused)
+{
+	const struct iommu_format *format = NULL;
+	unsigned int nr = 0;
+
+	while ((format = iommu_format_next(format)))
+		for (unsigned int width = 1; width <= 64; width++) {
+			struct shape shape = {format, width};
+			struct iommu_domain *domain =
+				alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED, GFP_KERNEL);
+			struct iommu_size size;
+			struct iommu_size_map maps[2];
+			uint64_t half;
+
+			if (IS_ERR(domain)) {
+				assert_int_equal(iommu_size(format->name, width, NULL, 0, &size),
+						 -EINVAL);
+				assert_int_equal(size.reason, IOMMU_SIZE_WIDTH);
+				continue;
+			}
+			iommu_domain_free(domain);
+			assert_int_equal(iommu_size(format->name, width, NULL, 0, &size), 0);
+			half = size.aperture_last / 2 + 1;
+			half = half < 1ULL << 36 ? half : 1ULL << 36;
+			maps[0] = (struct iommu_size_map){0, half, half, 1, 0};
+			maps[1] = (struct iommu_size_map){size.aperture_last - format->granule + 1,
+							  format->granule, 0, 1, 0};
+			assert_int_equal(iommu_size(format->name, width, maps, 2, &size), 0);
+			compare_engine(&shape, maps, 2, &size);
+			nr++;
+		}
+	assert_in_range(nr, 180, 240);
 }
 
 /* What random numbers do not hit. */
@@ -480,9 +555,10 @@ static void test_many_maps(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),     cmocka_unit_test(test_corners),
-		cmocka_unit_test(test_model_only), cmocka_unit_test(test_huge_counts),
-		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_many_maps),
+		cmocka_unit_test(test_random),      cmocka_unit_test(test_every_width),
+		cmocka_unit_test(test_corners),     cmocka_unit_test(test_model_only),
+		cmocka_unit_test(test_huge_counts), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_many_maps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ import time
 
 COMMAND, CHARGES = sys.argv[1:3]
 PAGE = 4096
-KEYS = ['iommu', 'address_width', 'domains', 'top_bytes', 'table_bytes', 'total_bytes',
+KEYS = ['iommu', 'address_width', 'granule', 'domains', 'top_bytes', 'table_bytes', 'total_bytes',
         'tables', 'levels']
 LEVEL_KEYS = ['level', 'tables', 'bytes', 'entries']
 K, M, G, T = 1 << 10, 1 << 20, 1 << 30, 1 << 40
@@ -69,11 +69,11 @@ def schema():
     same('keys', list(answer), KEYS)
     same('keys of a level', [list(level) for level in answer['levels']], [LEVEL_KEYS] * 4)
     same('values', [answer[key] for key in KEYS[:-1]],
-         ['vtd', 48, 1, PAGE, 1540 * PAGE, 1541 * PAGE, 1541])
+         ['vtd', 48, PAGE, 1, PAGE, 1540 * PAGE, 1541 * PAGE, 1541])
     same('levels', [[level[key] for key in LEVEL_KEYS] for level in answer['levels']],
          [[0, 1536, 1536 * PAGE, 786432], [1, 3, 3 * PAGE, 0], [2, 1, PAGE, 0], [3, 1, PAGE, 0]])
     many = size('--iommu', 'vtd', '--map', 'iova=0,size=3G', '--domains', '1000')
-    for key in KEYS[2:-1]:
+    for key in KEYS[3:-1]:
         same(f'1000 domains: {key}', many[key], 1000 * answer[key])
     same('1000 domains: levels', [level['bytes'] for level in many['levels']],
          [1000 * level['bytes'] for level in answer['levels']])
@@ -132,6 +132,44 @@ def layouts():
          'iova=4096,size=4K,count=100000000000,stride=6M')[0], 2 * 10**11 - 66666666667 // 2 - 1)
 
 
+def formats():
+    """Those whose tables are not of 512 items, by hand."""
+    gib = ('--map', 'iova=0,size=1G')
+    for args, top, counts in (
+            (('arm64-s1',), 4096, [512, 1, 1, 1]),
+            (('arm64-s1', '--granule', '16K'), 4096, [32, 1, 1, 1]),
+            (('arm64-s1', '--granule', '64K'), 4096, [2, 1, 1]),
+            (('arm64-s1', '--granule', '64K', '--address-width', '52'), 8192, [2, 1, 1]),
+            (('arm64-s1', '--granule', '64K', '--address-width', '36'), 4096, [2, 1]),
+            (('arm64-s2', '--address-width', '39'), 4096, [512, 1, 1]),
+            (('arm64-s2', '--address-width', '40'), 8192, [512, 1, 1]),
+            (('arm64-s2', '--address-width', '43'), 65536, [512, 1, 1]),
+            (('arm64-s2', '--address-width', '44'), 4096, [512, 1, 1, 1]),
+            (('arm64-s2', '--granule', '16K', '--address-width', '48'), 32768, [32, 1, 1]),
+            (('riscv64',), 4096, [512, 1, 1, 1]),
+            (('riscv64', '--address-width', '41'), 16384, [512, 1, 1]),
+            (('s390',), 16384, [1024, 1, 1])):
+        answer = size('--iommu', *args, *gib)
+        same(f'{" ".join(args)}: tables', [level.get('tables') for level in answer['levels']],
+             counts)
+        same(f'{" ".join(args)}: top', answer.get('top_bytes'), top)
+    same('s390: page tables of 2K, segment tables of 16K',
+         [level['bytes'] for level in size('--iommu', 's390', *gib)['levels']],
+         [1024 * 2048, 16384, 16384])
+    same('64K granule: tables of 64K', size('--iommu', 'arm64-s1', '--granule', '64K',
+                                            *gib)['table_bytes'], 3 * 65536)
+    same('a name of its own', size('--iommu', 'arm64-s1-64k', *gib),
+         size('--iommu', 'arm64-s1', '--granule', '64K', *gib))
+    same('granule', [size('--iommu', 'arm64-s2', '--granule', granule).get('granule')
+                     for granule in ('4K', '16k', '65536')], [4096, 16384, 65536])
+    same('contiguous runs are one entry', leaves(
+        '--iommu', 'arm64-s1', '--map', 'iova=0,size=34M,backing=64M'), [0, 2, 0, 0])
+    same('and so is Svnapot', leaves('--iommu', 'riscv64', '--map',
+                                     'iova=64K,size=68K,backing=64K'), [2, 0, 0, 0])
+    guest = size('--iommu', 'arm64-s2', '--granule', '64K', '--guest', '4G')['guest']
+    same('a guest lies in pages of the granule', guest['backing'], 65536)
+
+
 def text():
     done = run('--iommu', 'vtd', '--map', 'iova=0,size=1G', '--domains', '2')
     for pattern in (r'allocated with the domains +8192 bytes', r'allocated by mapping +4210688 ',
@@ -186,6 +224,14 @@ BAD = [
     ((*VTD, '--granule', '16K'), '16K', 'vtd has 4K'),
     ((*VTD, '--granule', 'large'), 'large'),
     ((*VTD, '--address-width', '40'), '40', '39', '48', '57'),
+    (('--iommu', 'arm64-s1', '--granule', '8K'), '8K', '4K, 16K, 64K'),
+    (('--iommu', 'arm64-s1-16k', '--granule', '64K'), '64K', '16K'),
+    (('--iommu', 'arm64-s2', '--address-width', '49'), '49', '25 to 48'),
+    (('--iommu', 'riscv64', '--address-width', '40'), '40', '39, 41, 48, 50, 57, 59'),
+    (('--iommu', 's390', '--address-width', '48'), '48', '42'),
+    (('--iommu', 'arm64-s1-64k', '--map', 'iova=0,size=4K'), '4K', '64K'),
+    (('--iommu', 'arm64-s1-64k', '--guest', '4G,backing=4K'), 'backing', '64K'),
+    (('--iommu', 'arm64-s1-64k', '--guest', '4100K'), '4100K', '64K'),
     (('--iommu', 'x86_64', '--address-width', '39'), '39', '48'),
     (('--iommu', 'amdv1', '--address-width', '65'), '65', '64'),
     ((*VTD, '--address-width', '0'), 'address-width', '0'),
@@ -291,7 +337,7 @@ def speed():
        'stride=0x' not in done.stdout, done.stdout + done.stderr)
 
 
-for part in charges, schema, defaults, layouts, text, guests, bad_input, speed:
+for part in charges, schema, defaults, layouts, formats, text, guests, bad_input, speed:
     part()
 print(f'1..{len(results)}')
 sys.exit(not all(results))

@@ -71,6 +71,16 @@ enum iommu_size_reason {
 };
 
 /**
+ * struct iommu_size_table - One table.
+ * @bytes: bytes that it takes
+ * @span_lg2: log2 of the bytes of input address that it translates
+ */
+struct iommu_size_table {
+	uint64_t bytes;
+	unsigned int span_lg2;
+};
+
+/**
  * struct iommu_size - What a set of mappings needs in one domain.
  * @format: the format's name
  * @address_width: bits of input address
@@ -79,12 +89,13 @@ enum iommu_size_reason {
  * @levels: levels of tables once everything is mapped
  * @tables: tables per level, level 0 the lowest, the top table included
  * @bytes: bytes per level
+ * @each: one table of each level, also of those that a table may grow by
  * @entries: leaf entries per level: what one translation takes counts once,
  *           however many items it is repeated in
  * @top_bytes: bytes that are allocated with the domain: one top table
  * @table_bytes: bytes that mapping adds
- * @reason: why there is no answer; the fields above are then valid up to
- *          @granule only, and not even those without a format of that width
+ * @reason: why there is no answer; of the fields above, those up to @granule and
+ *          @each are valid then, and not even those without a format of that width
  * @maps: the map or the two maps (ascending) that @reason is about, as indices
  *        into the array; both the same when it is about one
  */
@@ -96,6 +107,7 @@ struct iommu_size {
 	unsigned int levels;
 	uint64_t tables[IOMMU_MAX_LEVELS];
 	uint64_t bytes[IOMMU_MAX_LEVELS];
+	struct iommu_size_table each[IOMMU_MAX_LEVELS];
 	uint64_t entries[IOMMU_MAX_LEVELS];
 	uint64_t top_bytes;
 	uint64_t table_bytes;
