@@ -10,6 +10,7 @@
 
 enum {
 	OPTION_IOMMU = 0x100,
+	OPTION_GRANULE,
 	OPTION_ADDRESS_WIDTH,
 	OPTION_MEMORY_MAX,
 	OPTION_CSV,
@@ -19,7 +20,10 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{"iommu", OPTION_IOMMU, "FORMAT", 0, "Table format to replay on (default: vtd)", 0},
+	{"iommu", OPTION_IOMMU, "FORMAT", 0,
+	 "Table format to replay on (default: vtd), or all to compare them", 0},
+	{"granule", OPTION_GRANULE, "BYTES", 0,
+	 "Arm: size of the smallest page: 4K, 16K or 64K (default: 4K)", 0},
 	{"address-width", OPTION_ADDRESS_WIDTH, "BITS", 0,
 	 "Bits of input address (default: the format's usual)", 0},
 	{"memory-max", OPTION_MEMORY_MAX, "BYTES", 0,
@@ -47,34 +51,11 @@ static const char doc[] =
 	"Examples:\n"
 	"  uiommu replay trace.txt.xz --plot trace.svg\n"
 	"  uiommu replay trace.txt --iommu amdv1 --memory-max 4M\n"
+	"  uiommu replay trace.txt --iommu all\n"
 	"  trace-cmd report | uiommu replay - --json\n\n"
 	"Exit status: 0 when events were replayed, bad lines or not; 1 when a file cannot be "
 	"written; 2 when the trace cannot be read to its end or holds no event, or for a wrong "
 	"command line.";
-
-/* "vtd, x86_64, amdv1" */
-static const char *format_names(char *text, size_t size)
-{
-	const struct iommu_format *format = NULL;
-	size_t used = 0;
-
-	text[0] = '\0';
-	while ((format = iommu_format_next(format)) != NULL && used < size)
-		used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
-					 format->name);
-	return text;
-}
-
-static const struct iommu_format *parse_format(const char *name)
-{
-	const struct iommu_format *format = iommu_format_find(name);
-	char names[256];
-
-	if (!format)
-		die("--iommu: unknown format '%s': expected one of %s", name,
-		    format_names(names, sizeof(names)));
-	return format;
-}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -82,7 +63,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case OPTION_IOMMU:
-		args->format = parse_format(arg);
+		args->iommu = arg;
+		return 0;
+	case OPTION_GRANULE:
+		args->granule = parse_bytes("--granule", arg);
 		return 0;
 	case OPTION_ADDRESS_WIDTH:
 		args->address_width = (unsigned int)parse_number("--address-width", arg, 1, 64);
@@ -115,21 +99,43 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {options, parse_option, "TRACE|-", doc, NULL, NULL, NULL};
 
-static void check_args(struct replay_args *args)
+/* What describes one format does not go with all. */
+static void choose_all(struct replay_args *args)
 {
-	const struct iommu_format *format;
+	const struct iommu_format *format = NULL;
+	const char *single = args->granule         ? "--granule"
+			     : args->address_width ? "--address-width"
+			     : args->csv           ? "--csv"
+			     : args->plot          ? "--plot"
+						   : NULL;
 
-	if (!args->trace)
-		die("no trace given: expected a file, or - for standard input (see --help)");
-	if (args->csv_all && !args->csv)
-		die("--csv-all: needs --csv FILE");
-	if (!args->format)
-		args->format = parse_format("vtd");
-	format = args->format;
+	if (single)
+		die("%s: is about one format, and --iommu is all", single);
+	while ((format = iommu_format_next(format)) && args->nr_formats < REPLAY_FORMATS_MAX)
+		args->formats[args->nr_formats++] = format;
+}
+
+static void choose_one(struct replay_args *args)
+{
+	const struct iommu_format *format = cmd_find_format(args->iommu, args->granule);
+
+	args->formats[args->nr_formats++] = format;
 	if (args->address_width &&
 	    (args->address_width < format->width_min || args->address_width > format->width_max))
 		die("--address-width: %s has %u to %u bits, not %u", format->name,
 		    format->width_min, format->width_max, args->address_width);
+}
+
+static void check_args(struct replay_args *args)
+{
+	if (!args->trace)
+		die("no trace given: expected a file, or - for standard input (see --help)");
+	if (args->csv_all && !args->csv)
+		die("--csv-all: needs --csv FILE");
+	if (!strcmp(args->iommu, "all"))
+		choose_all(args);
+	else
+		choose_one(args);
 	args->trace_name = strcmp(args->trace, "-") ? args->trace : "standard input";
 }
 
@@ -190,11 +196,12 @@ static int close_csv(struct job *job, const struct timeline_row *rows, size_t nr
 	return 0;
 }
 
-static void run(struct job *job, struct trace_reader *reader, struct replay_report *report)
+static void run(struct job *job, struct trace_reader *reader, struct replay_report reports[])
 {
 	const struct replay_args *args = job->args;
 	struct replay_options replay = {
-		.format = args->format->name,
+		.formats = args->formats,
+		.nr_formats = args->nr_formats,
 		.address_width = args->address_width,
 		.memory_max = args->memory_max,
 		.timeline = job->timeline,
@@ -203,19 +210,30 @@ static void run(struct job *job, struct trace_reader *reader, struct replay_repo
 		.row = args->csv_all ? on_row : NULL,
 		.progress = on_progress,
 	};
-	int rc = replay_run(reader, &replay, report);
+	int rc = replay_run(reader, &replay, reports);
 
 	replay_progress_clear();
 	trace_reader_close(reader);
 	if (rc == -EINVAL)
-		die("--address-width: %s has no tables for %u bits", args->format->name,
-		    args->address_width);
+		die("--address-width: %s has no tables for %u bits", args->formats[0]->name,
+		    args->address_width ? args->address_width : args->formats[0]->width_default);
 	if (rc)
 		die("%s: out of memory", args->trace_name);
 }
 
+/* Whether a replay of a format has left something behind: 1 after a message. */
+static int check_left(const struct replay_report *report)
+{
+	if (!report->left_charged)
+		return 0;
+	fprintf(stderr, "%s: %s: %llu bytes are still charged after every domain was freed\n",
+		program_invocation_short_name, report->format->name,
+		(unsigned long long)report->left_charged);
+	return 1;
+}
+
 /* The files and the report; the exit status. */
-static int finish(struct job *job, const struct replay_report *report)
+static int finish(struct job *job, const struct replay_report reports[])
 {
 	const struct replay_args *args = job->args;
 	struct timeline_row *rows;
@@ -223,26 +241,24 @@ static int finish(struct job *job, const struct replay_report *report)
 	int status = close_csv(job, rows, nr);
 
 	if (args->plot)
-		status |= replay_plot(args, report, rows, nr);
+		status |= replay_plot(args, reports, rows, nr);
 	free(rows);
 	if (args->json)
-		replay_print_json(args, report);
+		replay_print_json(args, reports);
 	else
-		replay_print_text(args, report);
-	if (report->left_charged) {
-		fprintf(stderr, "%s: %llu bytes are still charged after every domain was freed\n",
-			program_invocation_short_name, (unsigned long long)report->left_charged);
-		status = 1;
-	}
+		replay_print_text(args, reports);
+	for (size_t i = 0; i < args->nr_formats; i++)
+		status |= check_left(&reports[i]);
 	return status;
 }
 
 int cmd_replay(int argc, char **argv)
 {
-	struct replay_args args = {.memory_max = UINT64_MAX};
+	struct replay_args args = {.memory_max = UINT64_MAX, .iommu = "vtd"};
 	struct job job = {.args = &args};
-	struct replay_report report;
-	static struct trace_reader *reader; /* within reach when die() leaves */
+	static struct replay_report reports[REPLAY_FORMATS_MAX];
+	const struct replay_report *report = &reports[0]; /* what all agree on */
+	static struct trace_reader *reader;               /* within reach when die() leaves */
 	char why[256];
 	int status;
 
@@ -255,15 +271,15 @@ int cmd_replay(int argc, char **argv)
 	if (!job.timeline)
 		die("%s: out of memory", args.trace_name);
 	open_csv(&job);
-	run(&job, reader, &report);
-	if (!report.maps && !report.unmaps)
+	run(&job, reader, reports);
+	if (!report->maps && !report->unmaps)
 		die("%s: no iommu:map or iommu:unmap event in %llu lines%s%s", args.trace_name,
-		    (unsigned long long)report.lines, report.input_error[0] ? ": " : "",
-		    report.input_error);
-	status = finish(&job, &report);
+		    (unsigned long long)report->lines, report->input_error[0] ? ": " : "",
+		    report->input_error);
+	status = finish(&job, reports);
 	timeline_free(job.timeline);
-	if (report.input_error[0])
+	if (report->input_error[0])
 		die("%s:%llu: the input ends here: %s", args.trace_name,
-		    (unsigned long long)report.lines, report.input_error);
+		    (unsigned long long)report->lines, report->input_error);
 	return status;
 }

@@ -10,11 +10,16 @@
 
 #include "trace/replay.h"
 
+#define REPLAY_FORMATS_MAX 32
+
 /* The command line. Files are NULL when not asked for. */
 struct replay_args {
 	const char *trace;
 	const char *trace_name; /* for people */
-	const struct iommu_format *format;
+	const char *iommu;      /* "all" for every format */
+	uint64_t granule;       /* 0: not given */
+	const struct iommu_format *formats[REPLAY_FORMATS_MAX];
+	size_t nr_formats;
 	unsigned int address_width; /* 0 for the format's default */
 	uint64_t memory_max;        /* UINT64_MAX for none */
 	const char *csv;
@@ -23,9 +28,9 @@ struct replay_args {
 	bool json;
 };
 
-/* The report on stdout. */
-void replay_print_text(const struct replay_args *args, const struct replay_report *report);
-void replay_print_json(const struct replay_args *args, const struct replay_report *report);
+/* The report on stdout: of the one format, or the reports of all, compared. */
+void replay_print_text(const struct replay_args *args, const struct replay_report reports[]);
+void replay_print_json(const struct replay_args *args, const struct replay_report reports[]);
 
 /* The timeline as CSV. */
 void replay_csv_head(FILE *file);

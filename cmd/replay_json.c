@@ -153,15 +153,17 @@ static void add_memcg(struct json_object *root, const struct replay_args *args,
 	add(root, "memory_cgroup", memcg);
 }
 
-void replay_print_json(const struct replay_args *args, const struct replay_report *report)
+static void add_format(struct json_object *root, const struct replay_report *report)
 {
-	struct json_object *root = new_object();
-
-	add_text(root, "trace", args->trace);
-	add_text(root, "iommu", args->format->name);
+	add_text(root, "iommu", report->format->name);
 	add_count(root, "address_width", report->address_width);
-	add_events(root, report);
-	add_domains(root, report);
+	add_count(root, "granule", report->format->granule);
+}
+
+/* What it cost on a format. */
+static void add_costs(struct json_object *root, const struct replay_args *args,
+		      const struct replay_report *report)
+{
 	add_bytes(root, "mapped_bytes", report->mapped_bytes, report->mapped_peak,
 		  &report->mapped_peak_at);
 	add_bytes(root, "table_bytes", report->tables.bytes, report->tables_peak.bytes,
@@ -172,6 +174,36 @@ void replay_print_json(const struct replay_args *args, const struct replay_repor
 	add_levels(root, report);
 	add_failures(root, report);
 	add_memcg(root, args, report);
+}
+
+static void add_formats(struct json_object *root, const struct replay_args *args,
+			const struct replay_report reports[])
+{
+	struct json_object *formats = made(json_object_new_array()), *format;
+
+	for (size_t i = 0; i < args->nr_formats; i++) {
+		format = new_object();
+		add_format(format, &reports[i]);
+		add_costs(format, args, &reports[i]);
+		if (json_object_array_add(formats, format))
+			die("out of memory");
+	}
+	add(root, "formats", formats);
+}
+
+void replay_print_json(const struct replay_args *args, const struct replay_report reports[])
+{
+	struct json_object *root = new_object();
+
+	add_text(root, "trace", args->trace);
+	if (args->nr_formats == 1)
+		add_format(root, reports);
+	add_events(root, reports);
+	add_domains(root, reports);
+	if (args->nr_formats == 1)
+		add_costs(root, args, reports);
+	else
+		add_formats(root, args, reports);
 	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
 							  JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(root);

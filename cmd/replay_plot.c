@@ -123,7 +123,7 @@ static void print_frame(FILE *pipe, const struct replay_args *args,
 		"set label 2 '%llu events, %u domain%s, replayed on %s with %u bits' at screen "
 		"0.02,0.91 left noenhanced textcolor '#666666'\n",
 		(unsigned long long)(report->maps + report->unmaps), report->domains,
-		report->domains == 1 ? "" : "s", args->format->name, report->address_width);
+		report->domains == 1 ? "" : "s", report->format->name, report->address_width);
 }
 
 /* An area up to the most that a column saw, darker up to the least. */

@@ -87,10 +87,15 @@ static void print_bytes(const char *what, uint64_t now, uint64_t peak,
 	       format_bytes(peak, peak_text), at ? format_place(at, place, sizeof(place)) : "");
 }
 
-static void print_memory(const struct replay_report *report)
+static void print_mapped(const struct replay_report *report)
 {
 	printf("\n%-18s %14s %14s   %s\n", "Memory", "at the end", "peak", "reached at");
 	print_bytes("mapped", report->mapped_bytes, report->mapped_peak, &report->mapped_peak_at);
+}
+
+static void print_memory(const struct replay_report *report)
+{
+	print_mapped(report);
 	print_bytes("tables", report->tables.bytes, report->tables_peak.bytes,
 		    &report->tables_peak_at);
 	print_bytes("stranded", report->stranded, report->stranded_peak, &report->stranded_peak_at);
@@ -115,38 +120,98 @@ static void print_levels(const struct replay_report *report)
 	       format_bytes(report->never_freed.bytes, never));
 }
 
-static void print_failures(const struct replay_args *args, const struct replay_report *report)
+static void print_failure(const struct replay_report *report, enum replay_failure failure,
+			  const char *format)
 {
-	char count[COUNT_TEXT], place[128], bytes[BYTES_TEXT];
-	bool any = false;
+	char count[COUNT_TEXT], place[128];
 
-	for (int i = 0; i < REPLAY_FAILURES; i++)
-		any |= report->failed[i] != 0;
+	if (report->failed[failure])
+		printf("  %s%s%s: %s events, the first is %s\n", format, *format ? ": " : "",
+		       replay_failure_text(failure), format_count(report->failed[failure], count),
+		       format_place(&report->first_failed[failure], place, sizeof(place)));
+}
+
+/* What failed on each format; their names are told if there are several. */
+static void print_failures(const struct replay_args *args, const struct replay_report reports[])
+{
+	char bytes[BYTES_TEXT];
+	bool any = false, breaks = false;
+
+	for (size_t i = 0; i < args->nr_formats; i++)
+		for (int k = 0; k < REPLAY_FAILURES; k++)
+			any |= reports[i].failed[k] != 0;
+	for (size_t i = 0; i < args->nr_formats; i++)
+		breaks |= reports[i].failed[FAILED_BUDGET] != 0;
 	if (any || args->memory_max != UINT64_MAX)
 		puts("\nFailures");
 	if (args->memory_max != UINT64_MAX)
 		printf("  The budget of %s %s.\n", format_bytes(args->memory_max, bytes),
-		       report->failed[FAILED_BUDGET] ? "breaks" : "is enough");
-	for (int i = 0; i < REPLAY_FAILURES; i++)
-		if (report->failed[i])
-			printf("  %s: %s events, the first is %s\n", replay_failure_text(i),
-			       format_count(report->failed[i], count),
-			       format_place(&report->first_failed[i], place, sizeof(place)));
+		       breaks ? "breaks" : "is enough");
+	for (size_t i = 0; i < args->nr_formats; i++)
+		for (int k = 0; k < REPLAY_FAILURES; k++)
+			print_failure(&reports[i], k,
+				      args->nr_formats > 1 ? reports[i].format->name : "");
 }
 
-void replay_print_text(const struct replay_args *args, const struct replay_report *report)
+/* One format beside the others: no figures when its pages are too large for the trace. */
+static void print_costs(const struct replay_report *report)
+{
+	char page[BYTES_TEXT], now[BYTES_TEXT], peak[BYTES_TEXT], never[BYTES_TEXT];
+	char stranded[BYTES_TEXT];
+
+	printf("  %-14s %5u %5s", report->format->name, report->address_width,
+	       exact_bytes(report->format->granule, page));
+	if (report->failed[FAILED_PAGE])
+		printf(" %13s %13s %13s %13s\n", "-", "-", "-", "-");
+	else
+		printf(" %13s %13s %13s %13s\n", format_bytes(report->tables.bytes, now),
+		       format_bytes(report->tables_peak.bytes, peak),
+		       format_bytes(report->never_freed.bytes, never),
+		       format_bytes(report->stranded_peak, stranded));
+}
+
+static void print_comparison(const struct replay_args *args, const struct replay_report reports[])
+{
+	bool dash = false;
+
+	printf("\n%-16s %5s %5s %13s %13s %13s %13s\n", "Tables", "bits", "page", "at the end",
+	       "peak", "never freed", "stranded");
+	for (size_t i = 0; i < args->nr_formats; i++)
+		print_costs(&reports[i]);
+	for (size_t i = 0; i < args->nr_formats && !dash; i++)
+		dash = reports[i].failed[FAILED_PAGE];
+	puts("  never freed: what a kernel holds at the end that frees no table;\n"
+	     "  stranded: the most that was empty of it at any time");
+	if (dash)
+		puts("  -: the format has no pages as small as the trace's");
+}
+
+static void print_head(const struct replay_args *args, const struct replay_report *report)
 {
 	char events[COUNT_TEXT];
 
-	printf("%s: %s events in %.6f s, on %s with %u bits\n\n", args->trace_name,
+	printf("%s: %s events in %.6f s, on ", args->trace_name,
 	       format_count(report->maps + report->unmaps, events),
-	       seconds(report->time_last - report->time_first), args->format->name,
-	       report->address_width);
-	print_events(report);
-	print_domains(report);
-	print_memory(report);
-	print_levels(report);
-	print_failures(args, report);
+	       seconds(report->time_last - report->time_first));
+	if (args->nr_formats > 1)
+		printf("%zu formats\n\n", args->nr_formats);
+	else
+		printf("%s with %u bits\n\n", report->format->name, report->address_width);
+}
+
+void replay_print_text(const struct replay_args *args, const struct replay_report reports[])
+{
+	print_head(args, reports);
+	print_events(reports);
+	print_domains(reports);
+	if (args->nr_formats > 1) {
+		print_mapped(reports);
+		print_comparison(args, reports);
+	} else {
+		print_memory(reports);
+		print_levels(reports);
+	}
+	print_failures(args, reports);
 }
 
 #define BAR_WIDTH 40

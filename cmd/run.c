@@ -25,6 +25,7 @@
 
 struct run_args {
 	const char *format;
+	const char *granule;
 	const char *address_width;
 	const char *devices;
 	const char *memory_max, *memory_high, *memlock;
@@ -38,6 +39,7 @@ struct run_args {
 
 enum {
 	OPTION_IOMMU = 0x2000,
+	OPTION_GRANULE,
 	OPTION_ADDRESS_WIDTH,
 	OPTION_DEVICES,
 	OPTION_MEMORY_MAX,
@@ -53,6 +55,8 @@ enum {
 
 static const struct argp_option options[] = {
 	{"iommu", OPTION_IOMMU, "FORMAT", 0, "Table format of its domains (default: vtd)", 0},
+	{"granule", OPTION_GRANULE, "BYTES", 0,
+	 "Arm: size of the smallest page, no more than this machine's own", 0},
 	{"address-width", OPTION_ADDRESS_WIDTH, "BITS", 0, "Bits of input address", 0},
 	{"devices", OPTION_DEVICES, "N", 0, "Give it /dev/vfio/devices/vfio0 to vfioN-1", 0},
 	{"memory-max", OPTION_MEMORY_MAX, "BYTES|auto", 0,
@@ -87,6 +91,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		const char **value;
 	} values[] = {
 		{OPTION_IOMMU, &args->format},
+		{OPTION_GRANULE, &args->granule},
 		{OPTION_ADDRESS_WIDTH, &args->address_width},
 		{OPTION_DEVICES, &args->devices},
 		{OPTION_MEMORY_MAX, &args->memory_max},
@@ -151,11 +156,15 @@ static void check_width(const char *format, uint64_t width)
 
 static void set_format(const struct run_args *args)
 {
-	const struct iommu_format *format = iommu_format_find(args->format);
+	uint64_t granule = args->granule ? parse_bytes("--granule", args->granule) : 0;
+	const struct iommu_format *format = cmd_find_format(args->format, granule);
+	char text[BYTES_TEXT];
 	uint64_t width = 0;
 
-	if (!format)
-		die("--iommu: '%s' is not a format: expected vtd, x86_64 or amdv1", args->format);
+	/* A kernel's iommufd would not attach such a device either. */
+	if (format->granule > (uint64_t)sysconf(_SC_PAGESIZE))
+		die("--iommu %s: its pages of %s are larger than this machine's", format->name,
+		    exact_bytes(format->granule, text));
 	if (args->address_width) {
 		width = parse_number("--address-width", args->address_width, format->width_min,
 				     format->width_max);

@@ -26,18 +26,45 @@ NETWORK_UP_PID = '150'  # the process that fills the receive ring
 PAGE = 4096
 
 
-class Domain:
-    """Pages and tables of one domain, four levels of 512 items."""
+class Layout:
+    """The tables of a format: (log2 of what one spans, its bytes) of each level."""
 
-    def __init__(self, levels):
-        self.levels = levels
+    def __init__(self, iommu, width, *tables, granule=PAGE):
+        self.iommu, self.width, self.granule = iommu, width, granule
+        self.spans = [span for span, _ in tables]
+        self.bytes = [size for _, size in tables]
+        self.args = ['--iommu', iommu, '--address-width', str(width)]
+        if granule != PAGE:
+            self.args += ['--granule', str(granule)]
+
+
+LAYOUTS = [
+    Layout('vtd', 39, (21, 4096), (30, 4096), (39, 4096)),
+    Layout('vtd', 48, (21, 4096), (30, 4096), (39, 4096), (48, 4096)),
+    Layout('vtd', 57, (21, 4096), (30, 4096), (39, 4096), (48, 4096), (57, 4096)),
+    Layout('x86_64', 48, (21, 4096), (30, 4096), (39, 4096), (48, 4096)),
+    Layout('amdv1', 39, (21, 4096), (30, 4096), (39, 4096)),
+    Layout('arm64-s1', 48, (21, 4096), (30, 4096), (39, 4096), (48, 4096)),
+    Layout('arm64-s1', 48, (25, 16384), (36, 16384), (47, 16384), (48, 4096), granule=16384),
+    Layout('arm64-s1', 48, (29, 65536), (42, 65536), (48, 4096), granule=65536),
+    Layout('arm64-s2', 42, (21, 4096), (30, 4096), (42, 32768)),
+    Layout('riscv64', 41, (21, 4096), (30, 4096), (41, 16384)),
+    Layout('s390', 42, (20, 2048), (31, 16384), (42, 16384)),
+]
+
+
+class Domain:
+    """Pages and tables of one domain."""
+
+    def __init__(self, layout):
+        self.spans = layout.spans
+        self.levels = len(layout.spans)
         self.pages = {}  # iova -> how it was mapped: (event, position)
-        self.below = [{} for _ in range(levels)]  # level -> index -> pages below
-        self.ever = [set() for _ in range(levels)]
+        self.below = [{} for _ in self.spans]  # level -> index -> pages below
+        self.ever = [set() for _ in self.spans]
 
     def indices(self, iova):
-        return [iova >> 12 + 9 * (level + 1) if level + 1 < self.levels else 0
-                for level in range(self.levels)]
+        return [iova >> span for span in self.spans[:-1]] + [0]
 
     def map(self, iova):
         assert iova not in self.pages
@@ -76,13 +103,14 @@ def unmap_domain(event, domains, pages):
     return domains[1] if is_network(event) else domains[0]
 
 
-def model(events, levels):
+def model(events, layout):
     """After each event: mapped bytes, tables per level, tables ever per level."""
-    domains = [Domain(levels), Domain(levels)]
+    domains = [Domain(layout), Domain(layout)]
+    page_bytes = layout.granule
     states = []
     for event in events:
         iova, size = int(event['iova'], 16), int(event['size'])
-        pages = range(iova, iova + size, PAGE)
+        pages = range(iova, iova + size, page_bytes)
         if event['kind'] == 'map':
             domain = domains[is_network(event)]
             for page in pages:
@@ -93,7 +121,7 @@ def model(events, levels):
                 domain.unmap(page)
         live = [sum(t) for t in zip(*(d.tables() for d in domains))]
         ever = [sum(t) for t in zip(*([len(e) for e in d.ever] for d in domains))]
-        states.append((sum(len(d.pages) for d in domains) * PAGE, live, ever))
+        states.append((sum(len(d.pages) for d in domains) * page_bytes, live, ever))
     return states
 
 
@@ -101,17 +129,29 @@ def first_peak(values):
     return values.index(max(values)) + 1
 
 
-def check_format(tap, uiommu, trace, events, iommu, width, levels):
-    name = '%s, %d bits: ' % (iommu, width)
+def scaled(text, factor):
+    """The trace with each page that many times as large."""
+    text = re.sub(r'0x(\w+)', lambda m: '0x%x' % (int(m[1], 16) * factor), text)
+    return re.sub(r'size=(\d+)', lambda m: 'size=%d' % (int(m[1]) * factor), text)
+
+
+def check_format(tap, uiommu, text, layout):
+    name = '%s, %d bits, pages of %d: ' % (layout.iommu, layout.width, layout.granule)
     rows_file = uiommu.file('all.csv')
-    result = uiommu.run(trace, '--iommu', iommu, '--address-width', str(width), '--json',
+    text = scaled(text, layout.granule // PAGE)
+    events = parse(text)
+    result = uiommu.run(uiommu.write('scaled', text), *layout.args, '--json',
                         '--csv', rows_file, '--csv-all')
-    tap.equal(result.status, 0, name + 'replays')
+    tap.equal((result.status, result.err), (0, ''), name + 'replays')
     report = result.json
-    states = model(events, levels)
+    states = model(events, layout)
+    levels = len(layout.spans)
+
+    def total(counts):
+        return sum(count * size for count, size in zip(counts, layout.bytes))
     mapped = [s[0] for s in states]
-    tables = [sum(s[1]) * PAGE for s in states]
-    ever = [sum(s[2]) * PAGE for s in states]
+    tables = [total(s[1]) for s in states]
+    ever = [total(s[2]) for s in states]
     stranded = [e - t for e, t in zip(ever, tables)]
 
     for key, series in (('mapped_bytes', mapped), ('table_bytes', tables),
@@ -133,6 +173,39 @@ def check_format(tap, uiommu, trace, events, iommu, width, levels):
     tap.equal(len(rows), len(events), name + 'one row per event')
     wrong = [(row, s) for row, s in zip(rows, zip(mapped, tables, stranded)) if row[1:] != s]
     tap.equal(wrong[:3], [], name + 'every row is the model\'s')
+
+
+def check_all(tap, uiommu, trace):
+    """Each format beside the others as by itself, and what is compared of it."""
+    result = uiommu.run(trace, '--iommu', 'all', '--json')
+    tap.equal((result.status, result.err), (0, ''), 'all: replays')
+    every = result.json
+    formats = every.pop('formats')
+    names = [form['iommu'] for form in formats]
+    tap.ok(len(set(names)) == len(names) >= 11 and
+           {layout.iommu for layout in LAYOUTS} <= set(names), 'all: every format', names)
+    for form in formats:
+        alone = uiommu.run(trace, '--iommu', form['iommu'], '--json').json
+        tap.equal({**every, **form}, alone, 'all: %s as alone' % form['iommu'])
+    text = uiommu.run(trace, '--iommu', 'all').out
+    for form in formats:
+        row = re.search(r'(?m)^ +%s +%d +%dK +(.*)$' % (
+            form['iommu'], form['address_width'], form['granule'] // 1024), text)
+        figures = [form['table_bytes']['now'], form['table_bytes']['peak'],
+                   form['never_freed_bytes'], form['stranded_bytes']['peak']]
+        expected = ['%.2f KiB' % (figure / 1024) for figure in figures]
+        if form['granule'] > PAGE:
+            tap.ok(form['failed']['page']['events'] > 16000, 'all: %s has no such pages' %
+                   form['iommu'], form['failed'])
+            expected = ['-'] * 4
+        tap.equal(row and re.split(' {2,}', row[1]), expected, 'all: row of %s' % form['iommu'])
+    short = uiommu.run(trace, '--iommu', 'all', '--memory-max', '60K', '--json').json['formats']
+    tap.equal([form['iommu'] for form in short if form['failed']['budget']['events'] and
+               form['granule'] == PAGE], ['s390'], 'all: a budget for each')
+
+
+def parse(text):
+    return [m.groupdict() for m in map(EVENT.match, text.splitlines()) if m]
 
 
 def check_facts(tap, uiommu, trace, events):
@@ -230,11 +303,10 @@ def main():
         trace = sys.argv[2]
         with lzma.open(trace, 'rt') as f:
             text = f.read()
-        events = [m.groupdict() for m in map(EVENT.match, text.splitlines()) if m]
-        check_facts(tap, uiommu, trace, events)
-        for iommu, width, levels in (('vtd', 39, 3), ('vtd', 48, 4), ('vtd', 57, 5),
-                                     ('x86_64', 48, 4), ('amdv1', 39, 3)):
-            check_format(tap, uiommu, trace, events, iommu, width, levels)
+        check_facts(tap, uiommu, trace, parse(text))
+        for layout in LAYOUTS:
+            check_format(tap, uiommu, text, layout)
+        check_all(tap, uiommu, trace)
         check_budget(tap, uiommu, trace)
         check_forms(tap, uiommu, text)
         check_truncated(tap, uiommu, trace)

@@ -73,6 +73,8 @@ def parts():
 
 def formats():
     for options in (('--iommu', 'amdv1'), ('--iommu', 'x86_64', '--address-width', '57'),
+                    ('--iommu', 's390'), ('--iommu', 'arm64-s1'), ('--iommu', 'arm64-s2'),
+                    ('--iommu', 'riscv64', '--address-width', '57'),
                     ('--phys', 'identity'), ('--phys', 'scattered')):
         done = program('basic', *options)
         domain = done.process['domains'][0]
@@ -227,6 +229,8 @@ def refused():
     script = os.path.join(SCRATCH, 'script')
     cases = [((), 'no program'), (('--',), 'no program'), ((PROGRAM,), "'--'"),
              (('--iommu', 'nvme', '--', PROGRAM), 'nvme', 'vtd'),
+             (('--iommu', 'vtd', '--granule', '16K', '--', PROGRAM), '16K', 'vtd has 4K'),
+             (('--iommu', 'arm64-s2', '--granule', '2M', '--', PROGRAM), '2M', '64K'),
              (('--address-width', '40', '--', PROGRAM), '40'),
              (('--devices', '1000', '--', PROGRAM), '1000'),
              (('--memory-max', '12Q', '--', PROGRAM), '12Q'),

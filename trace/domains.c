@@ -35,7 +35,7 @@
 #define BUFFERS_MOVED 64
 
 #define THREADS 1024
-#define UNMAPS  4096
+#define UNMAPS  16384
 
 /* Remembered events, by a hash; a newer one replaces an older. */
 struct thread_memory {

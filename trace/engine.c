@@ -34,7 +34,6 @@ static int create_memcg(struct engine *engine, uint64_t memory_max)
 	engine->memcg = mem_cgroup_create(NULL);
 	if (!engine->memcg)
 		return -ENOMEM;
-	mem_cgroup_set_active(engine->memcg);
 	if (memory_max == UINT64_MAX)
 		return 0;
 	snprintf(text, sizeof(text), "%" PRIu64, memory_max);
@@ -55,7 +54,7 @@ static int probe_format(struct engine *engine)
 	engine->aperture_last = info.aperture_last;
 	engine->params.address_width = info.address_width;
 	iommu_domain_free(domain);
-	return 0;
+	return iommu_size(engine->params.format, info.address_width, NULL, 0, &engine->size);
 }
 
 int engine_init(struct engine *engine, const char *format, unsigned int address_width,
@@ -87,7 +86,6 @@ uint64_t engine_destroy(struct engine *engine)
 	if (!engine->memcg)
 		return 0;
 	left = mem_cgroup_usage(engine->memcg);
-	mem_cgroup_set_active(NULL);
 	mem_cgroup_put(engine->memcg);
 	return left;
 }
@@ -113,7 +111,10 @@ static int open_domain(struct engine *engine, struct engine_domain *domain)
 
 	if (domain->domain)
 		return 0;
+	/* Whoever allocates a domain owns it, and is charged for all of it. */
+	mem_cgroup_set_active(engine->memcg);
 	new = iommu_domain_alloc(&engine->params, GFP_KERNEL_ACCOUNT);
+	mem_cgroup_set_active(NULL);
 	if (IS_ERR(new))
 		return (int)PTR_ERR(new);
 	domain->domain = new;
@@ -153,6 +154,11 @@ int engine_split(struct engine *engine, unsigned int index, uint64_t iova, uint6
 
 	recount(engine, domain);
 	return rc;
+}
+
+bool engine_has_pages(const struct engine *engine, uint64_t iova, uint64_t paddr, uint64_t size)
+{
+	return !((iova | paddr | size) & (engine->size.granule - 1));
 }
 
 bool engine_in_aperture(const struct engine *engine, uint64_t iova, uint64_t last)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <uiommu/iommu.h>
+#include <uiommu/size.h>
 
 #include "trace/domains.h"
 
@@ -30,6 +31,7 @@ struct engine {
 	struct table_count count; /* of all domains */
 	uint64_t mapped_bytes;
 	uint64_t pgsizes;
+	struct iommu_size size; /* what a table of each level is */
 	dma_addr_t aperture_start;
 	dma_addr_t aperture_last;
 };
@@ -37,7 +39,8 @@ struct engine {
 /*
  * Domains of a format, under a budget of @memory_max bytes (UINT64_MAX: none).
  * The library may take half of the machine's memory. 0; -EINVAL when the format
- * has no such address width; -ENOMEM.
+ * has no such address width; -ENOMEM. There may be several engines, each with
+ * a memory cgroup of its own.
  */
 int engine_init(struct engine *engine, const char *format, unsigned int address_width,
 		uint64_t memory_max);
@@ -51,6 +54,9 @@ uint64_t engine_unmap(struct engine *engine, unsigned int index, uint64_t iova, 
 
 /* Prepare to unmap a part of a mapping: as iommu_split_mapping(). */
 int engine_split(struct engine *engine, unsigned int index, uint64_t iova, uint64_t size);
+
+/* Whether a range consists of the format's pages. */
+bool engine_has_pages(const struct engine *engine, uint64_t iova, uint64_t paddr, uint64_t size);
 
 /* Whether the address can be mapped at all. */
 bool engine_in_aperture(const struct engine *engine, uint64_t iova, uint64_t last);

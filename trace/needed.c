@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A set of (domain, level, index). Which tables a mapping needs follows from
- * the layout that all formats here share: tables of 512 items of 8 bytes, 12
- * bits of page. A table of level n is needed where a leaf lies at level n or
- * below.
+ * A set of (domain, level, index). Which tables a mapping needs follows from what
+ * a table of each level spans: one of level n is needed where a leaf lies at
+ * level n or below.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -12,25 +11,18 @@
 
 #include "trace/needed.h"
 
-#define PAGE_LG2    12
-#define TABLE_LG2   9
-#define TABLE_BYTES 4096
-#define NO_KEY      UINT64_MAX
+#define NO_KEY UINT64_MAX
 
-void needed_init(struct needed *needed)
+void needed_init(struct needed *needed, const struct iommu_size *size, uint64_t pgsizes)
 {
 	memset(needed, 0, sizeof(*needed));
+	memcpy(needed->each, size->each, sizeof(needed->each));
+	needed->pgsizes = pgsizes;
 }
 
 void needed_destroy(struct needed *needed)
 {
 	free(needed->key);
-}
-
-/* Bits of input address below one table of @level. */
-static inline unsigned int span_lg2(unsigned int level)
-{
-	return PAGE_LG2 + TABLE_LG2 * (level + 1);
 }
 
 static inline uint64_t make_key(unsigned int domain, unsigned int level, uint64_t index)
@@ -122,7 +114,7 @@ static int64_t add_tables(struct needed *needed, unsigned int domain, unsigned i
 static int add_ends(struct needed *needed, unsigned int domain, unsigned int level, uint64_t iova,
 		    uint64_t last)
 {
-	unsigned int lg2 = span_lg2(level);
+	unsigned int lg2 = needed->each[level].span_lg2;
 	uint64_t mask = ((uint64_t)1 << lg2) - 1;
 	bool head = iova & mask, tail = (last & mask) != mask;
 
@@ -140,7 +132,7 @@ int needed_add(struct needed *needed, unsigned int index, uint64_t iova, uint64_
 	uint64_t last = iova + (size - 1);
 
 	for (unsigned int level = 0; level + 1 < needed->levels[index]; level++) {
-		unsigned int lg2 = span_lg2(level);
+		unsigned int lg2 = needed->each[level].span_lg2;
 		uint64_t span = (uint64_t)1 << lg2;
 		int64_t fresh;
 
@@ -159,9 +151,9 @@ int needed_add(struct needed *needed, unsigned int index, uint64_t iova, uint64_
 
 uint64_t needed_bytes(const struct needed *needed)
 {
-	uint64_t tables = 0;
+	uint64_t bytes = 0;
 
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
-		tables += needed->tables[level];
-	return tables * TABLE_BYTES;
+		bytes += needed->tables[level] * needed->each[level].bytes;
+	return bytes;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <uiommu/iommu.h>
+#include <uiommu/size.h>
 
 #include "trace/domains.h"
 
@@ -19,9 +20,11 @@ struct needed {
 	uint64_t tables[IOMMU_MAX_LEVELS]; /* of all domains; top tables included */
 	unsigned int levels[TRACE_DOMAINS_MAX];
 	uint64_t pgsizes;
+	struct iommu_size_table each[IOMMU_MAX_LEVELS]; /* one table of a level */
 };
 
-void needed_init(struct needed *needed);
+/* For domains of a format, which @size describes, with leaves of @pgsizes. */
+void needed_init(struct needed *needed, const struct iommu_size *size, uint64_t pgsizes);
 void needed_destroy(struct needed *needed);
 
 /* Domain @index has these levels now: its top table, and what that stands on. */

@@ -39,6 +39,7 @@ static const struct {
 	[FAILED_MEMORY] = {"memory", "no memory for tables"},
 	[FAILED_IOVA] = {"iova", "the iova is beyond what the format translates"},
 	[FAILED_PADDR] = {"paddr", "the paddr is wider than the format holds"},
+	[FAILED_PAGE] = {"page", "it is not in whole pages of the format"},
 	[FAILED_DOMAINS] = {"domains", "it overlaps in more domains than can be told apart"},
 	[FAILED_OTHER] = {"other", "the tables do not agree with the trace"},
 };
@@ -58,16 +59,20 @@ __attribute__((format(printf, 3, 4))) static void say(struct replay *replay, uns
 						      const char *format, ...)
 {
 	const struct replay_options *options = replay->options;
-	char text[TRACE_WHY_SIZE + 64];
+	char text[TRACE_WHY_SIZE + 96];
+	int length = 0;
 	va_list args;
 
 	if (!options->say || *said > SAID_OF_A_KIND)
 		return;
+	if (said == &replay->said_failed && options->nr_formats > 1)
+		length = snprintf(text, sizeof(text), "%s: ", replay->report->format->name);
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(text + length, sizeof(text) - (size_t)length, format, args);
 	va_end(args);
 	if ((*said)++ == SAID_OF_A_KIND)
-		snprintf(text, sizeof(text), "and more like this, which are only counted");
+		snprintf(text + length, sizeof(text) - (size_t)length,
+			 "and more like this, which are only counted");
 	options->say(options->context, replay->at.line, text);
 }
 
@@ -78,8 +83,8 @@ static void fail(struct replay *replay, const struct trace_event *event, const c
 
 	if (!report->failed[failure]++)
 		report->first_failed[failure] = replay->at;
-	/* Where a budget breaks is what the report is about. */
-	if (failure == FAILED_BUDGET)
+	/* Where a budget breaks, and which formats fit, is what the report is about. */
+	if (failure == FAILED_BUDGET || (failure == FAILED_PAGE && replay->options->nr_formats > 1))
 		return;
 	say(replay, &replay->said_failed, "%s of iova 0x%" PRIx64 ", size %" PRIu64 ": %s", what,
 	    event->iova, event->size, failures[failure].text);
@@ -89,6 +94,8 @@ static enum replay_failure explain(struct replay *replay, const struct trace_eve
 {
 	uint64_t hits;
 
+	if (!engine_has_pages(&replay->engine, event->iova, event->paddr, event->size))
+		return FAILED_PAGE;
 	if (rc == -ENOMEM) {
 		hits = engine_budget_hits(&replay->engine);
 		if (hits == replay->budget_hits)
@@ -128,7 +135,8 @@ static void move_run(void *context, unsigned int from, unsigned int to, struct r
 	replay->report->moved++;
 	if (run->refused)
 		return;
-	engine_unmap(&replay->engine, from, event.iova, event.size);
+	if (engine_has_pages(&replay->engine, event.iova, 0, event.size))
+		engine_unmap(&replay->engine, from, event.iova, event.size);
 	rc = engine_map(&replay->engine, to, &event);
 	if (!rc)
 		rc = note_needed(replay, to, &event);
@@ -171,7 +179,8 @@ static int cut_runs(struct replay *replay, unsigned int index, const struct trac
 	if (runs_split(runs, event->iova) || runs_split(runs, event->iova + event->size))
 		return -ENOMEM;
 	replay->report->cuts++;
-	if (!replay->engine.domain[index].domain)
+	if (!replay->engine.domain[index].domain ||
+	    !engine_has_pages(&replay->engine, event->iova, 0, event->size))
 		return 0;
 	rc = engine_split(&replay->engine, index, event->iova, event->size);
 	if (rc)
@@ -182,7 +191,11 @@ static int cut_runs(struct replay *replay, unsigned int index, const struct trac
 static void unmap_range(struct replay *replay, unsigned int index, const struct trace_event *event,
 			uint64_t iova, uint64_t size)
 {
-	if (size && engine_unmap(&replay->engine, index, iova, size) != size)
+	if (!size)
+		return;
+	if (!engine_has_pages(&replay->engine, iova, 0, size))
+		fail(replay, event, "unmap", FAILED_PAGE);
+	else if (engine_unmap(&replay->engine, index, iova, size) != size)
 		fail(replay, event, "unmap", FAILED_OTHER);
 }
 
@@ -324,25 +337,38 @@ static int replay_line(struct replay *replay, const struct trace_line *line)
 	return 0;
 }
 
-static int replay_lines(struct replay *replay, struct trace_reader *reader)
+/* A line in every replay: what it says is inferred from the same events in each. */
+static int replay_everywhere(struct replay *replays, const struct trace_line *line)
 {
-	const struct replay_options *options = replay->options;
+	for (size_t i = 0; i < replays->options->nr_formats; i++) {
+		int rc = replay_line(&replays[i], line);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int replay_lines(struct replay *replays, struct trace_reader *reader)
+{
+	const struct replay_options *options = replays->options;
 	uint64_t shown = 0;
 	struct trace_line line;
 	int rc;
 
 	while ((rc = trace_reader_next(reader, &line)) > 0) {
-		rc = replay_line(replay, &line);
+		rc = replay_everywhere(replays, &line);
 		if (rc)
 			return rc;
-		if (options->progress && line.number - shown >= PROGRESS_EVENTS) {
+		if (options->progress &&
+		    (line.number - shown) * options->nr_formats >= PROGRESS_EVENTS) {
 			shown = line.number;
 			options->progress(options->context, trace_reader_progress(reader),
-					  replay->at.event);
+					  replays->at.event);
 		}
 	}
 	if (rc < 0)
-		snprintf(replay->report->input_error, sizeof(replay->report->input_error), "%s",
+		snprintf(replays->report->input_error, sizeof(replays->report->input_error), "%s",
 			 trace_reader_error(reader));
 	return 0;
 }
@@ -365,35 +391,56 @@ static void finish_report(struct replay *replay)
 	report->charged_tables = engine_memcg_read(engine, "memory.stat", "sec_pagetables");
 }
 
-int replay_run(struct trace_reader *reader, const struct replay_options *options,
-	       struct replay_report *report)
+static int replay_init(struct replay *replay, const struct replay_options *options,
+		       const struct iommu_format *format, struct replay_report *report)
 {
-	struct replay *replay = calloc(1, sizeof(*replay));
-	int rc = -ENOMEM;
+	int rc;
 
 	memset(report, 0, sizeof(*report));
-	if (!replay)
-		return rc;
+	report->format = format;
 	replay->options = options;
 	replay->report = report;
-	needed_init(&replay->needed);
 	replay->domains = domains_new(move_run, replay);
 	if (!replay->domains)
-		goto free_replay;
-	rc = engine_init(&replay->engine, options->format, options->address_width,
+		return -ENOMEM;
+	rc = engine_init(&replay->engine, format->name, options->address_width,
 			 options->memory_max);
 	if (rc)
-		goto destroy_engine;
-	replay->needed.pgsizes = replay->engine.pgsizes;
+		return rc;
+	needed_init(&replay->needed, &replay->engine.size, replay->engine.pgsizes);
 	report->address_width = replay->engine.params.address_width;
-	rc = replay_lines(replay, reader);
-	finish_report(replay);
+	return 0;
+}
 
-destroy_engine:
-	report->left_charged = engine_destroy(&replay->engine);
+static void replay_destroy(struct replay *replay)
+{
+	if (!replay->domains)
+		return;
+	replay->report->left_charged = engine_destroy(&replay->engine);
 	domains_free(replay->domains);
 	needed_destroy(&replay->needed);
-free_replay:
-	free(replay);
+}
+
+int replay_run(struct trace_reader *reader, const struct replay_options *options,
+	       struct replay_report reports[])
+{
+	struct replay *replays = calloc(options->nr_formats, sizeof(*replays));
+	int rc = 0;
+
+	if (!replays)
+		return -ENOMEM;
+	for (size_t i = 0; i < options->nr_formats && !rc; i++) {
+		rc = replay_init(&replays[i], options, options->formats[i], &reports[i]);
+		/* What is wrong with a line is said once. */
+		replays[i].said_bad = i ? SAID_OF_A_KIND + 1 : 0;
+	}
+	if (!rc)
+		rc = replay_lines(replays, reader);
+	for (size_t i = 0; i < options->nr_formats; i++) {
+		if (!rc)
+			finish_report(&replays[i]);
+		replay_destroy(&replays[i]);
+	}
+	free(replays);
 	return rc;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <uiommu/format.h>
+
 #include "trace/engine.h"
 #include "trace/reader.h"
 #include "trace/timeline.h"
@@ -19,6 +21,7 @@ enum replay_failure {
 	FAILED_MEMORY,  /* the library has no more memory */
 	FAILED_IOVA,    /* the iova is beyond what the format translates */
 	FAILED_PADDR,   /* the paddr is wider than the format holds */
+	FAILED_PAGE,    /* it is not in whole pages of the format */
 	FAILED_DOMAINS, /* it overlaps in each of TRACE_DOMAINS_MAX domains */
 	FAILED_OTHER,   /* the library did something else than the trace says */
 	REPLAY_FAILURES,
@@ -32,12 +35,13 @@ struct replay_place {
 };
 
 struct replay_options {
-	const char *format; /* a name that iommu_format_find() knows */
+	const struct iommu_format *const *formats;
+	size_t nr_formats;
 	unsigned int address_width;
 	uint64_t memory_max;       /* bytes; UINT64_MAX for no budget */
-	struct timeline *timeline; /* or NULL */
+	struct timeline *timeline; /* of one format, or NULL */
 
-	/* Each may be NULL; all get @context. */
+	/* Each may be NULL; all get @context. Rows are of one format. */
 	void *context;
 	void (*say)(void *context, uint64_t line, const char *text);
 	void (*row)(void *context, const struct timeline_row *row);
@@ -45,6 +49,7 @@ struct replay_options {
 };
 
 struct replay_report {
+	const struct iommu_format *format;
 	unsigned int address_width;
 
 	uint64_t lines;
@@ -92,12 +97,12 @@ struct replay_report {
 };
 
 /*
- * Replay all of a trace. What is wrong with it is said, a few times of each
- * kind, and counted. 0; -EINVAL when the format has no such address width;
- * -ENOMEM when the replay itself lacks memory.
+ * Replay all of a trace on each of the formats, with a report of each. What is
+ * wrong with it is said, a few times of each kind, and counted. 0; -EINVAL when
+ * a format has no such address width; -ENOMEM when the replay itself lacks memory.
  */
 int replay_run(struct trace_reader *reader, const struct replay_options *options,
-	       struct replay_report *report);
+	       struct replay_report reports[]);
 
 /* "the budget is exhausted": what a failure is, for people; and for machines. */
 const char *replay_failure_text(enum replay_failure failure);
