@@ -10,7 +10,7 @@ set -u
 work=$1 source=$2
 shift 2
 n=0 failed=0
-helpers='__u?(div|mod|divmod)ti[34]|__(clz|ctz)[dt]i2'
+helpers='__u?(div|mod|divmod)ti[34]|__(clz|ctz|bswap)[dt]i2'
 
 # PROCESSOR FORMAT-OF-READELF OPTION...; $sources. Shows what is wrong.
 problems()
