@@ -102,11 +102,13 @@ static void *reserve_shared(size_t size)
 
 void *plat_reserve(size_t size)
 {
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), head;
 	char *raw, *base;
-	size_t head;
 
 	if (shared.base)
 		return reserve_shared(size);
+	/* The system's pages may be larger than the library's. */
+	size = (size + page - 1) & ~(page - 1);
 	raw = mmap(NULL, size + HUGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	if (raw == MAP_FAILED)
