@@ -23,16 +23,14 @@
 #endif
 #endif
 
-/* Bytes of the arena that are backed. */
-static uint64_t hw_arena_size;
-
-/* Physical memory is the arena and nothing else. */
+/* Physical memory is what is backed of the arena, which grows, and nothing else. */
 static inline bool hw_read_arena(void *context, uint64_t paddr, void *to, size_t bytes)
 {
 	uint64_t first = virt_to_phys(arena.base);
+	struct uiommu_mm_stat stat;
 
-	if (paddr < first || paddr - first > hw_arena_size ||
-	    bytes > hw_arena_size - (paddr - first))
+	uiommu_mm_stat(&stat);
+	if (paddr < first || paddr - first > stat.arena || bytes > stat.arena - (paddr - first))
 		return false;
 	memcpy(to, phys_to_virt(paddr), bytes);
 	return true;
@@ -51,10 +49,7 @@ static inline struct hw_tables hw_tables_of(struct iommu_domain *domain)
 {
 	struct iommu_domain_info info = domain_info(domain);
 	const struct iommu_format *format = iommu_format_find(info.format);
-	struct uiommu_mm_stat stat;
 
-	uiommu_mm_stat(&stat);
-	hw_arena_size = stat.arena;
 	return (struct hw_tables){
 		.format = hw_format_of(format),
 		.memory = &hw_arena,
