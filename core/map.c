@@ -119,12 +119,20 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
 	return ret ? ret : (ssize_t)total;
 }
 
-__hot size_t iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
-			      struct iommu_iotlb_gather *gather)
+/* Inlined, which a function that others may stand in for is not. */
+static inline __attribute__((always_inline)) size_t unmap_fast(struct iommu_domain *domain,
+							       dma_addr_t iova, size_t size,
+							       struct iommu_iotlb_gather *gather)
 {
 	if (unlikely(!range_is_good(domain, iova, 0, size)))
 		return 0;
 	return domain->pt.ops->unmap(&domain->pt, iova, size, gather);
+}
+
+__hot size_t iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
+			      struct iommu_iotlb_gather *gather)
+{
+	return unmap_fast(domain, iova, size, gather);
 }
 
 __hot size_t iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t size)
@@ -133,7 +141,7 @@ __hot size_t iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t si
 	size_t unmapped;
 
 	iommu_iotlb_gather_init(&gather);
-	unmapped = iommu_unmap_fast(domain, iova, size, &gather);
+	unmapped = unmap_fast(domain, iova, size, &gather);
 	iommu_iotlb_sync_if_needed(domain, &gather);
 	return unmapped;
 }

@@ -37,8 +37,7 @@
 
 static inline bool alone(void)
 {
-	return atomic_load_explicit(&mm_nr_threads, memory_order_acquire) == 1 &&
-	       !rcu_reader_barriers;
+	return mm_is_alone() && !rcu_reader_barriers;
 }
 
 /* For the thread whose stocks they are. */

@@ -374,6 +374,11 @@ static const enum memcg_stat stat_of[PAGE_NR_USES] = {
 	[PAGE_OBJECT] = MEMCG_SLAB,
 };
 
+enum memcg_stat page_stat(const struct page *page)
+{
+	return stat_of[page->use];
+}
+
 struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg, enum page_use use)
 {
 	struct mm_thread *self = mm_thread_self();
@@ -416,12 +421,12 @@ void page_uncharge_list(struct page *first)
 
 	/* Lists are nearly always of one kind and one owner. */
 	for (struct page *page = first; page; page = page->next) {
-		if (bytes && (page->memcg != memcg || stat_of[page->use] != stat)) {
+		if (bytes && (page->memcg != memcg || page_stat(page) != stat)) {
 			mem_cgroup_uncharge(memcg, bytes, stat);
 			bytes = 0;
 		}
 		memcg = page->memcg;
-		stat = stat_of[page->use];
+		stat = page_stat(page);
 		if (memcg)
 			bytes += page_bytes(page);
 	}
@@ -429,27 +434,40 @@ void page_uncharge_list(struct page *first)
 		mem_cgroup_uncharge(memcg, bytes, stat);
 }
 
+static __noinline void page_release(struct mm_thread *self, struct page *page)
+{
+	if (page->use == PAGE_OBJECT) {
+		free_table_object(page);
+		return;
+	}
+	count_use(self, page->use, -(1L << page->order));
+	if (page->order) {
+		block_put(self, page);
+		return;
+	}
+	page->use = PAGE_FREE;
+	if (!reserve_is_short() || !reserve_put(page))
+		cache_put(self, page);
+}
+
+/* Nearly all are tables of one page. */
 void page_release_list(struct page *first)
 {
 	struct mm_thread *self = mm_thread_self();
 	struct page *next;
+	long tables = 0;
 
 	for (struct page *page = first; page; page = next) {
 		next = page->next;
-		if (unlikely(page->use == PAGE_OBJECT)) {
-			free_table_object(page);
+		if (unlikely(page->use != PAGE_TABLE || page->order || reserve_is_short())) {
+			page_release(self, page);
 			continue;
 		}
-		count_use(self, page->use, -(1L << page->order));
-		if (unlikely(page->order)) {
-			block_put(self, page);
-			continue;
-		}
+		tables++;
 		page->use = PAGE_FREE;
-		if (reserve_is_short() && reserve_put(page))
-			continue;
 		cache_put(self, page);
 	}
+	count_use(self, PAGE_TABLE, -tables);
 }
 
 void free_pages(struct page *page)

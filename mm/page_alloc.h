@@ -8,6 +8,9 @@
 
 #include "mm/page.h"
 
+/* What the memory of a page that is in use is charged as. */
+enum memcg_stat page_stat(const struct page *page);
+
 void page_uncharge_list(struct page *first);
 void page_release_list(struct page *first);
 

@@ -18,7 +18,7 @@
  */
 #define LIMBO_BATCH 512
 
-atomic_ulong rcu_now = 1;
+atomic_ulong rcu_now = RCU_NEXT;
 bool rcu_reader_barriers;
 
 static bool grace_period_over(unsigned long after)
@@ -30,6 +30,13 @@ static bool grace_period_over(unsigned long after)
 			return false;
 	}
 	return true;
+}
+
+void rcu_wait_for_alone(void)
+{
+	for (struct mm_thread *t = mm_thread_list(); t; t = t->next)
+		while (atomic_load_explicit(&t->rcu_seen, memory_order_acquire) & RCU_ALONE)
+			plat_yield();
 }
 
 static void release_limbo(struct rcu_limbo *limbo)
@@ -52,7 +59,7 @@ void rcu_poll(struct mm_thread *self)
 		return;
 	*old = *young;
 	*young = (struct rcu_limbo){0};
-	old->after = atomic_fetch_add(&rcu_now, 1) + 1;
+	old->after = atomic_fetch_add(&rcu_now, RCU_NEXT) + RCU_NEXT;
 	if (rcu_reader_barriers)
 		atomic_thread_fence(memory_order_seq_cst);
 	else
@@ -60,15 +67,14 @@ void rcu_poll(struct mm_thread *self)
 	release_limbo(old);
 }
 
-void rcu_free_page_list(struct mm_thread *self, struct page *first)
+void rcu_release_page_list(struct mm_thread *self, struct page *first)
 {
 	struct rcu_limbo *young = &self->limbo[0];
 	struct page *last = first;
 	unsigned int count = 1;
 
-	page_uncharge_list(first);
 	/* A thread that starts now registers first, and then sees the unlinking. */
-	if (likely(atomic_load(&mm_nr_threads) == 1)) {
+	if (likely(mm_is_alone())) {
 		page_release_list(first);
 		return;
 	}

@@ -3,41 +3,83 @@
  * Read sections and grace periods. A walk of the tables is a read section; a
  * table that was unlinked is reused only when every walk that may have seen it
  * has ended. A section costs two plain stores: who frees pays the barriers.
- * Sections may sleep. Nothing waits for a grace period.
+ * Sections may sleep, and nest. Nothing waits for a grace period.
+ *
+ * A section that is short can ask to be alone: where no other thread uses the
+ * library, none begins to before it ends, and what it changes needs no atomic
+ * operations. A thread that is new waits for it in mm_thread_register().
  */
 #ifndef MM_RCU_H
 #define MM_RCU_H
 
 #include "mm/thread.h"
 
-extern atomic_ulong rcu_now;     /* number of the current grace period, from 1 */
+#define RCU_ALONE 1UL /* in rcu_seen */
+#define RCU_NEXT  2UL /* from one grace period's number to the next one's */
+
+extern atomic_ulong rcu_now;     /* number of the current grace period */
 extern bool rcu_reader_barriers; /* readers need barriers of their own */
 
-static inline void rcu_read_lock(struct mm_thread *self)
+static inline void rcu_show(struct mm_thread *self, unsigned long flag)
 {
-	if (self->rcu_depth++)
-		return;
 	/* Who sees the number of a grace period sees what was unlinked before it. */
-	atomic_store_explicit(&self->rcu_seen, atomic_load_explicit(&rcu_now, memory_order_acquire),
-			      memory_order_relaxed);
-	if (unlikely(rcu_reader_barriers))
-		atomic_thread_fence(memory_order_seq_cst);
-	else
-		atomic_signal_fence(memory_order_seq_cst);
+	unsigned long now = atomic_load_explicit(&rcu_now, memory_order_acquire);
+
+	atomic_store_explicit(&self->rcu_seen, now | flag, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
-static inline void rcu_read_unlock(struct mm_thread *self)
+/* Whether the thread is in no section yet, which the end of this one must know. */
+static inline bool rcu_read_lock(struct mm_thread *self)
 {
-	if (!--self->rcu_depth)
+	bool outermost = !atomic_load_explicit(&self->rcu_seen, memory_order_relaxed);
+
+	if (likely(outermost)) {
+		rcu_show(self, 0);
+		if (unlikely(rcu_reader_barriers))
+			atomic_thread_fence(memory_order_seq_cst);
+	}
+	return outermost;
+}
+
+static inline void rcu_read_unlock(struct mm_thread *self, bool outermost)
+{
+	if (likely(outermost))
 		atomic_store_explicit(&self->rcu_seen, 0, memory_order_release);
 }
 
+/* The rest of the section may take long, or sleep. */
+static inline void rcu_alone_end(struct mm_thread *self)
+{
+	unsigned long seen = atomic_load_explicit(&self->rcu_seen, memory_order_relaxed);
+
+	atomic_store_explicit(&self->rcu_seen, seen & ~RCU_ALONE, memory_order_release);
+}
+
+/* As rcu_read_lock(); *alone says whether it is, until rcu_alone_end() or its end. */
+static inline bool rcu_read_lock_alone(struct mm_thread *self, bool *alone)
+{
+	bool outermost = !atomic_load_explicit(&self->rcu_seen, memory_order_relaxed);
+
+	*alone = false;
+	if (unlikely(!outermost || rcu_reader_barriers))
+		return rcu_read_lock(self);
+	rcu_show(self, RCU_ALONE);
+	*alone = mm_is_alone();
+	if (unlikely(!*alone))
+		rcu_alone_end(self);
+	return true;
+}
+
+/* For a thread that is new and is counted: until no other goes by being alone. */
+void rcu_wait_for_alone(void);
+
 /*
- * Free pages that no new walk can reach, once no old one is in them. They are
- * uncharged at once. Linked by ->next. Never blocks; enters the kernel only
- * outside atomic sections.
+ * Free pages that no new walk can reach, once no old one is in them. They were
+ * uncharged. Linked by ->next. Never blocks; enters the kernel only outside atomic
+ * sections.
  */
-void rcu_free_page_list(struct mm_thread *self, struct page *first);
+void rcu_release_page_list(struct mm_thread *self, struct page *first);
 
 /* Free what the calling thread can of its limbo; may enter the kernel. */
 void rcu_poll(struct mm_thread *self);

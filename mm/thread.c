@@ -92,11 +92,12 @@ struct mm_thread *mm_thread_register(void)
 	/*
 	 * Before the first walk: from now on, what others free waits for us. A
 	 * thread that was alone knows that it is not any more, or shows that it is
-	 * inside its stocks.
+	 * inside its stocks or in a section that goes by being alone.
 	 */
 	atomic_fetch_add(&mm_nr_threads, 1);
 	if (!rcu_reader_barriers)
 		plat_barrier_all();
+	rcu_wait_for_alone();
 	self = reuse_state();
 	if (!self)
 		self = new_state();

@@ -18,7 +18,6 @@
 struct mm_thread {
 	/* Grace periods (rcu.c): 0 outside read sections. Read by others. */
 	atomic_ulong rcu_seen;
-	unsigned int rcu_depth;
 	struct rcu_limbo {
 		struct page *first; /* unlinked pages that a walk may still be in */
 		unsigned int count;
@@ -50,6 +49,12 @@ struct mm_thread *mm_thread_list(void);
 
 /* How many threads have a state now. */
 extern atomic_uint mm_nr_threads;
+
+/* For a thread that has a state: no other one has. */
+static inline bool mm_is_alone(void)
+{
+	return atomic_load_explicit(&mm_nr_threads, memory_order_acquire) == 1;
+}
 
 static inline struct mm_thread *mm_thread_self(void)
 {

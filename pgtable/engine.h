@@ -52,8 +52,7 @@ static inline bool table_put(struct page *page, unsigned int items, bool is_top)
 {
 	int empty = 0;
 
-	PT_STEP();
-	if (atomic_fetch_sub(&page->live, (int)items) != (int)items || is_top)
+	if (live_add(page, -(int)items, false) != (int)items || is_top)
 		return false;
 	PT_STEP();
 	return atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
@@ -87,14 +86,6 @@ static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t 
 	if (!PT_SIGNED || !pt->sign_extended || !(iova >> 63))
 		return iova >= start && last <= pt->aperture_last;
 	return iova >= ~pt->aperture_last && last >= iova;
-}
-
-/* Is iova beyond what the present top table spans? */
-static inline bool above_top(uint64_t top, uint64_t iova)
-{
-	unsigned int bits = pt_shift(top_level(top) + 1);
-
-	return PT_GROWS && bits < 64 && iova >> bits;
 }
 
 static void reap(struct pgtable *pt, uint64_t iova, unsigned int lowest,
@@ -229,21 +220,30 @@ struct unmap {
 static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsigned int level,
 					unsigned int *index)
 {
-	unsigned int shift = pt_shift(level), first = *index, end;
-	unsigned int room = items_in(u->pt, level) - first;
+	unsigned int shift = pt_shift(level), first = *index, n = items_in(u->pt, level) - first;
 	uint64_t into = u->iova & (BIT_ULL(shift) - 1), done;
 	uint64_t slots = ((into + u->left - 1) >> shift) + 1;
+	unsigned int begin = first, end;
 
-	end = first + leaf_prefix(&table[first], level, slots < room ? (unsigned int)slots : room);
+	n = slots < n ? (unsigned int)slots : n;
+	end = first + n;
 	if (PT_RUNS) {
-		unsigned int run = pt_run_lg2(item_load(&table[end - 1]), level);
+		unsigned int run = pt_run_lg2(item_load(&table[first]), level);
+		uint64_t last = item_load(&table[end - 1]);
 
-		end = ((end - 1) >> run << run) + (1u << run);
-		run = pt_run_lg2(item_load(&table[first]), level);
-		into += (uint64_t)(first - (first >> run << run)) << shift;
-		first = first >> run << run;
+		begin = first >> run << run;
+		if (last != pt_empty(level) && pt_is_leaf(last, level)) {
+			run = pt_run_lg2(last, level);
+			end = ((end - 1) >> run << run) + (1u << run);
+		}
 	}
-	clear_items(&table[first], level, end - first);
+	n = clear_prefix(&table[first], level, end - first);
+	end = first + n;
+	if (PT_RUNS && begin < first) {
+		clear_items(&table[begin], level, first - begin);
+		into += (uint64_t)(first - begin) << shift;
+		first = begin;
+	}
 	done = ((uint64_t)(end - first) << shift) - into;
 	u->total += done + into;
 	u->iova += done;
@@ -252,20 +252,32 @@ static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsign
 	return end - first;
 }
 
-/* Is every address under this table, which is not the top, mapped? */
-static bool subtree_full(const uint64_t *table, unsigned int level)
+/* Are all items of a table in use? */
+static inline bool table_full(const uint64_t *table, unsigned int level)
 {
-	const struct page *page = table_page(table);
-	unsigned int items = 1u << pt_index_lg2(level);
+	return atomic_load_explicit(&table_page(table)->live, memory_order_relaxed) ==
+	       1 << pt_index_lg2(level);
+}
 
-	if (atomic_load_explicit(&page->live, memory_order_relaxed) != (int)items)
+/* Is every address under this table, which is not the top, mapped? *leaves: by its own items. */
+static bool subtree_full(const uint64_t *table, unsigned int level, bool *leaves)
+{
+	unsigned int items = 1u << pt_index_lg2(level);
+	bool below;
+
+	*leaves = true;
+	if (!table_full(table, level))
 		return false;
 	if (!level || all_leaves(table, items))
 		return true;
+	*leaves = false;
 	for (unsigned int i = 0; i < items; i++) {
 		uint64_t item = item_load(&table[i]);
 
-		if (!pt_is_leaf(item, level) && !subtree_full(item_to_table(item), level - 1))
+		if (pt_is_leaf(item, level))
+			continue;
+		if (level == 1 ? !table_full(item_to_table(item), 0)
+			       : !subtree_full(item_to_table(item), level - 1, &below))
 			return false;
 	}
 	return true;
@@ -283,47 +295,58 @@ static inline bool subtree_kill(uint64_t *table, unsigned int level)
 	       atomic_compare_exchange_strong(&table_page(table)->live, &full, PT_DEAD);
 }
 
-/* Gather a table that cannot be reached any more, and all below it. */
-static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level)
+static inline void dead_gather(struct unmap *u, uint64_t *table)
 {
 	struct page *page = table_page(table);
-	unsigned int items = items_in(u->pt, level);
-	bool parent = level && !all_leaves(table, items);
 
-	for (unsigned int i = 0; parent && i < items; i++) {
-		uint64_t item = item_load(&table[i]);
-
-		if (item != pt_empty(level) && !pt_is_leaf(item, level))
-			subtree_gather(u, item_to_table(item), level - 1);
-	}
 	atomic_store_explicit(&page->live, PT_DEAD, memory_order_relaxed);
 	page->zeroed = false;
 	table_gather(u->pt, page, u->gather);
 }
 
-static bool unmap_table(struct unmap *u, uint64_t *table, unsigned int level, bool is_top);
+/* Gather a table that cannot be reached any more, and all below it, if it is not all leaves. */
+static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level, bool leaves)
+{
+	for (unsigned int i = 0; level && !leaves && i < items_in(u->pt, level); i++) {
+		uint64_t item = item_load(&table[i]), *child = item_to_table(item);
+
+		if (item == pt_empty(level) || pt_is_leaf(item, level))
+			continue;
+		if (level == 1)
+			dead_gather(u, child);
+		else
+			subtree_gather(u, child, level - 1,
+				       all_leaves(child, items_in(u->pt, level - 1)));
+	}
+	dead_gather(u, table);
+}
+
+static unsigned int unmap_items(struct unmap *u, uint64_t *table, unsigned int level);
 
 /* Unmap what the range has under one slot with a table. True: it is empty now. */
 static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned int level)
 {
 	uint64_t size = BIT_ULL(pt_shift(level)), *child = item_to_table(item), iova = u->iova;
+	unsigned int gone;
+	bool leaves;
 
-	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1) &&
+	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1, &leaves) &&
 	    subtree_kill(child, level - 1)) {
 		bool emptied = item_unlink(u->pt, slot, child, iova, level, u->gather);
 
-		subtree_gather(u, child, level - 1);
+		subtree_gather(u, child, level - 1, leaves);
 		u->iova += size;
 		u->left -= size;
 		u->total += size;
 		return emptied;
 	}
-	return unmap_table(u, child, level - 1, false) &&
+	gone = unmap_items(u, child, level - 1);
+	return gone && table_put(table_page(child), gone, false) &&
 	       table_unlink(u->pt, slot, child, iova, level, u->gather);
 }
 
-/* Unmap what the range has under this table. True when that killed it. */
-static bool unmap_table(struct unmap *u, uint64_t *table, unsigned int level, bool is_top)
+/* Unmap what the range has under this table; how many of its items are empty now. */
+static unsigned int unmap_items(struct unmap *u, uint64_t *table, unsigned int level)
 {
 	unsigned int index = index_of(u->pt, u->iova, level), gone = 0;
 	unsigned int items = items_in(u->pt, level);
@@ -338,41 +361,18 @@ static bool unmap_table(struct unmap *u, uint64_t *table, unsigned int level, bo
 		else
 			gone += unmap_slot(u, &table[index++], item, level);
 	}
-	return gone && table_put(table_page(table), gone, is_top);
+	return gone;
 }
 
 static void unmap_range(struct unmap *u, uint64_t top)
 {
-	uint64_t last = u->iova + u->left - 1, iova = u->iova, *table = top_table(top);
-	unsigned int level = top_level(top), highest = level;
-	uint64_t *path[PT_LEVELS];
-	bool killed;
+	uint64_t iova = u->iova, wide = (iova ^ (iova + u->left - 1)) | u->left, *table;
+	unsigned int level, gone;
 
-	/* Go straight down to the lowest table that holds the whole range. */
-	while (level) {
-		unsigned int shift = pt_shift(level);
-		uint64_t item;
-
-		if ((iova ^ last) >> shift || u->left >> shift)
-			break;
-		path[level] = &table[index_of(u->pt, iova, level)];
-		item = item_load(path[level]);
-		if (item == pt_empty(level))
-			return;
-		if (pt_is_leaf(item, level))
-			break;
-		table = item_to_table(item);
-		level--;
-	}
-	killed = unmap_table(u, table, level, PT_GROWS && level == highest);
-	while (unlikely(killed)) {
-		uint64_t *child = table;
-
-		level++;
-		table = path[level] - index_of(u->pt, iova, level);
-		killed = table_unlink(u->pt, path[level], child, iova, level, u->gather) &&
-			 table_put(table_page(table), 1, PT_GROWS && level == highest);
-	}
+	table = descend(u->pt, top, iova, wide, &level);
+	gone = unmap_items(u, table, level);
+	if (gone && live_add(table_page(table), -(int)gone, false) == (int)gone)
+		reap(u->pt, iova, level, u->gather);
 }
 
 /* The same from whatever is the top, with nothing empty left behind. */
@@ -387,37 +387,85 @@ static inline void unmap_from_top(struct unmap *u)
 		reap(u->pt, iova, top_level(top), u->gather);
 }
 
-static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
-			     struct iommu_iotlb_gather *gather)
+static __noinline uint64_t unmap_anything(struct pgtable *pt, uint64_t iova, uint64_t size,
+					  struct iommu_iotlb_gather *gather)
 {
-	struct mm_thread *self = mm_thread_self();
 	struct unmap u = {.pt = pt, .gather = gather, .iova = iova, .left = size};
 
-	if (!range_fits(pt, iova, iova + size - 1))
-		return 0;
-	rcu_read_lock(self);
 	unmap_from_top(&u);
-	rcu_read_unlock(self);
 	if (u.total)
 		iommu_iotlb_gather_add_range(gather, u.iova - u.total, u.total);
 	return u.total;
 }
 
-#include "pgtable/engine_map.h"
+/*
+ * The common case: leaves of one table of the lowest level, of which no entry reaches
+ * over an end of the range. Returns the bytes unmapped, or 0 with nothing changed.
+ */
+static inline uint64_t unmap_leaves(struct pgtable *pt, uint64_t iova, uint64_t size, bool alone,
+				    struct iommu_iotlb_gather *gather)
+{
+	unsigned int index = index_of(pt, iova, 0), n = (unsigned int)(size >> PT_PAGE_LG2);
+	uint64_t *table = lowest_table(pt, iova, size);
 
-static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
+	if (unlikely(!table))
+		return 0;
+	if (PT_RUNS) {
+		unsigned int run = pt_run_lg2(item_load(&table[index]), 0);
+		unsigned int run_last = pt_run_lg2(item_load(&table[index + n - 1]), 0);
+
+		if ((index & ((1u << run) - 1)) || ((index + n) & ((1u << run_last) - 1)))
+			return 0;
+	}
+	n = clear_prefix(&table[index], 0, n);
+	if (unlikely(!n))
+		return 0;
+	if (unlikely(live_add(table_page(table), -(int)n, alone) == (int)n))
+		reap(pt, iova, 0, gather);
+	size = (uint64_t)n << PT_PAGE_LG2;
+	iommu_iotlb_gather_add_range(gather, iova, size);
+	return size;
+}
+
+static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
+			     struct iommu_iotlb_gather *gather)
 {
 	struct mm_thread *self = mm_thread_self();
-	uint64_t top, *table, item, paddr = 0;
-	unsigned int level;
+	bool outermost, alone;
+	uint64_t unmapped;
 
-	if (!range_fits(pt, iova, iova))
+	if (unlikely(!range_fits(pt, iova, iova + size - 1)))
 		return 0;
-	rcu_read_lock(self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	table = top_table(top);
-	for (level = top_level(top); !above_top(top, iova); level--) {
-		item = item_load(&table[index_of(pt, iova, level)]);
+	outermost = rcu_read_lock_alone(self, &alone);
+	unmapped = unmap_leaves(pt, iova, size, alone, gather);
+	if (unlikely(!unmapped)) {
+		if (alone)
+			rcu_alone_end(self);
+		unmapped = unmap_anything(pt, iova, size, gather);
+	}
+	rcu_read_unlock(self, outermost);
+	return unmapped;
+}
+
+#include "pgtable/engine_map.h"
+#include "pgtable/engine_split.h"
+
+static inline uint64_t lookup(struct pgtable *pt, struct mm_thread *self, uint64_t iova)
+{
+	bool outermost = rcu_read_lock(self);
+	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire), paddr = 0;
+	unsigned int levels = unlikely(above_top(top, iova)) ? 0 : top_level(top) + 1;
+	const unsigned int top_items = pt->wide_items;
+	uint64_t *table = top_table(top);
+
+	PT_UNROLL
+	for (unsigned int i = PT_LEVELS; i; i--) {
+		const unsigned int level = i - 1;
+		uint64_t item;
+
+		if (i > levels)
+			continue;
+		item = item_load(&table[index_below(iova, level, i == levels, top_items)]);
 		if (item == pt_empty(level))
 			break;
 		if (pt_is_leaf(item, level)) {
@@ -428,8 +476,23 @@ static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
 		}
 		table = item_to_table(item);
 	}
-	rcu_read_unlock(self);
+	rcu_read_unlock(self, outermost);
 	return paddr;
+}
+
+/* Apart, so that the other threads' lookups need no stack. */
+static __noinline uint64_t lookup_first(struct pgtable *pt, uint64_t iova)
+{
+	return lookup(pt, mm_thread_register(), iova);
+}
+
+static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
+{
+	if (unlikely(!range_fits(pt, iova, iova)))
+		return 0;
+	if (unlikely(!plat_self))
+		return lookup_first(pt, iova);
+	return lookup(pt, plat_self, iova);
 }
 
 /* Leaf sizes that can be used: of each level none without the level's own. */
@@ -492,7 +555,7 @@ static void engine_fini(struct pgtable *pt)
 	uint64_t top = atomic_load(&pt->top);
 
 	iommu_iotlb_gather_init(&gather);
-	subtree_gather(&u, top_table(top), top_level(top));
+	subtree_gather(&u, top_table(top), top_level(top), false);
 	pgtable_free_gathered(pt, &gather);
 }
 

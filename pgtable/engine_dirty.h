@@ -95,27 +95,28 @@ static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, 
 {
 	struct dirty_walk w = {.pt = pt, .dirty = dirty, .clear = clear};
 	struct mm_thread *self = mm_thread_self();
+	bool outermost;
 	uint64_t top;
 
-	rcu_read_lock(self);
+	outermost = rcu_read_lock(self);
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
 	dirty_range(&w, top, iova, MIN(last, pt->aperture_last));
 	if (PT_SIGNED && pt->sign_extended)
 		dirty_range(&w, top, MAX(iova, ~pt->aperture_last), last);
-	rcu_read_unlock(self);
+	rcu_read_unlock(self, outermost);
 	dirty_report(&w);
 }
 
 static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)
 {
 	struct mm_thread *self = mm_thread_self();
-	bool marked = false;
+	bool marked = false, outermost;
 	unsigned int level;
 	uint64_t top, *table;
 
 	if (!range_fits(pt, iova, iova))
 		return false;
-	rcu_read_lock(self);
+	outermost = rcu_read_lock(self);
 	top = atomic_load_explicit(&pt->top, memory_order_acquire);
 	table = top_table(top);
 	for (level = top_level(top); !marked && !above_top(top, iova);) {
@@ -133,6 +134,6 @@ static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)
 		table = item_to_table(item);
 		level--;
 	}
-	rcu_read_unlock(self);
+	rcu_read_unlock(self, outermost);
 	return marked;
 }

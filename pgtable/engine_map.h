@@ -30,7 +30,7 @@ static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iot
 	m->reap = m->made = false;
 }
 
-static inline void map_end(struct map *m)
+static inline void map_end(const struct map *m)
 {
 	if (m->made)
 		pgtable_count_add(m->pt, m->self, m->tables, 1);
@@ -80,54 +80,91 @@ static inline unsigned int leaf_slots(const struct map *m, unsigned int level, u
 	return slots < room ? (unsigned int)slots : room;
 }
 
+/* Leaves to be written: n slots of a table, from iova on. */
+struct leaves {
+	const struct pgtable *pt;
+	uint64_t attrs, iova, paddr;
+	unsigned int level, n;
+	bool check; /* that the slots are empty */
+};
+
 /* Largest run, as a log2 of slots, that alignment and n slots allow for entry. */
-static inline unsigned int run_at(const struct map *m, unsigned int level, uint64_t place,
-				  unsigned int n)
+static inline unsigned int run_at(const struct leaves *l, uint64_t place, unsigned int n)
 {
-	unsigned int shift = pt_shift(level);
-	unsigned int align = ffs64_index((place >> shift) | BIT_ULL(pt_index_lg2(level) - 1));
-	uint64_t sizes = m->pt->pgsizes >> shift & ((2ULL << MIN(align, fls64_index(n))) - 1);
+	unsigned int shift = pt_shift(l->level);
+	unsigned int align = ffs64_index((place >> shift) | BIT_ULL(pt_index_lg2(l->level) - 1));
+	uint64_t sizes = l->pt->pgsizes >> shift & ((2ULL << MIN(align, fls64_index(n))) - 1);
 
 	return fls64_index(sizes);
 }
 
 /* Slots until the physical address passes a bound beyond which items count differently. */
-static inline unsigned int linear_slots(const struct map *m, unsigned int level)
+static inline unsigned int linear_slots(const struct leaves *l, uint64_t paddr)
 {
 	uint64_t bytes =
-		BIT_ULL(PT_OA_LINEAR_LG2 % 64) - (m->paddr & (BIT_ULL(PT_OA_LINEAR_LG2 % 64) - 1));
+		BIT_ULL(PT_OA_LINEAR_LG2 % 64) - (paddr & (BIT_ULL(PT_OA_LINEAR_LG2 % 64) - 1));
 
-	return (unsigned int)MIN(bytes >> pt_shift(level), 1u << 31);
+	return (unsigned int)MIN(bytes >> pt_shift(l->level), 1u << 31);
 }
 
-/* n items that count up from the one of m->paddr; runs of 2^run have one address, or not. */
-static inline void write_items(struct map *m, uint64_t *slot, unsigned int level, unsigned int n,
-			       unsigned int run)
+/* n items that count up from the one of paddr; runs of 2^run have one address, or not. */
+static inline unsigned int write_items(const struct leaves *l, uint64_t *slot, uint64_t paddr,
+				       unsigned int n, unsigned int run)
 {
-	unsigned int shift = pt_shift(level), same = PT_RUN_ADDRESSES ? 0 : run;
-	uint64_t step = pt_leaf(0, BIT_ULL(shift), level, 0) - pt_leaf(0, 0, level, 0);
+	unsigned int level = l->level, same = PT_RUN_ADDRESSES ? 0 : run;
+	/* A power of two, the same for each item. */
+	uint64_t step = pt_leaf(0, BIT_ULL(pt_shift(level)), level, 0) - pt_leaf(0, 0, level, 0);
+	unsigned int step_lg2 = ffs64_index(step);
+	uint64_t first = pt_leaf(l->attrs, paddr, level, run);
 
-	items_fill(slot, pt_leaf(m->attrs, m->paddr, level, run), step, n, same, PT_SWAP);
-	m->iova += (uint64_t)n << shift;
-	m->paddr += (uint64_t)n << shift;
+	if (l->check)
+		return items_fill_empty(slot, first, step_lg2, n, same, PT_SWAP,
+					item_swap(pt_empty(level)));
+	items_fill(slot, first, step_lg2, n, same, PT_SWAP);
+	return n;
 }
 
-/* Write n leaf slots. The longest runs are in the middle, in one go. */
-static inline void write_leaves(struct map *m, uint64_t *slot, unsigned int level, unsigned int n)
+/*
+ * Write leaves. The longest runs are in the middle, in one go. How many slots were
+ * written: less than n if the next is not empty.
+ */
+static inline unsigned int write_leaves(const struct leaves *l, uint64_t *slot)
 {
-	if (!PT_RUNS)
-		write_items(m, slot, level, n, 0);
-	while (PT_RUNS && n) {
-		unsigned int run = run_at(m, level, m->iova | m->paddr, n);
-		unsigned int longest = run_at(m, level, m->iova ^ m->paddr, n);
-		unsigned int slots = run == longest ? n >> run << run : 1u << run;
+	unsigned int done = 0;
 
+	if (!PT_RUNS || l->n == 1)
+		return write_items(l, slot, l->paddr, l->n, 0);
+	while (done < l->n) {
+		uint64_t offset = (uint64_t)done << pt_shift(l->level);
+		uint64_t iova = l->iova + offset, paddr = l->paddr + offset;
+		unsigned int run = run_at(l, iova | paddr, l->n - done);
+		unsigned int longest = run_at(l, iova ^ paddr, l->n - done), n = 1u << run;
+
+		if (run == longest)
+			n = (l->n - done) >> run << run;
 		if (PT_OA_LINEAR_LG2 < 64)
-			slots = MIN(slots, linear_slots(m, level));
-		write_items(m, slot, level, slots, run);
-		slot += slots;
-		n -= slots;
+			n = MIN(n, linear_slots(l, paddr));
+		offset = write_items(l, &slot[done], paddr, n, run);
+		done += (unsigned int)offset;
+		if (unlikely(offset < n))
+			break;
 	}
+	return done;
+}
+
+/* What of a call are leaves in one table, n of them. */
+static inline struct leaves leaves_of(const struct map *m, unsigned int level, unsigned int n)
+{
+	return (struct leaves){m->pt, m->attrs, m->iova, m->paddr, level, n, false};
+}
+
+static inline void advance(struct map *m, unsigned int level, unsigned int n)
+{
+	uint64_t bytes = (uint64_t)n << pt_shift(level);
+
+	m->iova += bytes;
+	m->paddr += bytes;
+	m->left -= bytes;
 }
 
 /* Is nothing mapped under this slot, which only threads that change the top hold? */
@@ -147,23 +184,29 @@ static bool soon_empty(const struct map *m, const uint64_t *slot, unsigned int l
 	       (item_load(table) == pt_empty(level) || soon_empty(m, table, level));
 }
 
-/* Fill n empty slots of a linked table with leaves. */
-static inline int place_leaves(struct map *m, uint64_t *table, unsigned int level,
-			       unsigned int index, unsigned int n)
+/*
+ * Fill empty slots of a linked table with leaves. -EAGAIN: the table is dead;
+ * -EADDRINUSE: not all were empty, and those that were are so again. *emptied: the
+ * table's count went back to 0 by that.
+ */
+static inline int place_leaves(struct leaves *l, uint64_t *table, bool alone, bool *emptied)
 {
+	uint64_t *slot = &table[index_of(l->pt, l->iova, l->level)];
 	struct page *page = table_page(table);
-	int live = atomic_fetch_add(&page->live, (int)n);
+	int live = live_add(page, (int)l->n, alone);
+	unsigned int done;
 
 	PT_STEP();
 	if (unlikely(live < 0))
 		return -EAGAIN;
-	if (live && unlikely(!all_empty(&table[index], level, n))) {
-		m->reap |= atomic_fetch_sub(&page->live, (int)n) == (int)n;
-		return soon_empty(m, &table[index], level) ? -EAGAIN : -EADDRINUSE;
-	}
-	m->left -= (uint64_t)n << pt_shift(level);
-	write_leaves(m, &table[index], level, n);
-	return 0;
+	l->check = live != 0;
+	done = write_leaves(l, slot);
+	if (likely(done == l->n))
+		return 0;
+	if (done)
+		clear_items(slot, l->level, done);
+	*emptied = live_add(page, -(int)l->n, alone) == (int)l->n;
+	return -EADDRINUSE;
 }
 
 static int map_new(struct map *m, unsigned int level, struct page **new);
@@ -181,8 +224,10 @@ static int map_private(struct map *m, struct page *page, unsigned int level)
 		struct page *child;
 
 		if (n) {
-			m->left -= (uint64_t)n << pt_shift(level);
-			write_leaves(m, &table[index], level, n);
+			struct leaves leaves = leaves_of(m, level, n);
+
+			write_leaves(&leaves, &table[index]);
+			advance(m, level, n);
 			index += n;
 			continue;
 		}
@@ -277,6 +322,22 @@ static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 	return ret;
 }
 
+/* Make the next n slots of a linked table leaves. */
+static int map_leaves(struct map *m, uint64_t *table, unsigned int level, unsigned int n)
+{
+	struct leaves leaves = leaves_of(m, level, n);
+	bool emptied = false;
+	int ret = place_leaves(&leaves, table, false, &emptied);
+
+	m->reap |= emptied;
+	if (!ret)
+		advance(m, level, n);
+	else if (ret == -EADDRINUSE &&
+		 soon_empty(m, &table[index_of(m->pt, m->iova, level)], level))
+		ret = -EAGAIN;
+	return ret;
+}
+
 /*
  * Map as much of the range as this linked table spans. -EAGAIN: the table is
  * dead, and nothing was done since.
@@ -291,7 +352,7 @@ static int map_table(struct map *m, uint64_t *table, unsigned int level)
 		unsigned int n = leaf_slots(m, level, items - index);
 
 		if (n) {
-			ret = place_leaves(m, table, level, index, n);
+			ret = map_leaves(m, table, level, n);
 			index += n;
 		} else {
 			ret = map_slot(m, &table[index++], level);
@@ -383,30 +444,11 @@ static __noinline void shrink_top(struct map *m)
 
 static inline int map_range(struct map *m, uint64_t top)
 {
-	uint64_t last = m->iova + m->left - 1;
-	uint64_t *table = top_table(top);
-	unsigned int level = top_level(top), n;
-	int ret;
+	uint64_t wide = (m->iova ^ (m->iova + m->left - 1)) | m->left, *table;
+	unsigned int level;
 
-	/* Go straight down to the lowest table that holds the whole range. */
-	while (level) {
-		unsigned int shift = pt_shift(level);
-		uint64_t item;
-
-		if ((m->iova ^ last) >> shift || m->left >> shift)
-			break;
-		item = item_load(&table[index_of(m->pt, m->iova, level)]);
-		if (item == pt_empty(level) || pt_is_leaf(item, level))
-			break;
-		table = item_to_table(item);
-		level--;
-	}
-	n = leaf_slots(m, level, items_in(m->pt, level));
-	if (likely((uint64_t)n << pt_shift(level) == m->left))
-		ret = place_leaves(m, table, level, index_of(m->pt, m->iova, level), n);
-	else
-		ret = map_table(m, table, level);
-	return ret;
+	table = descend(m->pt, top, m->iova, wide, &level);
+	return map_table(m, table, level);
 }
 
 /*
@@ -429,53 +471,84 @@ static __noinline int map_again(struct map *m)
 	return map_table(m, top_table(top), top_level(top));
 }
 
-/* Leave nothing of a mapping that began at iova and failed at m->iova. */
-static __noinline void map_undo(struct map *m, uint64_t iova)
+/* Leave nothing of a mapping of size bytes that began at iova and failed at m->iova. */
+static __noinline void map_undo(struct map *m, uint64_t iova, uint64_t size)
 {
 	struct unmap u = {.pt = m->pt, .gather = m->gather, .iova = iova, .left = m->iova - iova};
 
-	if (m->reap)
-		reap(m->pt, m->iova, 0, m->gather);
-	if (u.left) {
+	/* Who failed may have brought a table's count back to 0. */
+	reap(m->pt, m->iova, 0, m->gather);
+	if (u.left)
 		unmap_from_top(&u);
-		iommu_iotlb_gather_add_range(m->gather, iova, u.total);
-	}
+	/* Beyond m->iova, too, items were there for a moment before one that was in use. */
+	iommu_iotlb_gather_add_range(m->gather, iova, size);
 	for (; m->grown; m->grown--)
 		shrink_top(m);
+}
+
+/* Whatever it takes, for a caller in a read section. */
+static __noinline int map_anything(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size,
+				   uint64_t attrs, gfp_t gfp, struct iommu_iotlb_gather *gather)
+{
+	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	struct map m;
+	int ret;
+
+	map_begin(&m, pt, gather, gfp);
+	m.attrs = attrs;
+	m.iova = iova;
+	m.paddr = paddr;
+	m.left = size;
+	ret = above_top(top, iova + size - 1) ? -EAGAIN : map_range(&m, top);
+	while (unlikely(ret == -EAGAIN))
+		ret = map_again(&m);
+	if (unlikely(ret))
+		map_undo(&m, iova, size);
+	map_end(&m);
+	return ret;
+}
+
+/*
+ * The common case, in which nothing is allocated: the range becomes leaves of one
+ * table of the lowest level, which is there. False if it does not.
+ */
+static inline bool map_in_place(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size,
+				uint64_t attrs, bool alone)
+{
+	struct leaves leaves = {pt,   attrs, iova, paddr, 0, (unsigned int)(size >> PT_PAGE_LG2),
+				false};
+	uint64_t *table = lowest_table(pt, iova, size);
+	bool emptied;
+
+	return likely(table) && likely(!place_leaves(&leaves, table, alone, &emptied));
 }
 
 static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
 		      gfp_t gfp, struct iommu_iotlb_gather *gather)
 {
-	uint64_t last = iova + size - 1, top;
-	struct map m;
-	int ret;
+	struct mm_thread *self = mm_thread_self();
+	uint64_t attrs = pt_attrs(prot);
+	bool outermost, alone;
+	int ret = 0;
 
-	map_begin(&m, pt, gather, gfp);
-	m.attrs = pt_attrs(prot);
+	if (unlikely(!range_fits(pt, iova, iova + size - 1) ||
+		     (PT_OA_BITS < 64 && (paddr + size - 1) >> PT_OA_BITS % 64)))
+		return -ERANGE;
 	/* Formats that begin a mapping dirty, to spare hardware the note. */
 	if (item_is_dirty(pt_attrs(IOMMU_READ | IOMMU_WRITE)) &&
 	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
-		m.attrs = item_make_clean(m.attrs);
-	m.iova = iova;
-	m.paddr = paddr;
-	m.left = size;
-	if (unlikely(!range_fits(pt, iova, last) ||
-		     (PT_OA_BITS < 64 && (paddr + size - 1) >> PT_OA_BITS % 64)))
-		return -ERANGE;
-	rcu_read_lock(m.self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	ret = unlikely(above_top(top, last)) ? -EAGAIN : map_range(&m, top);
-	while (unlikely(ret == -EAGAIN))
-		ret = map_again(&m);
-	if (unlikely(ret)) {
-		map_undo(&m, iova);
-	} else if (unlikely(atomic_load_explicit(&pt->unsynced, memory_order_relaxed))) {
+		attrs = item_make_clean(attrs);
+	outermost = rcu_read_lock_alone(self, &alone);
+	if (unlikely(!map_in_place(pt, iova, paddr, size, attrs, alone))) {
+		if (alone)
+			rcu_alone_end(self);
+		ret = map_anything(pt, iova, paddr, size, attrs, gfp, gather);
+	}
+	if (unlikely(atomic_load_explicit(&pt->unsynced, memory_order_relaxed)) && !ret) {
 		gather->tables = true;
 		iommu_iotlb_gather_add_range(gather, iova, size);
 	}
-	rcu_read_unlock(m.self);
-	map_end(&m);
+	rcu_read_unlock(self, outermost);
 	return ret;
 }
 
@@ -483,115 +556,15 @@ static void engine_shrink(struct pgtable *pt, unsigned int levels,
 			  struct iommu_iotlb_gather *gather)
 {
 	uint64_t top = atomic_load(&pt->top), before = 0;
+	bool outermost;
 	struct map m;
 
 	map_begin(&m, pt, gather, 0);
-	rcu_read_lock(m.self);
+	outermost = rcu_read_lock(m.self);
 	while (PT_GROWS && top != before && top_level(top) + 1 > levels) {
 		before = top;
 		shrink_top(&m);
 		top = atomic_load(&pt->top);
 	}
-	rcu_read_unlock(m.self);
-}
-
-/* Mark all that a table has, which is not linked yet, dirty. */
-static void mark_table(const struct pgtable *pt, uint64_t *table, unsigned int level)
-{
-	for (unsigned int i = 0; i < items_in(pt, level); i++) {
-		uint64_t item = item_load(&table[i]);
-
-		if (pt_is_leaf(item, level))
-			item_store(&table[i], item_make_dirty(item));
-		else
-			mark_table(pt, item_to_table(item), level - 1);
-	}
-}
-
-/*
- * Make an entry of 2^run items into smaller ones in the same items. Hardware
- * marks any one of them dirty, also while we go along: then begin again.
- */
-static void split_run(const struct map *m, uint64_t *slot, unsigned int level, unsigned int run)
-{
-	unsigned int shift = pt_shift(level), n = 1u << run;
-	unsigned int smaller = fls64_index(m->pt->pgsizes >> shift & (BIT_ULL(run) - 1));
-	unsigned int same = PT_RUN_ADDRESSES ? 0 : smaller;
-	uint64_t attrs = m->attrs;
-
-	for (unsigned int i = 0; i < n;) {
-		uint64_t paddr = m->paddr + ((uint64_t)(i >> same << same) << shift);
-		uint64_t item = pt_leaf(attrs, paddr, level, smaller);
-		bool dirty;
-
-		item = __atomic_exchange_n(&slot[i], item_swap(item), __ATOMIC_SEQ_CST);
-		dirty = item_is_dirty(item_swap(item));
-		i = dirty && !item_is_dirty(attrs) ? 0 : i + 1;
-		if (dirty)
-			attrs = item_make_dirty(attrs);
-	}
-}
-
-/* Make one leaf entry of 2^run slots into smaller ones, dirty if it was. */
-static int split_entry(struct map *m, uint64_t *slot, unsigned int level, unsigned int run)
-{
-	uint64_t item = item_load(slot);
-	struct page *new;
-	int ret;
-
-	m->attrs = item & PT_ATTRS_MASK;
-	if (run) {
-		split_run(m, slot, level, run);
-		return 0;
-	}
-	m->max_level = level - 1;
-	ret = map_new(m, level - 1, &new);
-	if (ret)
-		return ret;
-	/* Hardware may mark the old entry up to the last moment. */
-	while (!item_replace(slot, item, table_item(new, level))) {
-		item = item_load(slot);
-		if (item_is_dirty(item))
-			mark_table(m->pt, page_table(new), level - 1);
-	}
-	return 0;
-}
-
-static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
-			struct iommu_iotlb_gather *gather)
-{
-	struct map m = {.pt = pt, .self = mm_thread_self(), .gather = gather, .gfp = gfp};
-	uint64_t top, *table;
-	unsigned int level;
-	int ret = 0;
-
-	if (!range_fits(pt, iova, iova))
-		return 0;
-	map_begin(&m, pt, gather, gfp);
-	rcu_read_lock(m.self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	table = top_table(top);
-	for (level = top_level(top); !ret && !above_top(top, iova);) {
-		uint64_t *slot = &table[index_of(pt, iova, level)], item = item_load(slot);
-		unsigned int bits;
-
-		if (item == pt_empty(level))
-			break;
-		if (!pt_is_leaf(item, level)) {
-			table = item_to_table(item);
-			level--;
-			continue;
-		}
-		bits = pt_shift(level) + pt_run_lg2(item, level);
-		if (!(iova & (BIT_ULL(bits) - 1)))
-			break;
-		m.iova = iova & ~(BIT_ULL(bits) - 1);
-		m.paddr = pt_leaf_oa(item, level) & ~(BIT_ULL(bits) - 1);
-		m.left = BIT_ULL(bits);
-		ret = split_entry(&m, &table[index_of(pt, m.iova, level)], level,
-				  pt_run_lg2(item, level));
-	}
-	rcu_read_unlock(m.self);
-	map_end(&m);
-	return ret;
+	rcu_read_unlock(m.self, outermost);
 }

@@ -9,6 +9,13 @@
 #define PT_STEP()
 #endif
 
+/* A loop over levels, so that each one's shifts and masks are constants. */
+#ifdef __clang__
+#define PT_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PT_UNROLL _Pragma("GCC unroll 6")
+#endif
+
 #define PT_SWAP (PT_BIG_ENDIAN != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__))
 
 /* ---- items ---- */
@@ -66,19 +73,23 @@ static inline bool all_empty(const uint64_t *slot, unsigned int level, unsigned 
 
 static inline void clear_items(uint64_t *slot, unsigned int level, unsigned int n)
 {
-	items_fill(slot, item_swap(pt_empty(level)), 0, n, 0, false);
+	/* A run of all of them: the same item n times. */
+	items_fill(slot, item_swap(pt_empty(level)), 0, n, 31, false);
 }
 
-/* How many of n items, the first of which is a leaf, are leaves. */
-static inline unsigned int leaf_prefix(const uint64_t *slot, unsigned int level, unsigned int n)
+/* Clear n items, the first of which is a leaf, up to one that is none; how many that were. */
+static inline unsigned int clear_prefix(uint64_t *slot, unsigned int level, unsigned int n)
 {
 	const uint64_t empty = item_swap(pt_empty(level));
 	unsigned int leaves = 1;
 
-	if (n == 1 || (level ? all_leaves(slot, n) : items_none_equal(slot, empty, n)))
-		return n;
-	while (slot[leaves] != empty && pt_is_leaf(item_swap(slot[leaves]), level))
+	if (!level)
+		return items_clear_used(slot, empty, n);
+	if (n > 1 && all_leaves(slot, n))
+		leaves = n;
+	while (leaves < n && slot[leaves] != empty && pt_is_leaf(item_swap(slot[leaves]), level))
 		leaves++;
+	clear_items(slot, level, leaves);
 	return leaves;
 }
 
@@ -124,6 +135,16 @@ static inline bool is_wide_top(const struct pgtable *pt, unsigned int level)
 static inline unsigned int items_in(const struct pgtable *pt, unsigned int level)
 {
 	return is_wide_top(pt, level) ? pt->wide_items : 1u << pt_index_lg2(level);
+}
+
+/* Where iova is in a table, for who knows already whether it is the top table, which alone may be
+ * wide. */
+static inline unsigned int index_below(uint64_t iova, unsigned int level, bool is_top,
+				       unsigned int top_items)
+{
+	unsigned int items = PT_WIDE_TOP && is_top ? top_items : 1u << pt_index_lg2(level);
+
+	return (iova >> pt_shift(level)) & (items - 1);
 }
 
 static inline unsigned int index_of(const struct pgtable *pt, uint64_t iova, unsigned int level)
@@ -181,6 +202,19 @@ static struct page *table_new(const struct pgtable *pt, unsigned int level, gfp_
 	return page;
 }
 
+/* Add to a table's count; with plain accesses for a thread that is alone. */
+static inline int live_add(struct page *page, int items, bool alone)
+{
+	int live;
+
+	PT_STEP();
+	if (!alone)
+		return atomic_fetch_add(&page->live, items);
+	live = atomic_load_explicit(&page->live, memory_order_relaxed);
+	atomic_store_explicit(&page->live, live + items, memory_order_relaxed);
+	return live;
+}
+
 static inline uint64_t *top_table(uint64_t top)
 {
 	return (uint64_t *)(uintptr_t)(top & ~(uint64_t)(PAGE_SIZE - 1));
@@ -194,4 +228,66 @@ static inline unsigned int top_level(uint64_t top)
 static inline uint64_t make_top(const uint64_t *table, unsigned int level)
 {
 	return (uint64_t)(uintptr_t)table | (level + 1);
+}
+
+/* Is iova beyond what the present top table spans? */
+static inline bool above_top(uint64_t top, uint64_t iova)
+{
+	unsigned int bits = pt_shift(top_level(top) + 1);
+
+	return PT_GROWS && bits < 64 && iova >> bits;
+}
+
+/*
+ * Go straight down to the lowest table that holds a whole range, or to what there is
+ * on the way. A bit of wide at pt_shift(n) or above says that the range is not inside
+ * one slot of level n, or fills it.
+ */
+static inline uint64_t *descend(const struct pgtable *pt, uint64_t top, uint64_t iova,
+				uint64_t wide, unsigned int *level)
+{
+	uint64_t *table = top_table(top);
+
+	*level = top_level(top);
+	PT_UNROLL
+	for (unsigned int i = PT_LEVELS - 1; i; i--) {
+		uint64_t item;
+
+		if (i > *level)
+			continue;
+		if (wide >> pt_shift(i))
+			break;
+		item = item_load(&table[index_of(pt, iova, i)]);
+		if (item == pt_empty(i) || pt_is_leaf(item, i))
+			break;
+		table = item_to_table(item);
+		*level = i - 1;
+	}
+	return table;
+}
+
+/*
+ * The table of the lowest level that a whole range is in, but does not fill; NULL if
+ * there is none.
+ */
+static inline uint64_t *lowest_table(const struct pgtable *pt, uint64_t iova, uint64_t size)
+{
+	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	uint64_t last = iova + size - 1, *table = top_table(top);
+	const unsigned int highest = top_level(top), top_items = pt->wide_items;
+
+	if (unlikely(((iova ^ last) | size) >> pt_shift(1) || above_top(top, last)))
+		return NULL;
+	PT_UNROLL
+	for (unsigned int level = PT_LEVELS - 1; level; level--) {
+		uint64_t item;
+
+		if (level > highest)
+			continue;
+		item = item_load(&table[index_below(iova, level, level == highest, top_items)]);
+		if (unlikely(item == pt_empty(level) || pt_is_leaf(item, level)))
+			return NULL;
+		table = item_to_table(item);
+	}
+	return table;
 }

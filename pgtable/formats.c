@@ -2,6 +2,7 @@
 /*
  * The list of formats, and what they share without being compiled per format.
  */
+#include "mm/page_alloc.h"
 #include "mm/rcu.h"
 #include "pgtable/pgtable.h"
 
@@ -81,6 +82,7 @@ void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather
 	struct mm_thread *self = mm_thread_self();
 	struct page *first = gather->freelist;
 	long gone[IOMMU_MAX_LEVELS] = {0};
+	size_t bytes = 0;
 
 	gather->freelist = NULL;
 	gather->pending = false;
@@ -90,5 +92,12 @@ void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather
 	for (struct page *page = first; page; page = page->next)
 		gone[page->level]++;
 	pgtable_count_add(pt, self, gone, -1);
-	rcu_free_page_list(self, first);
+	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
+		bytes += (size_t)gone[level] * pt->table_bytes[level];
+	/* Without an owner each was charged as the call that made it said. */
+	if (pt->owner)
+		mem_cgroup_uncharge(pt->owner, bytes, page_stat(first));
+	else
+		page_uncharge_list(first);
+	rcu_release_page_list(self, first);
 }

@@ -33,34 +33,60 @@
 typedef uint64_t items_v __attribute__((vector_size(64), aligned(8), may_alias));
 #define ITEMS_V 8u
 
-/* n items in runs of 2^run equal ones: first, first + step, ... */
-void items_fill_many(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
-		     unsigned int run);
-/* The same in the other byte order. */
-void items_fill_many_swapped(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
-			     unsigned int run);
-bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
-bool items_none_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
+/*
+ * An item in memory is what the loops store and compare; swap says that the items
+ * which they are to count up are in the other byte order.
+ */
 
-static inline void items_fill(uint64_t *slot, uint64_t first, uint64_t step, unsigned int n,
+/* n items in runs of 2^run equal ones: first, first + 2^step_lg2, ... */
+void items_fill_many(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
+		     unsigned int run, bool swap);
+/* The same up to the first that does not hold empty; how many that were. */
+unsigned int items_fill_empty_many(uint64_t *slot, uint64_t first, unsigned int step_lg2,
+				   unsigned int n, unsigned int run, bool swap, uint64_t empty);
+/* Put empty in n items, up to the first that holds it already; how many that were. */
+unsigned int items_clear_used_many(uint64_t *slot, uint64_t empty, unsigned int n);
+bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
+
+static inline void item_put(uint64_t *slot, uint64_t item, bool swap)
+{
+	__atomic_store_n(slot, swap ? __builtin_bswap64(item) : item, __ATOMIC_RELAXED);
+}
+
+static inline void items_fill(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
 			      unsigned int run, bool swap)
 {
 	if (n == 1)
-		__atomic_store_n(slot, swap ? __builtin_bswap64(first) : first, __ATOMIC_RELAXED);
-	else if (swap)
-		items_fill_many_swapped(slot, first, step, n, run);
+		item_put(slot, first, swap);
 	else
-		items_fill_many(slot, first, step, n, run);
+		items_fill_many(slot, first, step_lg2, n, run, swap);
+}
+
+static inline unsigned int items_fill_empty(uint64_t *slot, uint64_t first, unsigned int step_lg2,
+					    unsigned int n, unsigned int run, bool swap,
+					    uint64_t empty)
+{
+	if (n != 1)
+		return items_fill_empty_many(slot, first, step_lg2, n, run, swap, empty);
+	if (__atomic_load_n(slot, __ATOMIC_RELAXED) != empty)
+		return 0;
+	item_put(slot, first, swap);
+	return 1;
+}
+
+static inline unsigned int items_clear_used(uint64_t *slot, uint64_t empty, unsigned int n)
+{
+	if (n != 1)
+		return items_clear_used_many(slot, empty, n);
+	if (__atomic_load_n(slot, __ATOMIC_RELAXED) == empty)
+		return 0;
+	__atomic_store_n(slot, empty, __ATOMIC_RELAXED);
+	return 1;
 }
 
 static inline bool items_all_equal(const uint64_t *slot, uint64_t value, unsigned int n)
 {
 	return n == 1 ? *slot == value : items_all_equal_many(slot, value, n);
-}
-
-static inline bool items_none_equal(const uint64_t *slot, uint64_t value, unsigned int n)
-{
-	return n == 1 ? *slot != value : items_none_equal_many(slot, value, n);
 }
 
 #endif
