@@ -64,25 +64,38 @@ struct live {
 	uint64_t pfn, size;
 };
 
+static void swap(unsigned int *a, unsigned int *b)
+{
+	unsigned int was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
 /* Give random ranges back and take new ones, so that the holes lie anywhere. */
 static void bench_tree(struct iova_domain *iovad, struct live *live, unsigned int nr,
 		       struct series *series, unsigned int rounds)
 {
 	static unsigned int which[BATCH];
+	static struct live batch[BATCH];
 
 	for (; rounds; rounds--) {
 		uint64_t start;
 
 		for (unsigned int i = 0; i < BATCH; i++)
-			which[i] = random_next() % nr;
+			which[i] = i * (nr / BATCH) + random_next() % (nr / BATCH);
+		for (unsigned int i = BATCH - 1; i; i--)
+			swap(&which[i], &which[random_next() % (i + 1)]);
+		for (unsigned int i = 0; i < BATCH; i++)
+			batch[i] = live[which[i]];
 		start = clock_now();
 		for (unsigned int i = 0; i < BATCH; i++) {
-			struct live *range = &live[which[i]];
-
-			free_iova(iovad, range->pfn, range->size);
-			range->pfn = take(iovad, range->size);
+			free_iova(iovad, batch[i].pfn, batch[i].size);
+			batch[i].pfn = take(iovad, batch[i].size);
 		}
 		series_add(series, clock_since(start, BATCH));
+		for (unsigned int i = 0; i < BATCH; i++)
+			live[which[i]] = batch[i];
 	}
 }
 
@@ -190,7 +203,7 @@ void bench_iova(struct mem_cgroup *cg, double scale, unsigned int cpu)
 	unsigned int rounds = (unsigned int)(2000 * scale);
 
 	bench_magazines(rounds);
-	bench_live("the same, tree, 1000 ranges live", 1000, one, rounds);
+	bench_live("the same, tree, 4096 ranges live", 4096, one, rounds);
 	bench_live(AT_MANY, MILLION, one, rounds);
 	bench_live("the same, sizes of 1 to 128", MILLION, mixed, rounds);
 	if (processors() > 1)

@@ -75,7 +75,7 @@ static void clear(struct iova_tree *used, uint64_t lo, uint64_t hi)
 {
 	struct iova_domain *iovad = of_tree(used);
 
-	if (iova_tree_next(&iovad->reserved, lo, true) <= hi || !iova_tree_clear(used, lo, hi))
+	if (iova_tree_has_any(&iovad->reserved, lo, hi) || !iova_tree_clear(used, lo, hi))
 		warn_bad_free(lo);
 	else
 		add_in_use(iovad, lo - hi - 1);
@@ -187,10 +187,12 @@ static uint64_t take(struct iova_domain *iovad, uint64_t size, uint64_t limit, b
 
 	if (pfn == IOVA_NONE)
 		return 0;
-	iova_tree_missing(&iovad->used, pfn, pfn + size - 1, need);
-	if (!pool_has(pool, need))
-		return 0;
-	iova_tree_set(&iovad->used, pfn, pfn + size - 1, pool);
+	if (unlikely(!iova_tree_set_in_leaf(&iovad->used, pfn, pfn + size - 1))) {
+		iova_tree_missing(&iovad->used, pfn, pfn + size - 1, need);
+		if (!pool_has(pool, need))
+			return 0;
+		iova_tree_set(&iovad->used, pfn, pfn + size - 1, pool);
+	}
 	add_in_use(iovad, size);
 	return pfn;
 }

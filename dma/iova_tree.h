@@ -82,9 +82,13 @@ uint64_t iova_tree_span(const struct iova_tree *tree);
 #define IOVA_TRIES 64
 uint64_t iova_tree_place(const struct iova_tree *tree, uint64_t size, uint64_t limit, bool aligned);
 
+/* Some number of a range is used. */
+bool iova_tree_has_any(const struct iova_tree *tree, uint64_t lo, uint64_t hi);
 /* Find the first number from @from on that is used, or that is not; IOVA_NONE for none. */
 uint64_t iova_tree_next(const struct iova_tree *tree, uint64_t from, bool used);
 
+/* Use a range for which a leaf is there; false, with nothing changed, where it is not. */
+bool iova_tree_set_in_leaf(struct iova_tree *tree, uint64_t lo, uint64_t hi);
 /* Count the nodes that iova_tree_set() of a range will take from the pool. */
 void iova_tree_missing(const struct iova_tree *tree, uint64_t lo, uint64_t hi,
 		       struct iova_pool *need);
