@@ -9,6 +9,7 @@
 #include <uiommu/iova.h>
 
 #include "dma/iova.h"
+#include "dma/iova_bits.h"
 #include "tests/common.h"
 
 #define MOST_LIVE 2000
@@ -43,6 +44,25 @@ static inline void rig_begin(struct rig *rig, uint64_t granule, uint64_t start, 
 	rig->empty_bytes = info_of(rig->iovad).bytes;
 }
 
+/* Codes that were too high would show only in the time that a search takes. */
+static inline unsigned int check_codes(struct iova_head *head, unsigned int level)
+{
+	struct iova_node *node = (struct iova_node *)head;
+
+	if (!level) {
+		struct iova_leaf *leaf = (struct iova_leaf *)head;
+
+		for (unsigned int w = 0; w < LEAF_WORDS; w++)
+			assert_int_equal(code_get(&leaf->codes, w), free_code(~leaf->used[w]));
+		return codes_sum(&leaf->codes, 1, 7);
+	}
+	for (unsigned int i = 0; i < FAN; i++)
+		if (node->child[i])
+			assert_int_equal(code_get(node->codes, i),
+					 check_codes(node->child[i], level - 1));
+	return codes_sum(node->codes, FAN / 8, LEAF_LG2 + (level - 1) * FAN_LG2 + 1);
+}
+
 /* What is said of the memory is what the cgroup is charged. */
 static inline void rig_check(struct rig *rig)
 {
@@ -53,6 +73,8 @@ static inline void rig_check(struct rig *rig)
 		used += rig->live[i].size;
 	assert_int_equal(info.used, used);
 	assert_int_equal(info.cached, 0);
+	assert_int_equal(check_codes(rig->iovad->used.root, rig->iovad->used.level),
+			 rig->iovad->used.code);
 	assert_int_equal(info.bytes, mem_cgroup_usage(rig->memcg));
 }
 
