@@ -5,7 +5,7 @@ PREFIX := /usr/local
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check fuzz conformance oracle bench install sanitize examples format format-check clean help
+.PHONY: all demo check fuzz conformance oracle bench bench-creep install sanitize examples format format-check clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
@@ -65,6 +65,13 @@ bench: all
 	@ninja -C $(BUILD) --quiet bench/bench bench/calls
 	$(BUILD)/bench/bench --json $(BUILD)/bench.json
 
+# A day of random load on the IOVA allocator; the picture in docs/ is one of these.
+bench-creep: all
+	@tools/install-deps.sh demo
+	@ninja -C $(BUILD) --quiet bench/creep
+	$(BUILD)/bench/creep >$(BUILD)/iova-creep.csv
+	@gnuplot -e "csv='$(BUILD)/iova-creep.csv'; svg='$(BUILD)/iova-creep.svg'" bench/creep.gp
+
 install: all
 ifneq ($(origin PREFIX),file)
 	@meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) --quiet
@@ -93,6 +100,7 @@ help:
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
 	@echo "make oracle       QEMU's IOMMUs and CPUs walk the tables of every format"
 	@echo 'make bench        nanoseconds per call beside the bare memory fill'
+	@echo 'make bench-creep  a day of random load on the IOVA allocator, and a picture'
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
 	@echo 'make format       clang-format the tree; make format-check only looks'
 	@echo 'make examples     put real output in the examples of README.md and man/'

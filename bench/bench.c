@@ -20,6 +20,7 @@
 #include <uiommu/memcontrol.h>
 
 #include "bench/iommufd.h"
+#include "bench/iova.h"
 #include "bench/measure.h"
 #include "bench/report.h"
 
@@ -378,6 +379,11 @@ static bool wants_iommufd(void)
 	return !options.format || !strcmp(options.format, IOMMUFD);
 }
 
+static bool wants_iova(void)
+{
+	return !options.format || !strcmp(options.format, IOVA_ROWS);
+}
+
 /* Everything here counts in pages of 4 KiB. */
 static bool is_wanted(const struct iommu_format *format)
 {
@@ -405,12 +411,14 @@ static bool check_aims(void)
 	met &= report_aim("all: " LEFT, left, 0);
 	if (wants_iommufd())
 		met &= check_iommufd_aims();
+	if (wants_iova())
+		met &= check_iova_aims();
 	return met;
 }
 
 static const struct argp_option argp_options[] = {
 	{"json", 'j', "FILE", 0, "write everything to FILE too", 0},
-	{"format", 'f', "NAME", 0, "this format only, or iommufd", 0},
+	{"format", 'f', "NAME", 0, "this format only, or iommufd, or iova", 0},
 	{"quick", 'q', NULL, 0, "a tenth of the rounds", 0},
 	{"passes", 'p', "N", 0, "times over everything (3)", 0},
 	{"cpu", 'c', "N", 0, "stay on the N-th processor that it may use (1)", 0},
@@ -425,7 +433,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options.json = arg;
 		break;
 	case 'f':
-		if (!iommu_format_find(arg) && strcmp(arg, IOMMUFD))
+		if (!iommu_format_find(arg) && strcmp(arg, IOMMUFD) && strcmp(arg, IOVA_ROWS))
 			argp_error(state, "%s: no such format", arg);
 		options.format = arg;
 		break;
@@ -474,6 +482,8 @@ int main(int argc, char **argv)
 				bench_format(f->name, cg);
 	if (wants_iommufd())
 		bench_iommufd(cg, options.scale);
+	if (wants_iova())
+		bench_iova(cg, options.scale, options.cpu);
 	report_print();
 	if (options.json)
 		report_json(options.json, setting);

@@ -31,7 +31,7 @@ struct iova_domain;
  *       memory cgroup becomes the owner, which is charged for all that the set
  *       ever needs
  *
- * Context: May block if @gfp does.
+ * Context: May block.
  * Return: the set; or as ERR_PTR(): -EINVAL for arguments out of range or a
  * @gfp that iommu_map() would refuse; -ENOMEM when memory or the budget is
  * short.
@@ -43,7 +43,7 @@ struct iova_domain *iova_domain_alloc(uint64_t granule, uint64_t start_pfn, uint
  * iova_domain_free() - Free a set of addresses, with all that is in use of it.
  * @iovad: the set, or NULL
  *
- * Context: Does not block. No other call on @iovad may be under way.
+ * Context: May block. No other call on @iovad may be under way.
  */
 void iova_domain_free(struct iova_domain *iovad);
 
@@ -66,7 +66,10 @@ uint64_t iova_granule(const struct iova_domain *iovad);
  * @gfp: allocation context of what the set must keep
  *
  * Takes a number of steps that depends on the width of the addresses alone, not
- * on how many ranges are in use.
+ * on how many ranges are in use. For a @size that is no power of two, or not
+ * @size_aligned, that means: where 64 holes that are higher have room for half of
+ * it but not for it, it is only looked for in free blocks of @size rounded up to a
+ * power of two, each at a multiple of its size.
  *
  * Context: May block if @gfp does. Any number of threads.
  * Return: the range's first page frame number; 0 when there is no such range,
@@ -80,10 +83,11 @@ uint64_t alloc_iova(struct iova_domain *iovad, uint64_t size, uint64_t limit_pfn
  * free_iova() - Give a range back.
  * @iovad: the set
  * @pfn: its first page frame number
- * @size: its granules
+ * @size: its granules, as allocated
  *
  * Cannot fail and does not allocate. A range that is not in use as a whole is
- * reported once and left alone.
+ * reported once and left alone. While another thread is inside a change of the set
+ * and does not go on, the range counts as used until it does.
  *
  * Context: Any; does not block.
  */
@@ -148,7 +152,7 @@ struct iova_domain_info {
  * @iovad: the set
  * @info: where the description goes
  *
- * Context: Any. Exact when no change is under way.
+ * Context: Any; does not block. Exact when no change is under way.
  */
 void iova_domain_get_info(struct iova_domain *iovad, struct iova_domain_info *info);
 
