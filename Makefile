@@ -61,9 +61,12 @@ oracle:
 	@ninja -C $(BUILD) --quiet tests/oracle/oracle
 	$(BUILD)/tests/oracle/oracle --count $(COUNT) --mutate --jobs $(shell nproc)
 
-bench: all
-	@ninja -C $(BUILD) --quiet bench/bench bench/calls
+bench:
+	@tools/install-deps.sh bench
+	@$(MAKE) --no-print-directory all
+	@ninja -C $(BUILD) --quiet bench/bench bench/calls bench/instructions
 	$(BUILD)/bench/bench --json $(BUILD)/bench.json
+	@bench/instructions.py $(BUILD)/bench/instructions $(BUILD)/bench.json
 
 # The kernel's own table code beside ours; the first time fetches two packages of 150 MB.
 # ROUNDS=N, FILTER=TEXT: fewer rounds, or only what has TEXT in its name or build.
@@ -105,10 +108,10 @@ help:
 	@echo 'make fuzz         hostile ioctls and tables for hours, SECONDS=3600 of each target'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
 	@echo "make oracle       QEMU's IOMMUs and CPUs walk the tables of every format"
-	@echo 'make bench        nanoseconds per call beside the bare memory fill'
+	@echo 'make bench        nanoseconds and instructions per call, beside the bare memory fill'
 	@echo "make bench-peers  the same of the kernel's table code beside ours: ROUNDS=N, FILTER=TEXT"
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
 	@echo 'make format       clang-format the tree; make format-check only looks'
 	@echo 'make examples     put real output in the examples of README.md and man/'
 	@echo 'make clean        remove what was built'
-	@echo 'demo, check, oracle and bench-peers first install missing Debian packages (as root or with sudo).'
+	@echo 'demo, check, oracle and the benches first install missing Debian packages (as root or with sudo).'
