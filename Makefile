@@ -5,7 +5,8 @@ PREFIX := /usr/local
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check fuzz conformance oracle bench bench-creep install sanitize examples format format-check clean help
+.PHONY: all demo check fuzz conformance oracle bench bench-peers bench-creep install sanitize \
+	examples format format-check clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
@@ -61,9 +62,25 @@ oracle:
 	@ninja -C $(BUILD) --quiet tests/oracle/oracle
 	$(BUILD)/tests/oracle/oracle --count $(COUNT) --mutate --jobs $(shell nproc)
 
-bench: all
-	@ninja -C $(BUILD) --quiet bench/bench bench/calls
+bench:
+	@tools/install-deps.sh bench
+	@$(MAKE) --no-print-directory all
+	@ninja -C $(BUILD) --quiet bench/bench bench/calls bench/instructions
 	$(BUILD)/bench/bench --json $(BUILD)/bench.json
+	@bench/instructions.py $(BUILD)/bench/instructions $(BUILD)/bench.json
+
+# The kernel's own table code beside ours; the first time fetches two packages of 150 MB.
+# ROUNDS=N, FILTER=TEXT: fewer rounds, or only what has TEXT in its name or build.
+PEERS_FLAGS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FILTER),--filter '$(FILTER)')
+bench-peers:
+	@tools/install-deps.sh bench-peers
+	@$(MAKE) --no-print-directory all
+	@ninja -C $(BUILD) --quiet bench/libbench-peers.a
+	@bench/peers/fetch.sh $(BUILD)
+	@bench/peers/build.py $(BUILD)
+	$(BUILD)/bench-peers/peers $(PEERS_FLAGS) --json $(BUILD)/bench-peers.json
+	@bench/peers/plot.py $(BUILD)/bench-peers.json $(BUILD)/bench-peers.svg
+	@echo "All builds are in $(BUILD)/bench-peers.json, a picture in $(BUILD)/bench-peers.svg."
 
 # A day of random load on the IOVA allocator; the picture in docs/ is one of these.
 bench-creep: all
@@ -99,10 +116,11 @@ help:
 	@echo 'make fuzz         hostile ioctls and tables for hours, SECONDS=3600 of each target'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
 	@echo "make oracle       QEMU's IOMMUs and CPUs walk the tables of every format"
-	@echo 'make bench        nanoseconds per call beside the bare memory fill'
+	@echo 'make bench        nanoseconds and instructions per call, beside the bare memory fill'
+	@echo "make bench-peers  the same of the kernel's table code beside ours: ROUNDS=N, FILTER=TEXT"
 	@echo 'make bench-creep  a day of random load on the IOVA allocator, and a picture'
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
 	@echo 'make format       clang-format the tree; make format-check only looks'
 	@echo 'make examples     put real output in the examples of README.md and man/'
 	@echo 'make clean        remove what was built'
-	@echo 'demo, check and oracle first install missing Debian packages (as root or with sudo).'
+	@echo 'demo, check, oracle and the benches first install missing Debian packages (as root or with sudo).'

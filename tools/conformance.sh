@@ -5,11 +5,12 @@
 #   tools/conformance.sh BUILD [LIST.md]
 #
 # They come from Debian's linux-source-6.12, which is fetched once and kept in
-# BUILD/conformance, and are built against the headers of that source. The names
+# BUILD/linux-source, and are built against the headers of that source. The names
 # of those that pass go to LIST.md. Fails when they are fewer than on a real
 # kernel, of which that is 187 of 190 and 7 of 7.
 set -eu
 cd "$(dirname "$0")/.."
+. tools/linux-source.sh
 build=$1
 list=${2:-$build/conformance/list.md}
 package=linux-source-6.12
@@ -33,21 +34,12 @@ uiommu=$(cd "$build" && pwd)/uiommu
 selftests=tools/testing/selftests
 fetch()
 {
-	set -- "$work"/${package}_*.deb
-	if [ ! -f "$1" ]; then
-		echo "fetching $package (150 MB)"
-		(cd "$work" && apt-get download -qq "$package" >fetch.log 2>&1) ||
-			die "cannot fetch $package: $(tail -n1 "$work/fetch.log")"
-		set -- "$work"/${package}_*.deb
-	fi
-	echo "unpacking what the tests need of $(basename "$1")"
-	dpkg-deb --fsys-tarfile "$1" | tar -xO "./usr/src/$package.tar.xz" |
-		xz -dc | tar -C "$work" -x --wildcards \
-			"$package/$selftests/iommu/*" "$package/$selftests/kselftest*.h" \
-			"$package/drivers/iommu/iommufd/iommufd_test.h" \
-			"$package/include/uapi/linux/iommufd.h" \
-			"$package/include/uapi/linux/vfio.h"
-	dpkg-deb -f "$1" Version >"$work/version"
+	linux_source_download $package "$build/linux-source" || exit 1
+	linux_source_unpack "$deb" "$work" \
+		"$selftests/iommu/*" "$selftests/kselftest*.h" \
+		drivers/iommu/iommufd/iommufd_test.h \
+		include/uapi/linux/iommufd.h include/uapi/linux/vfio.h
+	dpkg-deb -f "$deb" Version >"$work/version"
 }
 
 [ -s "$work/version" ] || fetch

@@ -5,6 +5,8 @@
 set -eu
 build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libcmocka-dev'
 conformance="$build xz-utils"
+bench="$build valgrind"
+peers="$build clang gnuplot-nox xz-utils"
 demo="$build gnuplot-nox xz-utils"
 cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
 qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
@@ -13,12 +15,14 @@ big_endian='libc6-dev-s390x-cross qemu-user'
 check="$demo $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
 
 case ${1-} in
+bench) wanted=$bench ;;
+bench-peers) wanted=$peers ;;
 build) wanted=$build ;;
 conformance) wanted=$conformance ;;
 demo) wanted=$demo ;;
 oracle) wanted=$oracle ;;
 check) wanted=$check ;;
-*) echo "usage: install-deps.sh build|conformance|demo|oracle|check" >&2; exit 2 ;;
+*) echo "usage: install-deps.sh bench|bench-peers|build|conformance|demo|oracle|check" >&2; exit 2 ;;
 esac
 
 die()
