@@ -32,11 +32,13 @@ static double seconds(uint64_t time)
 	return (double)time / SECOND;
 }
 
-/* "event 1,234 (line 1,246, at 8.880 s)" */
+/* "event 1,234 (line 1,246, at 8.880 s)", or "never" for a peak that is 0 */
 static const char *format_place(const struct replay_place *at, char *text, size_t size)
 {
 	char event[COUNT_TEXT], line[COUNT_TEXT];
 
+	if (!at->event)
+		return "never";
 	snprintf(text, size, "event %s (line %s, at %.6f s)", format_count(at->event, event),
 		 format_count(at->line, line), seconds(at->time));
 	return text;
@@ -126,8 +128,9 @@ static void print_failure(const struct replay_report *report, enum replay_failur
 	char count[COUNT_TEXT], place[128];
 
 	if (report->failed[failure])
-		printf("  %s%s%s: %s events, the first is %s\n", format, *format ? ": " : "",
+		printf("  %s%s%s: %s event%s, the first is %s\n", format, *format ? ": " : "",
 		       replay_failure_text(failure), format_count(report->failed[failure], count),
+		       report->failed[failure] == 1 ? "" : "s",
 		       format_place(&report->first_failed[failure], place, sizeof(place)));
 }
 

@@ -62,6 +62,8 @@ static void print_memory(const struct printer *p, const struct report_process *s
 
 /* ---- domains ---- */
 
+#define LISTED 16 /* lines of one list: more are not read, and JSON has them */
+
 static void domain_name(const struct report_domain *d, char *text, size_t size)
 {
 	snprintf(text, size, d->file > 1 ? "%" PRIu32 " of file %" PRIu32 : "%" PRIu32, d->hwpt,
@@ -100,13 +102,17 @@ static void print_domain(const struct printer *p, const struct report_domain *d)
 
 static void print_domains(const struct printer *p, const struct report_process *s)
 {
-	if (!s->nr_domains)
+	uint32_t nr = s->nr_domains < REPORT_DOMAINS ? s->nr_domains : REPORT_DOMAINS;
+
+	if (!nr)
 		return;
 	heading(p, "Domains");
 	fprintf(p->out, "  %-14s %-10s %8s %12s %12s %12s   %s\n", "HWPT", "format", "areas",
 		"mapped", "tables: peak", "at the end", "tables by level, highest first");
-	for (uint32_t i = 0; i < s->nr_domains && i < REPORT_DOMAINS; i++)
+	for (uint32_t i = 0; i < nr && i < LISTED; i++)
 		print_domain(p, &s->domains[i]);
+	if (nr > LISTED)
+		fprintf(p->out, "  and %" PRIu32 " more, which --json lists\n", nr - LISTED);
 	if (s->domains_lost)
 		fprintf(p->out, "  and others, which the report has no room for\n");
 	fprintf(p->out, "  areas, mapped and levels are those at the peak\n");
@@ -159,24 +165,41 @@ static void print_ioctls(const struct printer *p, const struct report_process *s
 
 /* ---- what went wrong ---- */
 
+/* How many objects from @first on differ only by their ids, which follow on each other. */
+static uint32_t alike(const struct report_object *first, uint32_t most)
+{
+	uint32_t nr = 1;
+
+	while (nr < most && first[nr].type == first->type && first[nr].file == first->file &&
+	       first[nr].created_cmd == first->created_cmd && first[nr].id == first->id + nr)
+		nr++;
+	return nr;
+}
+
 static void print_alive(const struct printer *p, const struct report_process *s)
 {
+	uint32_t nr = s->nr_objects < REPORT_OBJECTS ? s->nr_objects : REPORT_OBJECTS;
+	uint32_t i = 0;
 	char name[32];
 
-	if (!s->nr_objects)
+	if (!nr)
 		return;
 	heading(p, "Still alive at exit");
-	for (uint32_t i = 0; i < s->nr_objects && i < REPORT_OBJECTS; i++) {
+	for (uint32_t lines = 0; i < nr && lines < LISTED; lines++) {
 		const struct report_object *o = &s->objects[i];
+		uint32_t same = alike(o, nr - i);
 
-		fprintf(p->out, "  %s %" PRIu32 ", made by %s", run_object_name(o->type), o->id,
-			run_maker(o, name));
+		fprintf(p->out, "  %s %" PRIu32, run_object_name(o->type), o->id);
+		if (same > 1)
+			fprintf(p->out, " to %" PRIu32, o->id + same - 1);
+		fprintf(p->out, ", made by %s", run_maker(o, name));
 		if (o->file > 1)
 			fprintf(p->out, ", of file %" PRIu32, o->file);
 		fputc('\n', p->out);
+		i += same;
 	}
-	if (s->nr_objects > REPORT_OBJECTS)
-		fprintf(p->out, "  and %" PRIu32 " more\n", s->nr_objects - REPORT_OBJECTS);
+	if (s->nr_objects > i)
+		fprintf(p->out, "  and %" PRIu32 " more\n", s->nr_objects - i);
 }
 
 static void print_munmaps(const struct printer *p, const struct report_process *s)

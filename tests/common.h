@@ -24,9 +24,23 @@
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
-/* Of so many random rounds, those for which an emulated processor has the time. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZED
+#endif
+#endif
+
+/*
+ * Of so many random rounds, those for which there is time on an emulated processor
+ * or under ASan. Not fewer under TSan, which is given nothing but the tests of
+ * threads, and finds more the longer they run.
+ */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define SCALED(n) (((n) + 9) / 10)
+#elif defined(ADDRESS_SANITIZED)
+#define SCALED(n) (((n) + 2) / 3)
 #else
 #define SCALED(n) (n)
 #endif

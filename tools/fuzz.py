@@ -48,7 +48,7 @@ def fuzz(target, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--build', type=pathlib.Path, required=True, help='build directory')
-    parser.add_argument('--seconds', type=int, default=8, help='for each target')
+    parser.add_argument('--seconds', type=int, default=9, help='for each target')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--corpus', type=pathlib.Path, help='where inputs are kept')
     parser.add_argument('names', nargs='*', metavar='NAME', help='targets, without "fuzz-"')

@@ -4,10 +4,11 @@
 
 The last line is "N passed, N failed[, N skipped]". A case is one TAP line, or a
 whole program that prints none. A crash, a timeout or a build that fails counts
-as a failed case of its own.
+as a failed case of its own. While the tests of one way run, the next is built.
 """
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -26,18 +27,22 @@ class Build(typing.NamedTuple):
     compiler: str = 'gcc'
     options: list = []  # of Meson
     slow: int = 1  # factor on the timeouts of the tests
-    tests: list = ['--no-suite', 'once']  # which ones: options of meson test
+    suites: tuple = ()  # of which tests are run, and built, if not of all
+    without: tuple = ('once',)  # suites left out
     cross: str = ''  # script that makes a cross file and libraries in a directory
 
 
 BUILDS = {
-    'gcc': Build(tests=[]),
-    'clang': Build('clang'),
+    'gcc': Build(without=()),
+    # ASan's is clang's too, and runs the command.
+    'clang': Build('clang', without=('once', 'command')),
     'asan-ubsan': Build('clang', ASAN, slow=2),
-    'tsan': Build('clang', ['-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1'], slow=3),
+    # What has one thread has no races.
+    'tsan': Build('clang', ['-Db_sanitize=thread', '-Db_lundef=false', '-Doptimization=1'], slow=3,
+                  suites=('threads',)),
     'fuzz': Build('clang', [*ASAN, '-Dfuzz=true']),
     # The other byte order, under QEMU; not what is about a kernel.
-    'big-endian': Build(options=['-Doptimization=1'], slow=2, tests=['--suite', 'library'],
+    'big-endian': Build(options=['-Doptimization=1'], slow=2, suites=('library',),
                         cross='tools/s390x-cross.sh'),
 }
 TAP_LINE = re.compile(r'^(not )?ok\b(?: (\d+))?(?: -)? ?(.*)$', re.M)
@@ -92,38 +97,57 @@ def run(command, **kwargs):
                           text=True, errors='replace', **kwargs)
 
 
-def compile_build(name, directory, *targets):
-    """Configure and build; the output if that failed, else None."""
+def configure(name, directory):
+    """The output if that failed, else None."""
     build = BUILDS[name]
-    if not (directory / 'build.ninja').exists():
-        options = build.options
-        if build.cross:
-            libraries = directory / 'cross'
-            done = run([build.cross, str(libraries)])
-            if done.returncode:
-                return done.stdout
-            options = [*options, '--cross-file', str(libraries / 'cross.ini')]
-        cxx = {'gcc': 'g++', 'clang': 'clang++'}[build.compiler]
-        done = run(['meson', 'setup', str(directory), *options],
-                   env={**os.environ, 'CC': build.compiler, 'CXX': cxx})
+    if (directory / 'build.ninja').exists():
+        return None
+    options = build.options
+    if build.cross:
+        libraries = directory / 'cross'
+        done = run([build.cross, str(libraries)])
         if done.returncode:
             return done.stdout
-    if build.cross:  # meson test builds the little that it runs
-        return None
-    done = run(['ninja', '-C', str(directory), '--quiet', *targets])
+        options = [*options, '--cross-file', str(libraries / 'cross.ini')]
+    cxx = {'gcc': 'g++', 'clang': 'clang++'}[build.compiler]
+    done = run(['meson', 'setup', str(directory), *options],
+               env={**os.environ, 'CC': build.compiler, 'CXX': cxx})
+    return done.stdout if done.returncode else None
+
+
+def targets(name, directory):
+    """What Ninja is to build for the tests that are run."""
+    build = BUILDS[name]
+    if name == 'fuzz':
+        return ['fuzz']
+    programs = set() if build.suites else {'all'}
+    for test in json.loads(run(['meson', 'introspect', '--tests', str(directory)]).stdout):
+        suites = {suite.split(':')[-1] for suite in test['suite']}
+        program = pathlib.Path(test['cmd'][0])
+        if (program.is_relative_to(directory) and not suites & set(build.without) and
+                (not build.suites or suites & set(build.suites))):
+            programs.add(str(program.relative_to(directory)))
+    return sorted(programs)
+
+
+def compile_build(name, directory):
+    """Configure and build; the output if that failed, else None."""
+    problem = configure(name, directory)
+    if problem:
+        return problem
+    done = run(['nice', 'ninja', '-C', str(directory), '--quiet', *targets(name, directory)])
     return done.stdout if done.returncode else None
 
 
 def test_build(name, directory):
-    """Build and test; the tally."""
-    problem = compile_build(name, directory)
-    if problem:
-        print(problem, f'not ok: {name}: the build', sep='\n')
-        return Tally(failed=1)
+    """Run the tests of a build; the tally."""
     log = directory / 'meson-logs' / 'testlog.json'
     log.unlink(missing_ok=True)
+    build = BUILDS[name]
+    suites = [f'--suite={suite}' for suite in build.suites]
+    suites += [f'--no-suite={suite}' for suite in build.without]
     done = run(['meson', 'test', '-C', str(directory), '--quiet',
-                '--timeout-multiplier', str(BUILDS[name].slow), *BUILDS[name].tests])
+                '--timeout-multiplier', str(build.slow), *suites])
     tally = Tally()
     for line in log.read_text().splitlines() if log.exists() else []:
         entry = json.loads(line)
@@ -140,12 +164,8 @@ def test_build(name, directory):
     return tally
 
 
-def test_fuzz(name, directory, options=()):
+def test_fuzz(_, directory, options=()):
     """A short run of each fuzz target, or what the options of tools/fuzz.py say."""
-    problem = compile_build(name, directory, 'fuzz')
-    if problem:
-        print(problem, f'not ok: {name}: the build', sep='\n')
-        return Tally(failed=1)
     done = subprocess.run(['tools/fuzz.py', '--build', str(directory), *options], cwd=TOP,
                           stdout=subprocess.PIPE, text=True, errors='replace')
     tally, failed = count_tap(done.stdout) or (Tally(failed=1), ['tools/fuzz.py'])
@@ -173,15 +193,26 @@ def main():
     unknown = set(args.steps) - {'style', *BUILDS}
     if unknown:
         parser.error(f'no step named {", ".join(sorted(unknown))}')
-    total, base = Tally(), args.build.absolute()
+    steps = args.steps or ['style', *BUILDS]
+    base = args.build.absolute()
+    where = {name: base if name == 'gcc' else base.with_name(f'{base.name}-{name}')
+             for name in steps}
     fuzz = args.fuzz and ['--seconds', args.fuzz, '--corpus', str(base / 'fuzz-corpus')]
-    steps = {'style': test_style, 'fuzz': lambda *where: test_fuzz(*where, fuzz or ())}
-    for name in args.steps or ['style', *BUILDS]:
-        start = time.monotonic()
-        step = steps.get(name, test_build)
-        tally = step(name, base if name == 'gcc' else base.with_name(f'{base.name}-{name}'))
-        total.update(tally)
-        print(f'{name}: {tally.line()} in {time.monotonic() - start:.0f} s', flush=True)
+    special = {'style': test_style, 'fuzz': lambda *step: test_fuzz(*step, fuzz or ())}
+    total = Tally()
+    with concurrent.futures.ThreadPoolExecutor(1) as builder:
+        built = {name: builder.submit(compile_build, name, where[name])
+                 for name in steps if name in BUILDS}
+        for name in steps:
+            start = time.monotonic()
+            problem = built[name].result() if name in built else None
+            if problem:
+                print(problem, f'not ok: {name}: the build', sep='\n')
+                tally = Tally(failed=1)
+            else:
+                tally = special.get(name, test_build)(name, where[name])
+            total.update(tally)
+            print(f'{name}: {tally.line()} in {time.monotonic() - start:.0f} s', flush=True)
     if not total:
         total['failed'] += 1
     print(total.line())
