@@ -4,6 +4,9 @@
  * threads share a set of tables.
  */
 
+/* A call that fills so many tables of the lowest level would only wear the caches out. */
+#define PT_STREAM_TABLES 2048
+
 struct map {
 	struct pgtable *pt;
 	struct mm_thread *self;
@@ -13,6 +16,7 @@ struct map {
 	unsigned int max_level;     /* highest level that may have leaves */
 	gfp_t gfp;
 	unsigned int grown; /* levels put on top */
+	bool stream;        /* its tables are more than the caches hold */
 	bool reap;          /* a count went back to 0 at iova */
 	bool made;          /* tables[] counts */
 	long tables[IOMMU_MAX_LEVELS];
@@ -27,6 +31,7 @@ static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iot
 	m->max_level = PT_LEVELS;
 	m->gfp = gfp;
 	m->grown = 0;
+	m->stream = false;
 	m->reap = m->made = false;
 }
 
@@ -85,7 +90,8 @@ struct leaves {
 	const struct pgtable *pt;
 	uint64_t attrs, iova, paddr;
 	unsigned int level, n;
-	bool check; /* that the slots are empty */
+	bool check;  /* that the slots are empty */
+	bool stream; /* a whole table, which nobody reads soon */
 };
 
 /* Largest run, as a log2 of slots, that alignment and n slots allow for entry. */
@@ -117,6 +123,10 @@ static inline unsigned int write_items(const struct leaves *l, uint64_t *slot, u
 	unsigned int step_lg2 = ffs64_index(step);
 	uint64_t first = pt_leaf(l->attrs, paddr, level, run);
 
+	if (unlikely(l->stream)) {
+		items_stream(slot, first, step_lg2, n, same, PT_SWAP);
+		return n;
+	}
 	if (l->check)
 		return items_fill_empty(slot, first, step_lg2, n, same, PT_SWAP,
 					item_swap(pt_empty(level)));
@@ -155,7 +165,7 @@ static inline unsigned int write_leaves(const struct leaves *l, uint64_t *slot)
 /* What of a call are leaves in one table, n of them. */
 static inline struct leaves leaves_of(const struct map *m, unsigned int level, unsigned int n)
 {
-	return (struct leaves){m->pt, m->attrs, m->iova, m->paddr, level, n, false};
+	return (struct leaves){m->pt, m->attrs, m->iova, m->paddr, level, n, false, false};
 }
 
 static inline void advance(struct map *m, unsigned int level, unsigned int n)
@@ -226,6 +236,7 @@ static int map_private(struct map *m, struct page *page, unsigned int level)
 		if (n) {
 			struct leaves leaves = leaves_of(m, level, n);
 
+			leaves.stream = m->stream && n == items;
 			write_leaves(&leaves, &table[index]);
 			advance(m, level, n);
 			index += n;
@@ -273,6 +284,8 @@ static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t 
 			ret = -EAGAIN;
 	}
 	if (!ret) {
+		if (m->stream)
+			items_stream_end();
 		if (old != pt_empty(level))
 			gather_pending(m->pt, m->gather);
 		if (item_replace(slot, old, table_item(new, level)))
@@ -499,6 +512,7 @@ static __noinline int map_anything(struct pgtable *pt, uint64_t iova, uint64_t p
 	m.iova = iova;
 	m.paddr = paddr;
 	m.left = size;
+	m.stream = size >> pt_shift(1) >= PT_STREAM_TABLES;
 	ret = above_top(top, iova + size - 1) ? -EAGAIN : map_range(&m, top);
 	while (unlikely(ret == -EAGAIN))
 		ret = map_again(&m);
@@ -515,8 +529,8 @@ static __noinline int map_anything(struct pgtable *pt, uint64_t iova, uint64_t p
 static inline bool map_in_place(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size,
 				uint64_t attrs, bool alone)
 {
-	struct leaves leaves = {pt,   attrs, iova, paddr, 0, (unsigned int)(size >> PT_PAGE_LG2),
-				false};
+	struct leaves leaves = {pt,    attrs, iova, paddr, 0, (unsigned int)(size >> PT_PAGE_LG2),
+				false, false};
 	uint64_t *table = lowest_table(pt, iova, size);
 	bool emptied;
 

@@ -41,7 +41,11 @@ typedef uint64_t items_v __attribute__((vector_size(64), aligned(8), may_alias))
 /* n items in runs of 2^run equal ones: first, first + 2^step_lg2, ... */
 void items_fill_many(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
 		     unsigned int run, bool swap);
-/* The same up to the first that does not hold empty; how many that were. */
+/* The same past the caches, where the processor can; items_stream_end() before they are linked. */
+void items_stream(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
+		  unsigned int run, bool swap);
+void items_stream_end(void);
+/* As items_fill_many() up to the first that does not hold empty; how many that were. */
 unsigned int items_fill_empty_many(uint64_t *slot, uint64_t first, unsigned int step_lg2,
 				   unsigned int n, unsigned int run, bool swap, uint64_t empty);
 /* Put empty in n items, up to the first that holds it already; how many that were. */
