@@ -454,12 +454,13 @@ static __noinline void page_release(struct mm_thread *self, struct page *page)
 void page_release_list(struct page *first)
 {
 	struct mm_thread *self = mm_thread_self();
+	const bool scarce = reserve_is_short();
 	struct page *next;
 	long tables = 0;
 
 	for (struct page *page = first; page; page = next) {
 		next = page->next;
-		if (unlikely(page->use != PAGE_TABLE || page->order || reserve_is_short())) {
+		if (unlikely(page->use != PAGE_TABLE || page->order || scarce)) {
 			page_release(self, page);
 			continue;
 		}

@@ -19,7 +19,7 @@ struct map {
 	bool stream;        /* its tables are more than the caches hold */
 	bool reap;          /* a count went back to 0 at iova */
 	bool made;          /* tables[] counts */
-	long tables[IOMMU_MAX_LEVELS];
+	unsigned int tables[IOMMU_MAX_LEVELS];
 };
 
 static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iotlb_gather *gather,
@@ -38,7 +38,7 @@ static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iot
 static inline void map_end(const struct map *m)
 {
 	if (m->made)
-		pgtable_count_add(m->pt, m->self, m->tables, 1);
+		pgtable_count_add(m->pt, m->self, m->tables);
 }
 
 static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)

@@ -266,28 +266,38 @@ static inline uint64_t *descend(const struct pgtable *pt, uint64_t top, uint64_t
 	return table;
 }
 
-/*
- * The table of the lowest level that a whole range is in, but does not fill; NULL if
- * there is none.
- */
-static inline uint64_t *lowest_table(const struct pgtable *pt, uint64_t iova, uint64_t size)
+/* walk(table, iova, levels, top_items), compiled for each number of levels. */
+#define PT_WALK(walk, levels, table, iova, top_items)                      \
+	((levels) == 4   ? walk(table, iova, MIN(4, PT_LEVELS), top_items) \
+	 : (levels) == 3 ? walk(table, iova, MIN(3, PT_LEVELS), top_items) \
+	 : (levels) == 5 ? walk(table, iova, MIN(5, PT_LEVELS), top_items) \
+	 : (levels) == 2 ? walk(table, iova, MIN(2, PT_LEVELS), top_items) \
+	 : (levels) == 1 ? walk(table, iova, 1, top_items)                 \
+			 : walk(table, iova, PT_LEVELS, top_items))
+
+/* The table of the lowest level that iova is in; NULL if there is none. */
+static inline __attribute__((always_inline)) uint64_t *
+walk_to_lowest(uint64_t *table, uint64_t iova, const unsigned int levels, unsigned int top_items)
 {
-	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	uint64_t last = iova + size - 1, *table = top_table(top);
-	const unsigned int highest = top_level(top), top_items = pt->wide_items;
-
-	if (unlikely(((iova ^ last) | size) >> pt_shift(1) || above_top(top, last)))
-		return NULL;
 	PT_UNROLL
-	for (unsigned int level = PT_LEVELS - 1; level; level--) {
-		uint64_t item;
+	for (unsigned int level = levels - 1; level; level--) {
+		bool is_top = level == levels - 1;
+		uint64_t item = item_load(&table[index_below(iova, level, is_top, top_items)]);
 
-		if (level > highest)
-			continue;
-		item = item_load(&table[index_below(iova, level, level == highest, top_items)]);
 		if (unlikely(item == pt_empty(level) || pt_is_leaf(item, level)))
 			return NULL;
 		table = item_to_table(item);
 	}
 	return table;
+}
+
+/* The same of a range that does not fill the table. */
+static inline uint64_t *lowest_table(const struct pgtable *pt, uint64_t iova, uint64_t size)
+{
+	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	uint64_t last = iova + size - 1;
+
+	if (unlikely(((iova ^ last) | size) >> pt_shift(1) || above_top(top, last)))
+		return NULL;
+	return PT_WALK(walk_to_lowest, top_level(top) + 1, top_table(top), iova, pt->wide_items);
 }

@@ -81,7 +81,6 @@ void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather
 {
 	struct mm_thread *self = mm_thread_self();
 	struct page *first = gather->freelist;
-	long gone[IOMMU_MAX_LEVELS] = {0};
 	size_t bytes = 0;
 
 	gather->freelist = NULL;
@@ -89,11 +88,9 @@ void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather
 	atomic_fetch_sub(&pt->unsynced, 1);
 	if (!first)
 		return;
-	for (struct page *page = first; page; page = page->next)
-		gone[page->level]++;
-	pgtable_count_add(pt, self, gone, -1);
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
-		bytes += (size_t)gone[level] * pt->table_bytes[level];
+		bytes += (size_t)gather->gone[level] * pt->table_bytes[level];
+	pgtable_count_sub(pt, self, gather->gone);
 	/* Without an owner each was charged as the call that made it said. */
 	if (pt->owner)
 		mem_cgroup_uncharge(pt->owner, bytes, page_stat(first));

@@ -103,15 +103,27 @@ const struct pgtable_ops *pgtable_find(const char *name);
 /* Tables at each level now. */
 void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS]);
 
-/* Add (sign 1) or take off (-1) tables that the calling thread made or freed. */
+/* Count tables that the calling thread made. */
 static inline void pgtable_count_add(struct pgtable *pt, const struct mm_thread *self,
-				     const long tables[IOMMU_MAX_LEVELS], long sign)
+				     const unsigned int tables[IOMMU_MAX_LEVELS])
 {
 	struct pgtable_stat *stat = &pt->stat[self->index % PGTABLE_STAT_SHARDS];
 
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
 		if (tables[level])
-			atomic_fetch_add_explicit(&stat->tables[level], sign * tables[level],
+			atomic_fetch_add_explicit(&stat->tables[level], (long)tables[level],
+						  memory_order_relaxed);
+}
+
+/* Those that it freed. */
+static inline void pgtable_count_sub(struct pgtable *pt, const struct mm_thread *self,
+				     const unsigned int tables[IOMMU_MAX_LEVELS])
+{
+	struct pgtable_stat *stat = &pt->stat[self->index % PGTABLE_STAT_SHARDS];
+
+	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
+		if (tables[level])
+			atomic_fetch_sub_explicit(&stat->tables[level], (long)tables[level],
 						  memory_order_relaxed);
 }
 

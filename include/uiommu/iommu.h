@@ -222,6 +222,7 @@ struct page;
  * @freelist: tables that are freed after the flush (used by the library)
  * @tables: tables were unlinked, so the flush must reach table caches
  * @pending: the domain waits for this flush (used by the library)
+ * @gone: tables in @freelist by their level, if @pending (used by the library)
  */
 struct iommu_iotlb_gather {
 	dma_addr_t start;
@@ -229,6 +230,7 @@ struct iommu_iotlb_gather {
 	struct page *freelist;
 	bool tables;
 	bool pending;
+	unsigned int gone[IOMMU_MAX_LEVELS];
 };
 
 /**
