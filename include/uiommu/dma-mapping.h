@@ -127,7 +127,7 @@ int iommu_dma_prepare_msi(struct iommu_device *dev, phys_addr_t msi_addr, dma_ad
  * @dev: the device
  * @mask: 2^n - 1; DMA_BIT_MASK(32) unless set
  *
- * Whatever the mask, addresses below 4 GiB are used as long as there are some.
+ * Whatever the mask, addresses below 4 GiB are used until one could not be had.
  *
  * Context: Any. No other call on @dev may be under way, as for all that set
  * something here.
@@ -203,8 +203,9 @@ void dma_set_seg_boundary(struct iommu_device *dev, uint64_t mask);
  * A part of a page is then copied: the device gets a page of the library's with
  * nothing else in it. The copy is made when the part is mapped and by
  * dma_sync_single_for_device(); the way back when it is unmapped and by
- * dma_sync_single_for_cpu(). Such pages are charged to the domain's owner. Every
- * unmap flushes the IOTLB before it returns.
+ * dma_sync_single_for_cpu(). Such pages are charged to the domain's owner, and go
+ * with the unmap alone: what is mapped must be unmapped before the domain is
+ * freed. Every unmap flushes the IOTLB before it returns.
  *
  * Context: As dma_set_mask(); while the device has nothing mapped.
  */
