@@ -19,6 +19,7 @@
 #include <uiommu/iommu.h>
 #include <uiommu/memcontrol.h>
 
+#include "bench/dma.h"
 #include "bench/iommufd.h"
 #include "bench/iova.h"
 #include "bench/measure.h"
@@ -384,6 +385,11 @@ static bool wants_iova(void)
 	return !options.format || !strcmp(options.format, IOVA_ROWS);
 }
 
+static bool wants_dma(void)
+{
+	return !options.format || !strcmp(options.format, DMA_ROWS);
+}
+
 /* Everything here counts in pages of 4 KiB. */
 static bool is_wanted(const struct iommu_format *format)
 {
@@ -413,12 +419,14 @@ static bool check_aims(void)
 		met &= check_iommufd_aims();
 	if (wants_iova())
 		met &= check_iova_aims();
+	if (wants_dma())
+		met &= check_dma_aims();
 	return met;
 }
 
 static const struct argp_option argp_options[] = {
 	{"json", 'j', "FILE", 0, "write everything to FILE too", 0},
-	{"format", 'f', "NAME", 0, "this format only, or iommufd, or iova", 0},
+	{"format", 'f', "NAME", 0, "this format only, or iommufd, iova or dma", 0},
 	{"quick", 'q', NULL, 0, "a tenth of the rounds", 0},
 	{"passes", 'p', "N", 0, "times over everything (3)", 0},
 	{"cpu", 'c', "N", 0, "stay on the N-th processor that it may use (1)", 0},
@@ -433,7 +441,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options.json = arg;
 		break;
 	case 'f':
-		if (!iommu_format_find(arg) && strcmp(arg, IOMMUFD) && strcmp(arg, IOVA_ROWS))
+		if (!iommu_format_find(arg) && strcmp(arg, IOMMUFD) && strcmp(arg, IOVA_ROWS) &&
+		    strcmp(arg, DMA_ROWS))
 			argp_error(state, "%s: no such format", arg);
 		options.format = arg;
 		break;
@@ -484,6 +493,8 @@ int main(int argc, char **argv)
 		bench_iommufd(cg, options.scale);
 	if (wants_iova())
 		bench_iova(cg, options.scale, options.cpu);
+	if (wants_dma())
+		bench_dma(cg, options.scale, options.cpu);
 	report_print();
 	if (options.json)
 		report_json(options.json, setting);

@@ -30,6 +30,9 @@ static struct iommu_device *device_new(const char *name, const struct iommu_devi
 		return NULL;
 	dev->ops = ops;
 	dev->priv = priv;
+	/* What a device of which nobody has said anything can do, as in the kernel. */
+	dev->dma.mask = dev->dma.coherent_mask = dev->dma.seg_boundary = UINT32_MAX;
+	dev->dma.max_seg_size = 65536;
 	for (size_t i = 0; i < length; i++)
 		dev->name[i] = name[i];
 	return dev;

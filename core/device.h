@@ -24,12 +24,24 @@ struct iommu_attach {
 	struct iommu_domain *domain;
 };
 
+/* A device as the DMA API knows it (dma/), which alone sets and reads this. */
+struct iommu_device_dma {
+	struct iommu_domain *domain; /* that it was set up for, or NULL */
+	uint64_t mask, coherent_mask;
+	uint64_t seg_boundary;
+	size_t max_seg_size;
+	void *(*phys_to_virt)(struct iommu_device *dev, phys_addr_t paddr);
+	atomic_bool above_4g; /* addresses below ran out once */
+	bool untrusted;
+};
+
 /*
  * Who may touch a field:
  * (c) constant from registration on
  * (g) under group->lock
  * (w) written under group->lock, read by anybody
  * (a) atomic
+ * (d) by the rules of dma-mapping.h
  */
 struct iommu_device {
 	const struct iommu_device_ops *ops;  /* (c) */
@@ -40,6 +52,7 @@ struct iommu_device {
 	struct iommu_attach *default_attach; /* (g) in group->default_domain, or NULL */
 	struct iommu_attach *coming;         /* (g) set only while a switch is prepared */
 	bool require_direct;                 /* (g) firmware wants direct regions: never block it */
+	struct iommu_device_dma dma;         /* (d) */
 	char name[];                         /* (c) */
 };
 

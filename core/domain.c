@@ -117,6 +117,7 @@ struct iommu_domain *iommu_domain_alloc(const struct iommu_domain_params *params
 
 void iommu_domain_free(struct iommu_domain *domain)
 {
+	struct iommu_domain_cookie *cookie;
 	static atomic_uint said;
 
 	if (!domain)
@@ -126,6 +127,9 @@ void iommu_domain_free(struct iommu_domain *domain)
 			     NULL, (uintptr_t)__builtin_return_address(0));
 		return;
 	}
+	cookie = atomic_load(&domain->cookie);
+	if (cookie)
+		cookie->free(domain, cookie);
 	if (domain->pt.ops)
 		domain->pt.ops->fini(&domain->pt);
 	domain_delete(domain);

@@ -14,6 +14,12 @@
 #include "pgtable/pgtable.h"
 #include "plat/compiler.h"
 
+/* What a room above keeps of a domain, at the beginning of its own struct. */
+struct iommu_domain_cookie {
+	/* Called when the domain goes, while it still has its tables. */
+	void (*free)(struct iommu_domain *domain, struct iommu_domain_cookie *cookie);
+};
+
 /*
  * Who may touch a field:
  * (c) constant from iommu_domain_alloc() on
@@ -34,7 +40,8 @@ struct iommu_domain {
 	iommu_fault_handler_t fault_handler; /* (x) or NULL */
 	void *fault_token;                   /* (x) */
 	atomic_uint users;                   /* (a) groups that it is current or default of */
-	enum iommu_domain_type type;         /* (c) */
+	_Atomic(struct iommu_domain_cookie *) cookie; /* (a) NULL, then set once */
+	enum iommu_domain_type type;                  /* (c) */
 };
 
 /* At the end of a call that gathered: often nobody wants to know, and no table is to go. */

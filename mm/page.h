@@ -28,6 +28,7 @@ enum page_use {
 	PAGE_SLAB,   /* its objects are charged, not the page */
 	PAGE_OTHER,  /* anything else */
 	PAGE_OBJECT, /* a table that is an object (mm/slab.h): charged as slab */
+	PAGE_BOUNCE, /* what a device uses in the place of memory of the caller's */
 	PAGE_NR_USES,
 };
 
@@ -53,7 +54,10 @@ struct page {
 		struct page *prev;        /* in a buddy list */
 		struct page *next_batch;  /* first of a batch in the depot */
 	};
-	struct slab *slab; /* PAGE_SLAB, PAGE_OBJECT */
+	union {
+		struct slab *slab;     /* PAGE_SLAB, PAGE_OBJECT */
+		uint64_t bounce_paddr; /* PAGE_BOUNCE: in the place of what */
+	};
 };
 
 /*
@@ -95,6 +99,9 @@ static inline void *phys_to_virt(uint64_t paddr)
 {
 	return (void *)(uintptr_t)(paddr - arena.phys_offset);
 }
+
+/* The page at a physical address; NULL where there is none of the arena. */
+struct page *phys_to_page(uint64_t paddr);
 
 /*
  * Allocate 2^order pages, aligned to their size, and charge them to @memcg (or

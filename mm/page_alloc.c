@@ -49,6 +49,13 @@ void page_alloc_in_order(void)
 	zone.refill = 1;
 }
 
+struct page *phys_to_page(uint64_t paddr)
+{
+	uint64_t at = paddr - virt_to_phys(arena.base);
+
+	return at < atomic_load(&zone.committed) ? arena.pages + (at >> PAGE_SHIFT) : NULL;
+}
+
 /* Pages for GFP_ATOMIC alone. A slot is emptied and filled by one exchange. */
 static struct {
 	_Atomic(struct page *) slot[RESERVE_MOST];
@@ -368,10 +375,9 @@ static inline void count_use(struct mm_thread *self, enum page_use use, long pag
 }
 
 static const enum memcg_stat stat_of[PAGE_NR_USES] = {
-	[PAGE_TABLE] = MEMCG_SEC_PAGETABLES,
-	[PAGE_SLAB] = MEMCG_SLAB,
-	[PAGE_OTHER] = MEMCG_OTHER,
-	[PAGE_OBJECT] = MEMCG_SLAB,
+	[PAGE_TABLE] = MEMCG_SEC_PAGETABLES, [PAGE_SLAB] = MEMCG_SLAB,
+	[PAGE_OTHER] = MEMCG_OTHER,          [PAGE_OBJECT] = MEMCG_SLAB,
+	[PAGE_BOUNCE] = MEMCG_OTHER,
 };
 
 enum memcg_stat page_stat(const struct page *page)
@@ -510,7 +516,7 @@ void uiommu_mm_stat(struct uiommu_mm_stat *stat)
 	stat->arena = atomic_load(&zone.committed);
 	stat->tables = (uint64_t)used[PAGE_TABLE] << PAGE_SHIFT;
 	stat->slab = (uint64_t)used[PAGE_SLAB] << PAGE_SHIFT;
-	stat->other = (uint64_t)used[PAGE_OTHER] << PAGE_SHIFT;
+	stat->other = (uint64_t)(used[PAGE_OTHER] + used[PAGE_BOUNCE]) << PAGE_SHIFT;
 	stat->reserve = (uint64_t)reserved << PAGE_SHIFT;
 	stat->free = stat->arena - stat->tables - stat->slab - stat->other - stat->reserve;
 }

@@ -135,7 +135,8 @@ struct iommu_domain *iommu_domain_alloc(const struct iommu_domain_params *params
  * Cannot fail and does not allocate. A domain that is still attached is
  * reported once and left alone.
  *
- * Context: Does not block. No other call on @domain may be under way.
+ * Context: Does not block, unless the DMA API was set up on @domain. No
+ * other call on @domain may be under way.
  */
 void iommu_domain_free(struct iommu_domain *domain);
 
