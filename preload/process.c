@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a process: begin, fork, exec, exit; and its handlers for faults. */
+#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -87,6 +88,31 @@ static void count_inherited(int fd, struct file *file)
 		inherited++;
 }
 
+/* An ELF file that asks for no dynamic linker, which would be the one to preload us. */
+static bool is_static(const char *path)
+{
+	_Alignas(Elf64_Ehdr) unsigned char start[4096];
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)start;
+	int fd = real()->open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : real()->pread(fd, start, sizeof(start), 0);
+
+	if (fd >= 0)
+		real()->close(fd);
+	if (length < (ssize_t)sizeof(*header) || memcmp(start, ELFMAG, SELFMAG))
+		return false;
+	for (unsigned int i = 0; i < header->e_phnum; i++) {
+		uint64_t at = header->e_phoff + (uint64_t)i * header->e_phentsize;
+		uint32_t type;
+
+		if (at > (uint64_t)length || (uint64_t)length - at < sizeof(type))
+			return false; /* not for us to say */
+		memcpy(&type, start + at, sizeof(type));
+		if (type == PT_INTERP)
+			return false;
+	}
+	return true;
+}
+
 /*
  * The new program gets the descriptors but nothing that is behind them, which a
  * kernel would keep for it.
@@ -95,8 +121,12 @@ static void exec_begins(const char *program)
 {
 	int error = errno;
 
-	if (!atomic_load(&process.end))
+	if (is_static(program))
+		notice("%s is statically linked, so it runs without /dev/iommu", program);
+	if (!atomic_load(&process.end)) {
+		errno = error;
 		return;
+	}
 	inherited = 0;
 	table_for_each(count_inherited);
 	if (inherited)

@@ -246,6 +246,11 @@ def refused():
             file.write(f'#! {static} -x\n')
         os.chmod(script, 0o755)
         cases.append((('--', script), static, 'statically linked'))
+        done = run('--report', 'none', '--', '/bin/sh', '-c', f'exec {static}')
+        tap.equal(done.err, f'uiommu: {static} is statically linked, so it runs without '
+                  '/dev/iommu\n', 'statically linked, by a program that runs')
+        done = run('--report', 'none', '--', '/bin/sh', '-c', 'exec /bin/true')
+        tap.equal(done.err, '', 'dynamically linked, by a program that runs')
     else:
         tap.skip('statically linked', 'no static C library')
     if os.getuid() == 0:
