@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * --trace: a line for each mapping that is made and taken away, as the kernel's
- * iommu:map and iommu:unmap events print it. The linker puts these functions in
- * the place of the core's for the rooms above it (--wrap), so that the core
- * itself has nothing to look at.
+ * iommu:map and iommu:unmap events print it.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -16,23 +14,7 @@
 #include "plat/spinlock.h"
 #include "preload/preload.h"
 
-int __real_iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
-		     int prot, gfp_t gfp);
-ssize_t __real_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
-			    unsigned int nents, int prot, gfp_t gfp);
-size_t __real_iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t size);
-size_t __real_iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
-			       struct iommu_iotlb_gather *gather);
-
-int __wrap_iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
-		     int prot, gfp_t gfp);
-ssize_t __wrap_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
-			    unsigned int nents, int prot, gfp_t gfp);
-size_t __wrap_iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t size);
-size_t __wrap_iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
-			       struct iommu_iotlb_gather *gather);
-
-static bool tracing;
+bool tracing;
 static char trace_path[PATH_MAX];
 
 /* Lines are collected and written when there are many, or at the end. */
@@ -100,69 +82,16 @@ __attribute__((format(printf, 1, 2))) static void line(const char *format, ...)
 	spin_unlock(&buffer.lock);
 }
 
-static void trace_map(uint64_t iova, uint64_t paddr, uint64_t size)
+void trace_map(uint64_t iova, uint64_t paddr, uint64_t size)
 {
 	line("map: IOMMU: iova=0x%016" PRIx64 " - 0x%016" PRIx64 " paddr=0x%016" PRIx64
 	     " size=%" PRIu64 "\n",
 	     iova, iova + size, paddr, size);
 }
 
-static void trace_unmap(uint64_t iova, uint64_t size, uint64_t unmapped)
+void trace_unmap(uint64_t iova, uint64_t size, uint64_t unmapped)
 {
 	line("unmap: IOMMU: iova=0x%016" PRIx64 " - 0x%016" PRIx64 " size=%" PRIu64
 	     " unmapped_size=%" PRIu64 "\n",
 	     iova, iova + size, size, unmapped);
-}
-
-int __wrap_iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
-		     int prot, gfp_t gfp)
-{
-	int ret = __real_iommu_map(domain, iova, paddr, size, prot, gfp);
-
-	if (unlikely(tracing) && !ret)
-		trace_map(iova, paddr, size);
-	return ret;
-}
-
-/* One event for each run of adjoining pieces, as they are mapped. */
-static void trace_pieces(uint64_t iova, const struct iommu_sg *sg, unsigned int nents)
-{
-	for (unsigned int i = 0; i < nents;) {
-		uint64_t paddr = sg[i].paddr, size = 0;
-
-		for (; i < nents && sg[i].paddr == paddr + size; i++)
-			size += sg[i].length;
-		if (size)
-			trace_map(iova, paddr, size);
-		iova += size;
-	}
-}
-
-ssize_t __wrap_iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
-			    unsigned int nents, int prot, gfp_t gfp)
-{
-	ssize_t ret = __real_iommu_map_sg(domain, iova, sg, nents, prot, gfp);
-
-	if (unlikely(tracing) && ret > 0)
-		trace_pieces(iova, sg, nents);
-	return ret;
-}
-
-size_t __wrap_iommu_unmap(struct iommu_domain *domain, dma_addr_t iova, size_t size)
-{
-	size_t ret = __real_iommu_unmap(domain, iova, size);
-
-	if (unlikely(tracing))
-		trace_unmap(iova, size, ret);
-	return ret;
-}
-
-size_t __wrap_iommu_unmap_fast(struct iommu_domain *domain, dma_addr_t iova, size_t size,
-			       struct iommu_iotlb_gather *gather)
-{
-	size_t ret = __real_iommu_unmap_fast(domain, iova, size, gather);
-
-	if (unlikely(tracing))
-		trace_unmap(iova, size, ret);
-	return ret;
 }

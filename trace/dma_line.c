@@ -106,11 +106,12 @@ static bool parse_list(struct span *s, struct trace_list *list)
 
 static bool list_next(struct trace_list *list, uint64_t *value)
 {
-	struct span s = {list->text, list->text, list->text + list->length};
+	struct span s;
 
 	*value = 0;
 	if (!list->nr)
 		return false;
+	s = (struct span){list->text, list->text, list->text + list->length};
 	parse_number(&s, value);
 	list->nr--;
 	if (list->nr)
