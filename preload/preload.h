@@ -235,6 +235,14 @@ extern __thread struct report_counters *counters_here
 extern bool tracing;
 void trace_map(uint64_t iova, uint64_t paddr, uint64_t size);
 void trace_unmap(uint64_t iova, uint64_t size, uint64_t unmapped);
+/*
+ * One line more, of up to @room bytes: where its event is to be written, with its
+ * newline, up to what trace_end() is told.
+ */
+char *trace_begin(size_t room);
+void trace_end(const char *at);
+/* trace_dma.c */
+void trace_dma_open(void);
 void trace_open(void);
 void trace_flush(void);
 /* A line on standard error. */

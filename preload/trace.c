@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * --trace: a line for each mapping that is made and taken away, as the kernel's
- * iommu:map and iommu:unmap events print it.
+ * iommu:map and iommu:unmap events print it; trace_dma.c adds those of the DMA API.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -24,7 +24,8 @@ static struct {
 	char text[32768];
 } buffer;
 
-#define LINE_MAX_BYTES 256
+#define HEAD_BYTES 80
+#define LINE_BYTES 176
 
 void trace_open(void)
 {
@@ -32,6 +33,8 @@ void trace_open(void)
 
 	snprintf(trace_path, sizeof(trace_path), "%s", path ? path : "");
 	tracing = trace_path[0];
+	if (tracing)
+		trace_dma_open();
 }
 
 /* The file is open only meanwhile: the program has no descriptor to stumble over. */
@@ -62,24 +65,36 @@ void trace_flush(void)
 	spin_unlock(&buffer.lock);
 }
 
-__attribute__((format(printf, 1, 2))) static void line(const char *format, ...)
+char *trace_begin(size_t room)
 {
 	uint64_t now = account_clock();
-	va_list args;
 	char *at;
 
 	spin_lock(&buffer.lock);
-	if (buffer.used + LINE_MAX_BYTES > sizeof(buffer.text))
+	if (buffer.used + HEAD_BYTES + room > sizeof(buffer.text))
 		flush_locked();
 	at = buffer.text + buffer.used;
-	at += snprintf(at, 64, "%16s-%-7d [%03u] ..... %12" PRIu64 ".%06u: ", "program",
-		       (int)syscall(SYS_gettid), (unsigned int)sched_getcpu(), now / 1000000000,
-		       (unsigned int)(now / 1000 % 1000000));
-	va_start(args, format);
-	at += vsnprintf(at, LINE_MAX_BYTES - 80, format, args);
-	va_end(args);
+	return at + snprintf(at, HEAD_BYTES,
+			     "%16s-%-7d [%03u] ..... %12" PRIu64 ".%06u: ", "program",
+			     (int)syscall(SYS_gettid), (unsigned int)sched_getcpu(),
+			     now / 1000000000, (unsigned int)(now / 1000 % 1000000));
+}
+
+void trace_end(const char *at)
+{
 	buffer.used = (size_t)(at - buffer.text);
 	spin_unlock(&buffer.lock);
+}
+
+__attribute__((format(printf, 1, 2))) static void line(const char *format, ...)
+{
+	char *at = trace_begin(LINE_BYTES);
+	va_list args;
+
+	va_start(args, format);
+	at += vsnprintf(at, LINE_BYTES, format, args);
+	va_end(args);
+	trace_end(at);
 }
 
 void trace_map(uint64_t iova, uint64_t paddr, uint64_t size)
