@@ -228,16 +228,23 @@ def check_lists(tap, uiommu):
     # An address for one of the device, another for three: lengths 4K each, or 2M each.
     for unit in PAGE, 2 << 20:
         paddrs = [(9 - i) * 4 * unit for i in range(4)]
-        report = uiommu.text(map_sg([1 << 30, (1 << 30) + unit], [unit, 3 * unit], paddrs),
-                             '--json').json
-        tap.equal((report['mapped_bytes']['now'], report['levels'][0]['level'],
-                   report['failed']['total']), (4 * unit, 0 if unit == PAGE else 1, 0),
-                  'merged pieces of %d bytes each' % unit)
+        for first in 1, 3:
+            text = map_sg([1 << 30, (1 << 30) + first * unit], [first * unit, (4 - first) * unit],
+                          paddrs)
+            report = uiommu.text(text, '--json').json
+            tap.equal((report['mapped_bytes']['now'], report['levels'][0]['level'],
+                       report['failed']['total']), (4 * unit, 0 if unit == PAGE else 1, 0),
+                      'merged pieces of %d bytes each, %d of them first' % (unit, first))
     gap = map_sg([0x10000, 0x40000], [PAGE, PAGE], [0x5000, 0x9000]) + \
         map_page(0x20000, PAGE, 0x6000) + unmap_sg([0x5000, 0x9000])
     report = uiommu.text(gap, '--json').json
     tap.equal((report['mapped_bytes']['now'], report['failed']['total']), (PAGE, 0),
               'what lies between a list\'s pieces stays')
+    between = map_sg([0x10000, 0x12000], [PAGE, PAGE], [0x5000, 0x9000]) + \
+        map_page(0x11000, PAGE, 0x6000) + unmap_sg([0x5000, 0x9000])
+    report = uiommu.text(between, '--json').json
+    tap.equal((report['mapped_bytes']['now'], report['failed']['total']), (PAGE, 0),
+              'also what adjoins them')
     paddrs = [(i * 7919 % 1000) * PAGE for i in range(200)]
     long = map_sg([0x100000 + i * PAGE for i in range(128)], [PAGE] * 128, paddrs[:128],
                   counts='nents=128/200 ents=128/200 [TRUNCATED]')

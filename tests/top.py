@@ -293,6 +293,9 @@ def check_end():
         client.tell('6 map')
         screen.expect(r'1,536 +6\.00 MiB', 'before the end')
         tap.equal(client.end(), 0, 'the program ends while it is shown')
+        done = top('--once')
+        tap.ok(done.returncode == 1 and "no 'uiommu run'" in done.stderr,
+               'who still shows one that has ended is no run', done)
         screen.expect(r'uiommu run \d+: .*ended.*exited.*1,536 +6\.00 MiB', 'its last figures stay')
         screen.keys('q')
         screen.expect('status 0', 'and q quits')
