@@ -141,6 +141,11 @@ void iommu_dma_unmap_page(struct iommu_device *dev, dma_addr_t addr, size_t size
 
 extern _Atomic(const struct dma_trace_ops *) dma_trace_set;
 
+static inline bool dma_is_traced(void)
+{
+	return atomic_load_explicit(&dma_trace_set, memory_order_relaxed) != NULL;
+}
+
 /* Tell who traces, if anybody does: trace_dma(map, dev, ...). */
 #define trace_dma(event, ...)                                                       \
 	do {                                                                        \
