@@ -22,6 +22,7 @@ int cmd_replay(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_walk(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 /* One line on stderr that begins with the command's name; exit status 2. */
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -13,8 +13,9 @@ static const struct command {
 	const char *title;
 } commands[] = {
 	{"run", cmd_run, "run a program that finds /dev/iommu, and report what it was charged"},
+	{"top", cmd_top, "show a running 'uiommu run' live"},
 	{"size", cmd_size, "tell how many I/O page tables a set of mappings or a guest needs"},
-	{"replay", cmd_replay, "replay a kernel trace of iommu:map and iommu:unmap events"},
+	{"replay", cmd_replay, "replay a kernel trace of iommu or dma events"},
 	{"image", cmd_image, "write I/O page tables as a memory image"},
 	{"walk", cmd_walk, "read I/O page tables in an image or a dump as hardware does"},
 };

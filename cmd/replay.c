@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/plot.h"
@@ -40,12 +41,19 @@ static const struct argp_option options[] = {
 };
 
 static const char doc[] =
-	"Replay the iommu:map and iommu:unmap events of a kernel trace and tell what the I/O page "
-	"tables cost. TRACE is the text of tracefs' trace file or of 'trace-cmd report', plain or "
+	"Replay the iommu:map and iommu:unmap events of a kernel trace, or its dma events, and "
+	"tell "
+	"what the I/O page tables cost. TRACE is the text of tracefs' trace file or of 'trace-cmd "
+	"report', plain or "
 	"compressed (gzip, bzip2, xz, zstd, lz4); - is standard input.\v"
-	"The events carry no domain. Domains are inferred: a range that is mapped already belongs "
+	"The iommu events carry no domain. Domains are inferred: a range that is mapped already "
+	"belongs "
 	"to another domain, an unmap to the domain that has exactly this range mapped. Events that "
 	"fit several domains equally well are counted as ambiguous.\n\n"
+	"The dma events (dma_map_phys, dma_map_page, dma_map_sg, dma_alloc and the like, of "
+	"kernels "
+	"6.12 and later) name the device: each has a domain of its own. In a trace that has both, "
+	"the iommu events are what was really done, and the dma events count as other lines.\n\n"
 	"A bad line, and an event that the format cannot hold, is reported with its line number, "
 	"counted and passed over.\n\n"
 	"Examples:\n"
@@ -163,6 +171,20 @@ static void on_row(void *context, const struct timeline_row *row)
 		replay_csv_row(job->csv, row);
 }
 
+/* Rows that were written one by one count no more. */
+static void on_restart(void *context)
+{
+	struct job *job = context;
+
+	if (!job->csv || !job->args->csv_all)
+		return;
+	rewind(job->csv);
+	/* What is no file cannot be shortened; nor can what was read of it be taken back. */
+	if (ftruncate(fileno(job->csv), 0) && errno != EINVAL)
+		die("%s: %s", job->args->csv, strerror(errno));
+	replay_csv_head(job->csv);
+}
+
 static void on_progress(void *context, double done, uint64_t events)
 {
 	(void)context;
@@ -208,6 +230,7 @@ static void run(struct job *job, struct trace_reader *reader, struct replay_repo
 		.context = job,
 		.say = on_say,
 		.row = args->csv_all ? on_row : NULL,
+		.restart = on_restart,
 		.progress = on_progress,
 	};
 	int rc = replay_run(reader, &replay, reports);
@@ -273,7 +296,7 @@ int cmd_replay(int argc, char **argv)
 	open_csv(&job);
 	run(&job, reader, reports);
 	if (!report->maps && !report->unmaps)
-		die("%s: no iommu:map or iommu:unmap event in %llu lines%s%s", args.trace_name,
+		die("%s: no iommu:map, iommu:unmap or dma event in %llu lines%s%s", args.trace_name,
 		    (unsigned long long)report->lines, report->input_error[0] ? ": " : "",
 		    report->input_error);
 	status = finish(&job, reports);

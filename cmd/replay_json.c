@@ -67,9 +67,11 @@ static void add_events(struct json_object *root, const struct replay_report *rep
 	add_count(events, "total", report->maps + report->unmaps);
 	add_count(events, "map", report->maps);
 	add_count(events, "unmap", report->unmaps);
+	add_text(root, "source", report->source == REPLAY_DMA ? "dma" : "iommu");
 	add(root, "events", events);
 	add_count(root, "lines", report->lines);
 	add_count(root, "other_lines", report->other);
+	add_count(root, "dma_passed_over", report->passed_over);
 	add_count(root, "bad_lines", report->bad);
 	add_count(root, "lost_events", report->lost_events);
 	add(root, "lost", json_object_new_boolean(report->lost));
@@ -90,6 +92,32 @@ static void add_domains(struct json_object *root, const struct replay_report *re
 	add_count(root, "moved", report->moved);
 	add_count(root, "unmatched", report->unmatched);
 	add_count(root, "cut", report->cuts);
+}
+
+static void add_devices(struct json_object *root, const struct replay_args *args,
+			const struct replay_report *report)
+{
+	struct json_object *devices = made(json_object_new_array()), *device;
+
+	for (unsigned int i = 0; i < report->domains; i++) {
+		const struct replay_device *from = &report->device[i];
+
+		device = new_object();
+		add_text(device, "name", from->name);
+		add_count(device, "map", from->maps);
+		add_count(device, "unmap", from->unmaps);
+		add_count(device, "direct", from->direct);
+		if (args->nr_formats == 1) {
+			add_count(device, "mapped_bytes", from->mapped_bytes);
+			add_count(device, "table_bytes", from->table_bytes);
+			add_count(device, "table_bytes_peak", from->table_peak);
+		}
+		if (json_object_array_add(devices, device))
+			die("out of memory");
+	}
+	add(root, "devices", devices);
+	add_count(root, "direct", report->direct);
+	add_count(root, "truncated_lists", report->truncated);
 }
 
 static void add_bytes(struct json_object *root, const char *key, uint64_t now, uint64_t peak,
@@ -200,6 +228,8 @@ void replay_print_json(const struct replay_args *args, const struct replay_repor
 		add_format(root, reports);
 	add_events(root, reports);
 	add_domains(root, reports);
+	if (reports->source == REPLAY_DMA)
+		add_devices(root, args, reports);
 	if (args->nr_formats == 1)
 		add_costs(root, args, reports);
 	else

@@ -57,10 +57,46 @@ static void print_events(const struct replay_report *report)
 	print_count("map", report->maps, "");
 	print_count("unmap", report->unmaps, "");
 	print_count("other lines", report->other, "comments, headings, other events");
+	if (report->passed_over)
+		print_count("  dma events", report->passed_over,
+			    "not replayed: the iommu events are what was really done");
 	print_count("bad lines", report->bad, report->bad ? "passed over" : "");
 	if (report->lost)
 		print_count("lost", report->lost_events,
 			    "dropped by the tracer: what follows may be wrong");
+}
+
+/* What is known of the devices, and what they cost where it is on one format. */
+static void print_devices(const struct replay_args *args, const struct replay_report *report)
+{
+	char maps[COUNT_TEXT], unmaps[COUNT_TEXT], mapped[BYTES_TEXT], now[BYTES_TEXT];
+	char peak[BYTES_TEXT];
+
+	printf("\n%-26s %12s %12s", "Domains, one per device", "maps", "unmaps");
+	printf(args->nr_formats > 1 ? "\n" : " %12s %14s %12s\n", "mapped", "tables: peak",
+	       "at the end");
+	for (unsigned int i = 0; i < report->domains; i++) {
+		const struct replay_device *device = &report->device[i];
+
+		printf("  %-24s %12s %12s", device->name, format_count(device->maps, maps),
+		       format_count(device->unmaps, unmaps));
+		if (args->nr_formats == 1)
+			printf(" %12s %14s %12s", format_bytes(device->mapped_bytes, mapped),
+			       format_bytes(device->table_peak, peak),
+			       format_bytes(device->table_bytes, now));
+		if (device->direct)
+			printf("   %s direct", format_count(device->direct, maps));
+		putchar('\n');
+	}
+	if (report->direct)
+		print_count("direct", report->direct,
+			    "of memory that was given by its physical address: no IOMMU");
+	if (report->truncated)
+		print_count("truncated", report->truncated,
+			    "lists that the kernel printed the beginning of: too little is mapped");
+	print_count("unmatched", report->unmatched, "unmaps of what the trace did not map");
+	if (report->cuts)
+		print_count("cut", report->cuts, "unmaps of a part of what was mapped");
 }
 
 static void print_domains(const struct replay_report *report)
@@ -206,7 +242,10 @@ void replay_print_text(const struct replay_args *args, const struct replay_repor
 {
 	print_head(args, reports);
 	print_events(reports);
-	print_domains(reports);
+	if (reports->source == REPLAY_DMA)
+		print_devices(args, reports);
+	else
+		print_domains(reports);
 	if (args->nr_formats > 1) {
 		print_mapped(reports);
 		print_comparison(args, reports);

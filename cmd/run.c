@@ -302,13 +302,14 @@ static struct report *make_report(bool wanted)
 	unsetenv(ENV_REPORT);
 	if (!wanted)
 		return NULL;
-	fd = memfd_create("uiommu-report", MFD_CLOEXEC);
+	fd = memfd_create(REPORT_NAME, MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, sizeof(*report)))
 		die("the report's memory: %s", strerror(errno));
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (report == MAP_FAILED)
 		die("the report's memory: %s", strerror(errno));
 	report->magic = REPORT_MAGIC;
+	report->owner = (int32_t)getpid();
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
 	set(ENV_REPORT, path);
 	return report;

@@ -39,6 +39,10 @@ struct run_result {
 void run_print_text(FILE *out, const struct run_result *result);
 void run_print_json(FILE *out, const struct run_result *result);
 
+struct json_object;
+/* One process, appended to an array: its object. */
+struct json_object *run_add_process(struct json_object *array, const struct report_process *s);
+
 /* Slots in use. */
 uint32_t run_processes(const struct report *report);
 uint64_t run_nanoseconds(const struct report_process *s, uint64_t ticks);

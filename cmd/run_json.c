@@ -1,80 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The report as JSON. Limits that are "max" are null. */
-#include <json-c/json.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include <uiommu/abi/vfio.h>
 
-#include "cmd/cmd.h"
+#include "cmd/json.h"
 #include "cmd/run.h"
-
-/* json-c returns NULL without memory, and adding NULL would say "null". */
-static struct json_object *made(struct json_object *object)
-{
-	if (!object)
-		out_of_memory();
-	return object;
-}
-
-static void add(struct json_object *object, const char *key, struct json_object *value)
-{
-	if (json_object_object_add(object, key, value))
-		out_of_memory();
-}
-
-static void append(struct json_object *array, struct json_object *value)
-{
-	if (json_object_array_add(array, value))
-		out_of_memory();
-}
-
-static void add_number(struct json_object *object, const char *key, uint64_t number)
-{
-	add(object, key, made(json_object_new_uint64(number)));
-}
-
-static void add_limit(struct json_object *object, const char *key, uint64_t limit)
-{
-	if (limit == UINT64_MAX)
-		add(object, key, NULL);
-	else
-		add_number(object, key, limit);
-}
-
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-	add(object, key, made(json_object_new_string(text)));
-}
-
-static void add_bool(struct json_object *object, const char *key, bool value)
-{
-	add(object, key, made(json_object_new_boolean(value)));
-}
-
-static struct json_object *add_object(struct json_object *object, const char *key)
-{
-	struct json_object *child = made(json_object_new_object());
-
-	add(object, key, child);
-	return child;
-}
-
-static struct json_object *add_array(struct json_object *object, const char *key)
-{
-	struct json_object *child = made(json_object_new_array());
-
-	add(object, key, child);
-	return child;
-}
-
-static struct json_object *append_object(struct json_object *array)
-{
-	struct json_object *child = made(json_object_new_object());
-
-	append(array, child);
-	return child;
-}
 
 static void add_memory(struct json_object *to, const struct report_process *s)
 {
@@ -189,7 +121,22 @@ static void add_munmaps(struct json_object *to, const struct report_process *s)
 	add_number(to, "munmap_count", s->nr_munmaps);
 }
 
-static void add_process(struct json_object *array, const struct report_process *s)
+static void add_counters(struct json_object *to, const struct report_process *s)
+{
+	struct json_object *counters = add_object(to, "counters");
+
+	add_number(counters, "maps", s->counters.maps);
+	add_number(counters, "maps_failed", s->counters.maps_failed);
+	add_number(counters, "map_bytes", s->counters.map_bytes);
+	add_number(counters, "unmaps", s->counters.unmaps);
+	add_number(counters, "unmap_bytes", s->counters.unmap_bytes);
+	add_number(counters, "iotlb_flushes", s->counters.flushes);
+	add_number(counters, "iotlb_flushes_with_tables", s->counters.flushed_tables);
+	add_number(counters, "faults_read", s->counters.faults_read);
+	add_number(counters, "faults_answered", s->counters.faults_answered);
+}
+
+struct json_object *run_add_process(struct json_object *array, const struct report_process *s)
 {
 	static const char *const states[] = {"free", "running", "exited", "execed"};
 	struct json_object *process = append_object(array);
@@ -204,10 +151,12 @@ static void add_process(struct json_object *array, const struct report_process *
 	add_number(process, "fail_nth", s->fail_nth);
 	add_bool(process, "fail_nth_hit", s->fail_hit);
 	add_memory(process, s);
+	add_counters(process, s);
 	add_domains(process, s);
 	add_ioctls(process, s);
 	add_alive(process, s);
 	add_munmaps(process, s);
+	return process;
 }
 
 void run_print_json(FILE *out, const struct run_result *result)
@@ -228,7 +177,7 @@ void run_print_json(FILE *out, const struct run_result *result)
 		add_text(top, "memory_max_auto", result->auto_limit);
 	processes = add_array(top, "processes");
 	for (uint32_t i = 0; i < nr; i++)
-		add_process(processes, &result->report->processes[i]);
+		run_add_process(processes, &result->report->processes[i]);
 	add_number(top, "processes_not_listed", result->report->nr_processes - nr);
 	fprintf(out, "%s\n", json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
 	json_object_put(top);

@@ -18,10 +18,14 @@ uint32_t run_processes(const struct report *report)
 
 uint64_t run_nanoseconds(const struct report_process *s, uint64_t ticks)
 {
+	double ns;
+
 	if (s->last.ticks <= s->first.ticks)
 		return 0;
-	return (uint64_t)((double)ticks * (double)(s->last.ns - s->first.ns) /
-			  (double)(s->last.ticks - s->first.ticks));
+	ns = (double)ticks * (double)(s->last.ns - s->first.ns) /
+	     (double)(s->last.ticks - s->first.ticks);
+	/* The numbers are a program's, who may have written what it liked. */
+	return ns < 1e18 ? (uint64_t)ns : 0;
 }
 
 const char *run_ioctl_name(uint32_t cmd, char text[32])

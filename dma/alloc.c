@@ -57,6 +57,7 @@ void *dma_alloc_attrs(struct iommu_device *dev, size_t size, dma_addr_t *dma_han
 		      dma_info_to_prot(DMA_BIDIRECTIONAL, attrs), gfp))
 		goto free_iova;
 	*dma_handle = iova;
+	trace_dma(alloc, dev, page_address(page), iova, size, gfp, attrs);
 	return page_address(page);
 
 free_iova:
@@ -73,6 +74,7 @@ void dma_free_attrs(struct iommu_device *dev, size_t size, void *cpu_addr, dma_a
 
 	if (!cpu_addr || !cookie)
 		return;
+	trace_dma(free, dev, cpu_addr, dma_handle, size, attrs);
 	if (iommu_dma_unmap(dev, cookie, dma_handle, buffer_pages(cookie, size) << PAGE_SHIFT,
 			    false))
 		free_pages(virt_to_page(cpu_addr));
@@ -198,6 +200,7 @@ struct sg_table *dma_alloc_noncontiguous(struct iommu_device *dev, size_t size,
 		goto free_blocks;
 	if (table_map(dev, cookie, sgt, prot, gfp))
 		goto free_table;
+	trace_dma(alloc_sgt, dev, sgt, dir, gfp, attrs);
 	return sgt;
 
 free_table:
@@ -211,7 +214,10 @@ void dma_free_noncontiguous(struct iommu_device *dev, struct sg_table *sgt)
 {
 	struct iommu_dma_cookie *cookie = device_dma_cookie(dev);
 
-	if (!sgt || !cookie || !iommu_dma_unmap(dev, cookie, sgt->dma_address, sgt->size, false))
+	if (!sgt || !cookie)
+		return;
+	trace_dma(free_sgt, dev, sgt);
+	if (!iommu_dma_unmap(dev, cookie, sgt->dma_address, sgt->size, false))
 		return;
 	/* The blocks are still in the order of the list, by ->next. */
 	blocks_free(virt_to_page(phys_to_virt(sgt->sgl[0].paddr)));

@@ -8,6 +8,7 @@
 
 #include <uiommu/dma-mapping.h>
 #include <uiommu/iova.h>
+#include <uiommu/trace.h>
 
 #include "core/device.h"
 #include "mm/gfp.h"
@@ -131,5 +132,28 @@ void fq_tick(struct iommu_dma_fq *fq);
 void fq_free(struct iommu_dma_fq *fq);
 
 void iommu_dma_free_msi_pages(struct iommu_dma_cookie *cookie);
+
+/* The public functions without their tracepoints, for lists that are mapped piece by piece. */
+dma_addr_t iommu_dma_map_page(struct iommu_device *dev, phys_addr_t paddr, size_t size,
+			      enum dma_data_direction dir, unsigned long attrs);
+void iommu_dma_unmap_page(struct iommu_device *dev, dma_addr_t addr, size_t size,
+			  enum dma_data_direction dir, unsigned long attrs);
+
+extern _Atomic(const struct dma_trace_ops *) dma_trace_set;
+
+static inline bool dma_is_traced(void)
+{
+	return atomic_load_explicit(&dma_trace_set, memory_order_relaxed) != NULL;
+}
+
+/* Tell who traces, if anybody does: trace_dma(map, dev, ...). */
+#define trace_dma(event, ...)                                                       \
+	do {                                                                        \
+		const struct dma_trace_ops *ops__ =                                 \
+			atomic_load_explicit(&dma_trace_set, memory_order_acquire); \
+                                                                                    \
+		if (unlikely(ops__ != NULL) && ops__->event)                        \
+			ops__->event(__VA_ARGS__);                                  \
+	} while (0)
 
 #endif

@@ -122,20 +122,24 @@ __hot bool iommu_dma_unmap(struct iommu_device *dev, struct iommu_dma_cookie *co
 	return true;
 }
 
-__hot dma_addr_t dma_map_page_attrs(struct iommu_device *dev, phys_addr_t page, size_t offset,
-				    size_t size, enum dma_data_direction dir, unsigned long attrs)
+static inline __attribute__((always_inline)) dma_addr_t map_page(struct iommu_device *dev,
+								 phys_addr_t paddr, size_t size,
+								 enum dma_data_direction dir,
+								 unsigned long attrs)
 {
 	struct iommu_dma_cookie *cookie = device_dma_cookie(dev);
 
 	if (unlikely(!cookie))
 		return DMA_MAPPING_ERROR;
-	if (unlikely(dma_needs_bounce(dev, cookie, page + offset, size)))
-		return dma_map_bounced(dev, cookie, page + offset, size, dir, attrs);
-	return map_granules(dev, cookie, page + offset, size, dma_info_to_prot(dir, attrs));
+	if (unlikely(dma_needs_bounce(dev, cookie, paddr, size)))
+		return dma_map_bounced(dev, cookie, paddr, size, dir, attrs);
+	return map_granules(dev, cookie, paddr, size, dma_info_to_prot(dir, attrs));
 }
 
-__hot void dma_unmap_page_attrs(struct iommu_device *dev, dma_addr_t addr, size_t size,
-				enum dma_data_direction dir, unsigned long attrs)
+static inline __attribute__((always_inline)) void unmap_page(struct iommu_device *dev,
+							     dma_addr_t addr, size_t size,
+							     enum dma_data_direction dir,
+							     unsigned long attrs)
 {
 	struct iommu_dma_cookie *cookie = device_dma_cookie(dev);
 
@@ -148,15 +152,66 @@ __hot void dma_unmap_page_attrs(struct iommu_device *dev, dma_addr_t addr, size_
 				granule_bytes(cookie, addr, size), !dev->dma.untrusted);
 }
 
+dma_addr_t iommu_dma_map_page(struct iommu_device *dev, phys_addr_t paddr, size_t size,
+			      enum dma_data_direction dir, unsigned long attrs)
+{
+	return map_page(dev, paddr, size, dir, attrs);
+}
+
+void iommu_dma_unmap_page(struct iommu_device *dev, dma_addr_t addr, size_t size,
+			  enum dma_data_direction dir, unsigned long attrs)
+{
+	unmap_page(dev, addr, size, dir, attrs);
+}
+
+/* Apart, so that who is not traced need not keep the arguments. */
+static __cold dma_addr_t map_page_traced(struct iommu_device *dev, phys_addr_t paddr, size_t size,
+					 enum dma_data_direction dir, unsigned long attrs)
+{
+	dma_addr_t addr = iommu_dma_map_page(dev, paddr, size, dir, attrs);
+
+	if (addr != DMA_MAPPING_ERROR)
+		trace_dma(map, dev, false, paddr, addr, size, dir, attrs);
+	return addr;
+}
+
+static __cold void unmap_page_traced(struct iommu_device *dev, dma_addr_t addr, size_t size,
+				     enum dma_data_direction dir, unsigned long attrs)
+{
+	trace_dma(unmap, dev, false, addr, size, dir, attrs);
+	iommu_dma_unmap_page(dev, addr, size, dir, attrs);
+}
+
+__hot dma_addr_t dma_map_page_attrs(struct iommu_device *dev, phys_addr_t page, size_t offset,
+				    size_t size, enum dma_data_direction dir, unsigned long attrs)
+{
+	if (unlikely(dma_is_traced()))
+		return map_page_traced(dev, page + offset, size, dir, attrs);
+	return map_page(dev, page + offset, size, dir, attrs);
+}
+
+__hot void dma_unmap_page_attrs(struct iommu_device *dev, dma_addr_t addr, size_t size,
+				enum dma_data_direction dir, unsigned long attrs)
+{
+	if (unlikely(dma_is_traced()))
+		unmap_page_traced(dev, addr, size, dir, attrs);
+	else
+		unmap_page(dev, addr, size, dir, attrs);
+}
+
 dma_addr_t dma_map_resource(struct iommu_device *dev, phys_addr_t paddr, size_t size,
 			    enum dma_data_direction dir, unsigned long attrs)
 {
 	struct iommu_dma_cookie *cookie = device_dma_cookie(dev);
 	int prot = dma_info_to_prot(dir, attrs);
+	dma_addr_t addr;
 
 	if (!cookie || !prot)
 		return DMA_MAPPING_ERROR;
-	return map_granules(dev, cookie, paddr, size, (prot & ~IOMMU_CACHE) | IOMMU_MMIO);
+	addr = map_granules(dev, cookie, paddr, size, (prot & ~IOMMU_CACHE) | IOMMU_MMIO);
+	if (addr != DMA_MAPPING_ERROR)
+		trace_dma(map, dev, true, paddr, addr, size, dir, attrs);
+	return addr;
 }
 
 void dma_unmap_resource(struct iommu_device *dev, dma_addr_t addr, size_t size,
@@ -164,6 +219,7 @@ void dma_unmap_resource(struct iommu_device *dev, dma_addr_t addr, size_t size,
 {
 	struct iommu_dma_cookie *cookie = device_dma_cookie(dev);
 
+	trace_dma(unmap, dev, true, addr, size, dir, attrs);
 	if (cookie)
 		iommu_dma_unmap(dev, cookie, granule_start(cookie, addr),
 				granule_bytes(cookie, addr, size), !dev->dma.untrusted);

@@ -214,7 +214,7 @@ static void unmap_each(struct iommu_device *dev, struct scatterlist *sg, unsigne
 		       enum dma_data_direction dir, unsigned long attrs)
 {
 	for (unsigned int i = 0; i < nents && sg[i].dma_length; i++)
-		dma_unmap_page_attrs(dev, sg[i].dma_address, sg[i].dma_length, dir, attrs);
+		iommu_dma_unmap_page(dev, sg[i].dma_address, sg[i].dma_length, dir, attrs);
 }
 
 /* Each piece for itself, so that parts of pages can be copied. */
@@ -228,7 +228,7 @@ static unsigned int map_each(struct iommu_device *dev, struct scatterlist *sg, u
 
 		if (!sg[i].length)
 			continue;
-		iova = dma_map_page_attrs(dev, sg[i].paddr, 0, sg[i].length, dir, attrs);
+		iova = iommu_dma_map_page(dev, sg[i].paddr, sg[i].length, dir, attrs);
 		if (iova == DMA_MAPPING_ERROR) {
 			unmap_each(dev, sg, count, dir, attrs | DMA_ATTR_SKIP_CPU_SYNC);
 			sg[0].dma_length = 0;
@@ -246,12 +246,17 @@ unsigned int dma_map_sg_attrs(struct iommu_device *dev, struct scatterlist *sg, 
 			      enum dma_data_direction dir, unsigned long attrs)
 {
 	struct iommu_dma_cookie *cookie = device_dma_cookie(dev);
+	unsigned int ents;
 
 	if (unlikely(!cookie))
 		return 0;
 	if (unlikely(dev->dma.untrusted))
-		return map_each(dev, sg, nents, dir, attrs);
-	return map_sg(dev, cookie, sg, nents, dma_info_to_prot(dir, attrs));
+		ents = map_each(dev, sg, nents, dir, attrs);
+	else
+		ents = map_sg(dev, cookie, sg, nents, dma_info_to_prot(dir, attrs));
+	if (likely(ents))
+		trace_dma(map_sg, dev, sg, nents, ents, dir, attrs);
+	return ents;
 }
 
 void dma_unmap_sg_attrs(struct iommu_device *dev, struct scatterlist *sg, unsigned int nents,
@@ -263,6 +268,7 @@ void dma_unmap_sg_attrs(struct iommu_device *dev, struct scatterlist *sg, unsign
 
 	if (unlikely(!cookie || !nents || !sg[0].dma_length))
 		return;
+	trace_dma(unmap_sg, dev, sg, nents, dir, attrs);
 	if (unlikely(dev->dma.untrusted)) {
 		unmap_each(dev, sg, nents, dir, attrs);
 		return;

@@ -19,6 +19,9 @@
 /* Looking costs at most one part in this many of the time that passes. */
 #define SHARE_OF_TIME 20
 
+/* How much time without a look counts for later. */
+#define SAVED_TICKS 100000000
+
 /* One that costs more than this is put off even where it would show a peak. */
 #define COSTLY_TICKS 50000
 
@@ -276,16 +279,49 @@ static void look_at_memcg(struct report_process *s)
 	s->events_high = memcg_number("memory.events", "high ");
 }
 
+/* Under the lock: a reader who sees an odd number, or another one, reads again. */
+static void begin_lists(struct report_process *s)
+{
+	spin_lock(&s->lock);
+	atomic_fetch_add_explicit(&s->sequence, 1, memory_order_acq_rel);
+}
+
+static void end_lists(struct report_process *s)
+{
+	atomic_fetch_add_explicit(&s->sequence, 1, memory_order_release);
+	spin_unlock(&s->lock);
+}
+
+static uint64_t calls_of(const struct report_process *s)
+{
+	uint64_t calls = 0;
+
+	for (unsigned int i = 0; i < REPORT_IOCTLS; i++)
+		calls += __atomic_load_n(&s->ioctls[i].calls, __ATOMIC_RELAXED);
+	return calls;
+}
+
 static void look_at_context(struct file *file, bool objects)
 {
 	struct look look = {file, file->slot, objects};
 
 	atomic_store_explicit(&file->grown, false, memory_order_relaxed);
-	spin_lock(&look.slot->lock);
+	begin_lists(look.slot);
 	iommufd_for_each_object(file->ctx, look_at_object, &look);
 	snprintf(look.slot->phys, sizeof(look.slot->phys), "%s", iommufd_phys_name(file->ctx));
 	end_domains(look.slot, file->number);
-	spin_unlock(&look.slot->lock);
+	look.slot->looked = calls_of(look.slot);
+	end_lists(look.slot);
+}
+
+/* What was not used up in quiet times is good for a while: then nothing goes unseen. */
+static void put_off_look(uint64_t now, uint64_t cost)
+{
+	uint64_t next = MIN(atomic_load(&next_look), now);
+
+	if (now > SAVED_TICKS)
+		next = MAX(next, now - SAVED_TICKS);
+	atomic_store(&next_look, next + cost * SHARE_OF_TIME);
 }
 
 void account_context(struct file *file)
@@ -301,7 +337,7 @@ void account_context(struct file *file)
 	look_at_memcg(file->slot);
 	cost = account_now() - start;
 	atomic_store(&look_cost, cost);
-	atomic_store(&next_look, start + cost * SHARE_OF_TIME);
+	put_off_look(start, cost);
 }
 
 void account_sometimes(struct file *file, uint64_t now)
@@ -318,13 +354,13 @@ void account_close(struct file *file)
 	if (!s || (s == process.slot && atomic_load(&s->state) != REPORT_RUNNING))
 		return;
 	look_at_context(file, false);
-	spin_lock(&s->lock);
+	begin_lists(s);
 	for (uint32_t i = 0; i < s->nr_domains; i++)
 		if (s->domains[i].file == file->number) {
 			s->domains[i].alive = 0;
 			memset(&s->domains[i].now, 0, sizeof(s->domains[i].now));
 		}
-	spin_unlock(&s->lock);
+	end_lists(s);
 	__atomic_fetch_sub(&s->files_open, 1, __ATOMIC_RELAXED);
 }
 

@@ -317,11 +317,18 @@ int files_open(const char *path, int flags)
 	return ret;
 }
 
+/* What this thread does next is counted with what the opener of the file did. */
+static void count_for(const struct file *file)
+{
+	counters_here = file && file->slot ? &file->slot->counters : NULL;
+}
+
 /* A domain of its own goes with a device that is detached. */
 static void account_device(struct file *file)
 {
 	struct file *context = file->cdev ? vfio_cdev_hold(file->cdev) : NULL;
 
+	count_for(context);
 	if (context)
 		account_context(context);
 }
@@ -331,6 +338,7 @@ static void release_iommu(struct file *file)
 	if (!file->ctx)
 		return;
 	account_close(file);
+	count_for(file);
 	iommufd_ctx_destroy(file->ctx);
 	account_closed(file->slot);
 }
@@ -383,6 +391,7 @@ static long iommu_ioctl(struct file *file, unsigned int cmd, void *arg)
 	uint64_t start, end;
 	long ret;
 
+	count_for(file);
 	if (is_shrinking(cmd) && atomic_load_explicit(&file->grown, memory_order_relaxed))
 		account_context(file);
 	start = file->slot ? account_now() : 0;
@@ -455,13 +464,28 @@ static ssize_t write_fail_nth(struct file *file, const void *buf, size_t len)
 	return (ssize_t)len;
 }
 
+/* Pages that a device asked for, and answers: as many as are in @done bytes. */
+static ssize_t count_faults(const struct file *file, ssize_t done, size_t each, bool answers)
+{
+	struct report_process *slot = file->context ? file->context->slot : NULL;
+	uint64_t *counter;
+
+	if (!slot || done <= 0)
+		return done;
+	counter = answers ? &slot->counters.faults_answered : &slot->counters.faults_read;
+	__atomic_fetch_add(counter, (uint64_t)done / each, __ATOMIC_RELAXED);
+	return done;
+}
+
 ssize_t file_read(struct file *file, void *buf, size_t len)
 {
 	if (file->kind == FILE_FAIL_NTH)
 		return read_fail_nth(file, buf, len);
 	if (file->kind != FILE_FAULT)
 		return -EINVAL;
-	return iommufd_file_read(file->object, IOMMUFD_FILE_FAULT, buf, len, true);
+	return count_faults(file,
+			    iommufd_file_read(file->object, IOMMUFD_FILE_FAULT, buf, len, true),
+			    sizeof(struct iommu_hwpt_pgfault), false);
 }
 
 ssize_t file_write(struct file *file, const void *buf, size_t len)
@@ -470,5 +494,6 @@ ssize_t file_write(struct file *file, const void *buf, size_t len)
 		return write_fail_nth(file, buf, len);
 	if (file->kind != FILE_FAULT)
 		return -EINVAL;
-	return iommufd_file_write(file->object, IOMMUFD_FILE_FAULT, buf, len);
+	return count_faults(file, iommufd_file_write(file->object, IOMMUFD_FILE_FAULT, buf, len),
+			    sizeof(struct iommu_hwpt_page_response), true);
 }

@@ -227,7 +227,22 @@ void memory_watch(struct iommufd_ctx *ctx, unsigned int cmd, const void *arg);
 /* share.c */
 /* False when there is no room: the program has to do without our files. */
 bool share_memory(void);
+/* mapping.c */
+/* What is done in this thread counts here; NULL: nowhere. */
+extern __thread struct report_counters *counters_here
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 /* trace.c */
+extern bool tracing;
+void trace_map(uint64_t iova, uint64_t paddr, uint64_t size);
+void trace_unmap(uint64_t iova, uint64_t size, uint64_t unmapped);
+/*
+ * One line more, of up to @room bytes: where its event is to be written, with its
+ * newline, up to what trace_end() is told.
+ */
+char *trace_begin(size_t room);
+void trace_end(const char *at);
+/* trace_dma.c */
+void trace_dma_open(void);
 void trace_open(void);
 void trace_flush(void);
 /* A line on standard error. */

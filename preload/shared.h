@@ -7,7 +7,8 @@
  * descriptor that it does not know of: each process
  * that opens one of our files takes a slot and keeps it current, so that they
  * are still there when the process was killed, and the command prints them when
- * the program is gone. Everything in a slot is plain numbers and names; it may
+ * the program is gone. `uiommu top` finds the memfd in /proc and reads it at any
+ * time; nothing here waits for it. Everything in a slot is plain numbers and names; it may
  * be torn only if its process died while it was writing.
  */
 #ifndef PRELOAD_SHARED_H
@@ -17,6 +18,8 @@
 #include <stdint.h>
 
 #include "plat/spinlock.h"
+
+#define REPORT_NAME "uiommu-report" /* of the memfd */
 
 #define ENV_REPORT        "UIOMMU_REPORT" /* a path to the memfd */
 #define ENV_FORMAT        "UIOMMU_FORMAT"
@@ -30,7 +33,7 @@
 #define ENV_TRACE         "UIOMMU_TRACE"
 #define ENV_TEST_ABI      "UIOMMU_TEST_ABI"
 
-#define REPORT_MAGIC     0x70657275 /* changes with the layout */
+#define REPORT_MAGIC     0x70657276 /* changes with the layout */
 #define REPORT_PROCESSES 512
 #define REPORT_IOCTLS    64
 #define REPORT_ERRORS    64
@@ -97,6 +100,16 @@ struct report_munmap {
 	uint64_t iova, mapped;
 };
 
+/* Since the process began. Each is added to on its own, and read so at any time. */
+struct report_counters {
+	uint64_t maps, maps_failed, map_bytes; /* calls of iommu_map() and iommu_map_sg() */
+	uint64_t unmaps, unmap_bytes;
+	uint64_t flushes;        /* that an IOTLB would see */
+	uint64_t flushed_tables; /* of these, those that tables went with */
+	uint64_t faults_read;    /* pages that were asked for, by devices of the test ABI */
+	uint64_t faults_answered;
+};
+
 enum report_state {
 	REPORT_FREE,
 	REPORT_RUNNING, /* or killed */
@@ -105,6 +118,7 @@ enum report_state {
 };
 
 struct report_process {
+	_Atomic uint32_t sequence; /* odd while domains and objects are written */
 	_Atomic uint32_t state;
 	int32_t pid;
 	int32_t ppid; /* of the process of ours that it was forked from, or 0 */
@@ -120,6 +134,8 @@ struct report_process {
 	uint64_t memory_max, memory_high;
 	uint64_t current, peak;
 	uint64_t events_max, events_high;
+	struct report_counters counters;
+	uint64_t looked;      /* ioctls that the figures below and of the memory cgroup have seen */
 	struct spinlock lock; /* of the lists below, between threads of the program */
 	uint32_t nr_domains;
 	uint32_t domains_lost; /* some found no room in the list */
@@ -135,6 +151,7 @@ struct report_process {
 struct report {
 	uint32_t magic;
 	_Atomic uint32_t nr_processes; /* that asked for a slot */
+	int32_t owner;                 /* the process of `uiommu run` */
 	struct report_process processes[REPORT_PROCESSES];
 };
 

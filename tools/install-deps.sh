@@ -3,7 +3,7 @@
 # Install the Debian packages that "make $1" lacks. Does nothing, and needs no
 # network, when all of them are there.
 set -eu
-build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libcmocka-dev'
+build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libncurses-dev libcmocka-dev'
 conformance="$build xz-utils"
 bench="$build valgrind"
 peers="$build clang gnuplot-nox xz-utils"
@@ -12,7 +12,7 @@ cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
 qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
 oracle="$build $cross $qemu"
 big_endian='libc6-dev-s390x-cross qemu-user'
-check="$demo $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev man-db groff-base binutils"
+check="$demo $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev tmux man-db groff-base binutils"
 
 case ${1-} in
 bench) wanted=$bench ;;

@@ -115,7 +115,7 @@ struct runs *domains_runs(struct domains *domains, unsigned int domain)
 	return &domains->domain[domain]->runs;
 }
 
-static int open_domain(struct domains *domains)
+int domains_open(struct domains *domains)
 {
 	struct domain *domain;
 
@@ -394,7 +394,7 @@ static int choose_domain(struct domains *domains, const struct trace_event *even
 		index = find_likely(domains, event, ambiguous);
 	if (index == -1)
 		index = make_place(domains, event, thread_domain(domains, thread_key(event)));
-	return index == -EBUSY ? open_domain(domains) : index;
+	return index == -EBUSY ? domains_open(domains) : index;
 }
 
 int domains_map(struct domains *domains, const struct trace_event *event, uint64_t number,
@@ -409,6 +409,15 @@ int domains_map(struct domains *domains, const struct trace_event *event, uint64
 		return index;
 	*run = add_run(domains, (unsigned int)index, event, number, begins);
 	return *run ? index : -ENOMEM;
+}
+
+int domains_map_in(struct domains *domains, unsigned int index, const struct trace_event *event,
+		   uint64_t number, struct run **run)
+{
+	if (!is_free(domains->domain[index], event->iova, last_of(event)))
+		return -EBUSY;
+	*run = add_run(domains, index, event, number, true);
+	return *run ? 0 : -ENOMEM;
 }
 
 /* How well the runs of a domain fit an unmap. */
@@ -472,6 +481,17 @@ int domains_match(struct domains *domains, const struct trace_event *event,
 	}
 	match->cuts = best == FIT_WITHIN;
 	return best == FIT_NONE ? -ENOENT : 0;
+}
+
+int domains_match_in(struct domains *domains, unsigned int index, const struct trace_event *event,
+		     struct domain_match *match)
+{
+	uint64_t mapped;
+	enum fit fit =
+		find_fit(&domains->domain[index]->runs, event->iova, last_of(event), &mapped);
+
+	*match = (struct domain_match){.domain = index, .cuts = fit == FIT_WITHIN};
+	return fit == FIT_NONE ? -ENOENT : 0;
 }
 
 void domains_unmap(struct domains *domains, const struct domain_match *match,

@@ -43,6 +43,15 @@ struct runs *domains_runs(struct domains *domains, unsigned int domain);
 int domains_map(struct domains *domains, const struct trace_event *event, uint64_t number,
 		bool *ambiguous, struct run **run);
 
+/* Where the event says whose it is: one more domain, or -ENOSPC or -ENOMEM. */
+int domains_open(struct domains *domains);
+/* The run of a map in this domain: 0; -EBUSY when some of it is mapped; -ENOMEM. */
+int domains_map_in(struct domains *domains, unsigned int index, const struct trace_event *event,
+		   uint64_t number, struct run **run);
+/* As domains_match(), in this domain. */
+int domains_match_in(struct domains *domains, unsigned int index, const struct trace_event *event,
+		     struct domain_match *match);
+
 /* Find what an unmap event takes away: 0; -ENOENT when no domain has it. */
 int domains_match(struct domains *domains, const struct trace_event *event,
 		  struct domain_match *match);

@@ -11,25 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trace/domains.h"
-#include "trace/line.h"
-#include "trace/needed.h"
-#include "trace/replay.h"
+#include "trace/replay_one.h"
 
-#define SAID_OF_A_KIND  10
 #define PROGRESS_EVENTS 32768
-
-struct replay {
-	const struct replay_options *options;
-	struct replay_report *report;
-	struct domains *domains;
-	struct engine engine;
-	struct needed needed;
-	uint64_t budget_hits;
-	struct replay_place at;
-	unsigned int said_bad;
-	unsigned int said_failed;
-};
 
 static const struct {
 	const char *key;
@@ -41,6 +25,7 @@ static const struct {
 	[FAILED_PADDR] = {"paddr", "the paddr is wider than the format holds"},
 	[FAILED_PAGE] = {"page", "it is not in whole pages of the format"},
 	[FAILED_DOMAINS] = {"domains", "it overlaps in more domains than can be told apart"},
+	[FAILED_MAPPED] = {"mapped", "its pages are mapped for the device already"},
 	[FAILED_OTHER] = {"other", "the tables do not agree with the trace"},
 };
 
@@ -55,8 +40,7 @@ const char *replay_failure_key(enum replay_failure failure)
 }
 
 /* The first of a kind are told one by one. */
-__attribute__((format(printf, 3, 4))) static void say(struct replay *replay, unsigned int *said,
-						      const char *format, ...)
+void replay_say(struct replay *replay, unsigned int *said, const char *format, ...)
 {
 	const struct replay_options *options = replay->options;
 	char text[TRACE_WHY_SIZE + 96];
@@ -76,7 +60,7 @@ __attribute__((format(printf, 3, 4))) static void say(struct replay *replay, uns
 	options->say(options->context, replay->at.line, text);
 }
 
-static void fail(struct replay *replay, const struct trace_event *event, const char *what,
+void replay_fail(struct replay *replay, const struct trace_event *event, const char *what,
 		 enum replay_failure failure)
 {
 	struct replay_report *report = replay->report;
@@ -86,8 +70,8 @@ static void fail(struct replay *replay, const struct trace_event *event, const c
 	/* Where a budget breaks, and which formats fit, is what the report is about. */
 	if (failure == FAILED_BUDGET || (failure == FAILED_PAGE && replay->options->nr_formats > 1))
 		return;
-	say(replay, &replay->said_failed, "%s of iova 0x%" PRIx64 ", size %" PRIu64 ": %s", what,
-	    event->iova, event->size, failures[failure].text);
+	replay_say(replay, &replay->said_failed, "%s of iova 0x%" PRIx64 ", size %" PRIu64 ": %s",
+		   what, event->iova, event->size, failures[failure].text);
 }
 
 static enum replay_failure explain(struct replay *replay, const struct trace_event *event, int rc)
@@ -143,7 +127,19 @@ static void move_run(void *context, unsigned int from, unsigned int to, struct r
 	if (!rc)
 		return;
 	run->refused = true;
-	fail(replay, &event, "map", explain(replay, &event, rc));
+	replay_fail(replay, &event, "map", explain(replay, &event, rc));
+}
+
+int replay_map_run(struct replay *replay, unsigned int index, const struct trace_event *event,
+		   struct run *run)
+{
+	int rc = engine_map(&replay->engine, index, event);
+
+	if (!rc)
+		return note_needed(replay, index, event);
+	run->refused = true;
+	replay_fail(replay, event, "map", explain(replay, event, rc));
+	return 0;
 }
 
 static int replay_map(struct replay *replay, const struct trace_event *event)
@@ -151,23 +147,18 @@ static int replay_map(struct replay *replay, const struct trace_event *event)
 	struct replay_report *report = replay->report;
 	bool ambiguous;
 	struct run *run;
-	int index, rc;
+	int index;
 
 	report->maps++;
 	index = domains_map(replay->domains, event, replay->at.event, &ambiguous, &run);
 	if (index == -ENOSPC) {
-		fail(replay, event, "map", FAILED_DOMAINS);
+		replay_fail(replay, event, "map", FAILED_DOMAINS);
 		return 0;
 	}
 	if (index < 0)
 		return index;
 	report->ambiguous_maps += ambiguous;
-	rc = engine_map(&replay->engine, (unsigned int)index, event);
-	if (!rc)
-		return note_needed(replay, (unsigned int)index, event);
-	run->refused = true;
-	fail(replay, event, "map", explain(replay, event, rc));
-	return 0;
+	return replay_map_run(replay, (unsigned int)index, event, run);
 }
 
 /* Give the ends of an unmap that takes a part of some run runs of their own. */
@@ -184,7 +175,7 @@ static int cut_runs(struct replay *replay, unsigned int index, const struct trac
 		return 0;
 	rc = engine_split(&replay->engine, index, event->iova, event->size);
 	if (rc)
-		fail(replay, event, "unmap", explain(replay, event, rc));
+		replay_fail(replay, event, "unmap", explain(replay, event, rc));
 	return 0;
 }
 
@@ -194,9 +185,9 @@ static void unmap_range(struct replay *replay, unsigned int index, const struct 
 	if (!size)
 		return;
 	if (!engine_has_pages(&replay->engine, iova, 0, size))
-		fail(replay, event, "unmap", FAILED_PAGE);
+		replay_fail(replay, event, "unmap", FAILED_PAGE);
 	else if (engine_unmap(&replay->engine, index, iova, size) != size)
-		fail(replay, event, "unmap", FAILED_OTHER);
+		replay_fail(replay, event, "unmap", FAILED_OTHER);
 }
 
 /* Unmap the runs of the event's range, in one call where none was refused. */
@@ -217,6 +208,16 @@ static void unmap_runs(struct replay *replay, unsigned int index, const struct t
 	unmap_range(replay, index, event, from, last + 1 - from);
 }
 
+int replay_unmap_match(struct replay *replay, const struct domain_match *match,
+		       const struct trace_event *event)
+{
+	if (match->cuts && cut_runs(replay, match->domain, event))
+		return -ENOMEM;
+	unmap_runs(replay, match->domain, event);
+	domains_unmap(replay->domains, match, event, replay->at.event);
+	return 0;
+}
+
 static int replay_unmap(struct replay *replay, const struct trace_event *event)
 {
 	struct replay_report *report = replay->report;
@@ -228,11 +229,7 @@ static int replay_unmap(struct replay *replay, const struct trace_event *event)
 		return 0;
 	}
 	report->ambiguous_unmaps += match.ambiguous;
-	if (match.cuts && cut_runs(replay, match.domain, event))
-		return -ENOMEM;
-	unmap_runs(replay, match.domain, event);
-	domains_unmap(replay->domains, &match, event, replay->at.event);
-	return 0;
+	return replay_unmap_match(replay, &match, event);
 }
 
 static uint64_t stranded_bytes(const struct replay *replay)
@@ -296,11 +293,96 @@ static int replay_event(struct replay *replay, enum trace_kind kind,
 	replay->at.event++;
 	replay->at.time = event->time;
 	note_time(replay->report, event->time);
-	rc = kind == TRACE_MAP ? replay_map(replay, event) : replay_unmap(replay, event);
+	switch (kind) {
+	case TRACE_MAP:
+		rc = replay_map(replay, event);
+		break;
+	case TRACE_UNMAP:
+		rc = replay_unmap(replay, event);
+		break;
+	default:
+		rc = replay_dma(replay, kind, event);
+	}
 	stranded = stranded_bytes(replay);
 	note_peaks(replay, stranded);
 	note_row(replay, stranded);
 	return rc;
+}
+
+static void replay_destroy(struct replay *replay)
+{
+	if (!replay->domains)
+		return;
+	replay->report->left_charged += engine_destroy(&replay->engine);
+	domains_free(replay->domains);
+	needed_destroy(&replay->needed);
+	devices_free(replay->devices);
+}
+
+static int replay_init(struct replay *replay)
+{
+	const struct replay_options *options = replay->options;
+	struct replay_report *report = replay->report;
+	int rc;
+
+	replay->domains = domains_new(move_run, replay);
+	if (!replay->domains)
+		return -ENOMEM;
+	rc = engine_init(&replay->engine, report->format->name, options->address_width,
+			 options->memory_max);
+	if (rc)
+		return rc;
+	needed_init(&replay->needed, &replay->engine.size, replay->engine.pgsizes);
+	report->address_width = replay->engine.params.address_width;
+	replay->devices = devices_new();
+	return replay->devices ? 0 : -ENOMEM;
+}
+
+/*
+ * The first iommu event of a trace that has dma events too: what was done for
+ * those stands in the iommu events, as it really was, so what was replayed of
+ * them until here is forgotten.
+ */
+static int restart(struct replay *replay)
+{
+	const struct replay_options *options = replay->options;
+	struct replay_report *report = replay->report, old = *report;
+
+	replay_destroy(replay);
+	*report = (struct replay_report){
+		.format = old.format,
+		.lines = old.lines,
+		.other = old.other + old.maps + old.unmaps,
+		.passed_over = old.maps + old.unmaps,
+		.bad = old.bad,
+		.lost_events = old.lost_events,
+		.lost = old.lost,
+		.left_charged = report->left_charged,
+	};
+	replay->at.event = replay->budget_hits = 0;
+	if (options->timeline)
+		timeline_reset(options->timeline);
+	if (options->restart)
+		options->restart(options->context);
+	return replay_init(replay);
+}
+
+/* Whether an event is to be replayed: 1, 0 or a negative errno. */
+static int choose_event(struct replay *replay, enum trace_kind kind)
+{
+	struct replay_report *report = replay->report;
+	bool dma = kind == TRACE_DMA_MAP || kind == TRACE_DMA_UNMAP;
+	int rc = 0;
+
+	if (dma && report->source == REPLAY_IOMMU) {
+		report->other++;
+		report->passed_over++;
+		return 0;
+	}
+	if (!dma && report->source == REPLAY_DMA)
+		rc = restart(replay);
+	report->source = dma ? REPLAY_DMA : REPLAY_IOMMU;
+	return rc ? rc : 1;
 }
 
 static int replay_line(struct replay *replay, const struct trace_line *line)
@@ -309,19 +391,23 @@ static int replay_line(struct replay *replay, const struct trace_line *line)
 	char why[TRACE_WHY_SIZE];
 	struct trace_event event;
 	enum trace_kind kind;
+	int rc;
 
 	report->lines++;
 	replay->at.line = line->number;
 	if (line->too_long) {
 		report->bad++;
-		say(replay, &replay->said_bad, "longer than %d bytes", TRACE_LINE_MAX);
+		replay_say(replay, &replay->said_bad, "longer than %d bytes", TRACE_LINE_MAX);
 		return 0;
 	}
 	kind = trace_parse_line(line->text, line->length, &event, why);
 	switch (kind) {
 	case TRACE_MAP:
 	case TRACE_UNMAP:
-		return replay_event(replay, kind, &event);
+	case TRACE_DMA_MAP:
+	case TRACE_DMA_UNMAP:
+		rc = choose_event(replay, kind);
+		return rc > 0 ? replay_event(replay, kind, &event) : rc;
 	case TRACE_LOST:
 		report->lost = true;
 		report->lost_events += event.dropped;
@@ -331,7 +417,7 @@ static int replay_line(struct replay *replay, const struct trace_line *line)
 		return 0;
 	case TRACE_BAD:
 		report->bad++;
-		say(replay, &replay->said_bad, "%s", why);
+		replay_say(replay, &replay->said_bad, "%s", why);
 		return 0;
 	}
 	return 0;
@@ -379,6 +465,7 @@ static void finish_report(struct replay *replay)
 	struct replay_report *report = replay->report;
 	struct engine *engine = &replay->engine;
 
+	replay_finish_devices(replay);
 	report->domains = domains_count(replay->domains);
 	report->mapped_bytes = engine->mapped_bytes;
 	report->tables = engine->count;
@@ -391,36 +478,6 @@ static void finish_report(struct replay *replay)
 	report->charged_tables = engine_memcg_read(engine, "memory.stat", "sec_pagetables");
 }
 
-static int replay_init(struct replay *replay, const struct replay_options *options,
-		       const struct iommu_format *format, struct replay_report *report)
-{
-	int rc;
-
-	memset(report, 0, sizeof(*report));
-	report->format = format;
-	replay->options = options;
-	replay->report = report;
-	replay->domains = domains_new(move_run, replay);
-	if (!replay->domains)
-		return -ENOMEM;
-	rc = engine_init(&replay->engine, format->name, options->address_width,
-			 options->memory_max);
-	if (rc)
-		return rc;
-	needed_init(&replay->needed, &replay->engine.size, replay->engine.pgsizes);
-	report->address_width = replay->engine.params.address_width;
-	return 0;
-}
-
-static void replay_destroy(struct replay *replay)
-{
-	if (!replay->domains)
-		return;
-	replay->report->left_charged = engine_destroy(&replay->engine);
-	domains_free(replay->domains);
-	needed_destroy(&replay->needed);
-}
-
 int replay_run(struct trace_reader *reader, const struct replay_options *options,
 	       struct replay_report reports[])
 {
@@ -430,7 +487,10 @@ int replay_run(struct trace_reader *reader, const struct replay_options *options
 	if (!replays)
 		return -ENOMEM;
 	for (size_t i = 0; i < options->nr_formats && !rc; i++) {
-		rc = replay_init(&replays[i], options, options->formats[i], &reports[i]);
+		replays[i].options = options;
+		replays[i].report = &reports[i];
+		reports[i] = (struct replay_report){.format = options->formats[i]};
+		rc = replay_init(&replays[i]);
 		/* What is wrong with a line is said once. */
 		replays[i].said_bad = i ? SAID_OF_A_KIND + 1 : 0;
 	}

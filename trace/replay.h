@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replays a trace of iommu:map and iommu:unmap events in the library and keeps
- * the account of it.
+ * Replays a trace of iommu:map and iommu:unmap events, or of the dma events, in
+ * the library and keeps the account of it.
  */
 #ifndef TRACE_REPLAY_H
 #define TRACE_REPLAY_H
@@ -23,6 +23,7 @@ enum replay_failure {
 	FAILED_PADDR,   /* the paddr is wider than the format holds */
 	FAILED_PAGE,    /* it is not in whole pages of the format */
 	FAILED_DOMAINS, /* it overlaps in each of TRACE_DOMAINS_MAX domains */
+	FAILED_MAPPED,  /* the device has its pages mapped already */
 	FAILED_OTHER,   /* the library did something else than the trace says */
 	REPLAY_FAILURES,
 };
@@ -45,7 +46,27 @@ struct replay_options {
 	void *context;
 	void (*say)(void *context, uint64_t line, const char *text);
 	void (*row)(void *context, const struct timeline_row *row);
+	/* Rows until here do not count: the replay begins again. */
+	void (*restart)(void *context);
 	void (*progress)(void *context, double done, uint64_t events);
+};
+
+/* Which events are replayed. Those of the IOMMU, if a trace has both. */
+enum replay_source {
+	REPLAY_NOTHING,
+	REPLAY_IOMMU,
+	REPLAY_DMA,
+};
+
+/* A device, of dma events. */
+struct replay_device {
+	char name[32]; /* cut off there */
+	uint64_t maps;
+	uint64_t unmaps;
+	uint64_t direct; /* events of memory that it was given by its physical address */
+	uint64_t mapped_bytes;
+	uint64_t table_bytes;
+	uint64_t table_peak;
 };
 
 struct replay_report {
@@ -59,6 +80,12 @@ struct replay_report {
 	uint64_t bad;
 	uint64_t lost_events; /* that the tracer dropped, as far as it says */
 	bool lost;
+
+	enum replay_source source;
+	uint64_t passed_over; /* dma events beside those of the IOMMU; in @other too */
+	uint64_t truncated;   /* lists that the kernel has cut */
+	uint64_t direct;      /* dma events that no IOMMU saw */
+	struct replay_device device[TRACE_DOMAINS_MAX]; /* of dma events, @domains of them */
 
 	unsigned int domains;
 	uint64_t ambiguous_maps;

@@ -35,6 +35,12 @@ void timeline_free(struct timeline *timeline)
 	free(timeline);
 }
 
+void timeline_reset(struct timeline *timeline)
+{
+	timeline->nr = 0;
+	timeline->per_bucket = 1;
+}
+
 static void merge(struct bucket *into, const struct bucket *other)
 {
 	if (other->least.mapped_bytes < into->least.mapped_bytes)

@@ -25,6 +25,8 @@ struct timeline;
 
 struct timeline *timeline_new(void);
 void timeline_free(struct timeline *timeline);
+/* Begin again. */
+void timeline_reset(struct timeline *timeline);
 void timeline_add(struct timeline *timeline, const struct timeline_row *row);
 
 /*

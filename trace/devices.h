@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which device a dma event is of, and which addresses it has for a list of memory
+ * that only the memory is named of when it is unmapped.
+ */
+#ifndef TRACE_DEVICES_H
+#define TRACE_DEVICES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct devices;
+
+/* What dma_map_sg mapped: the runs of one event in [first, last]. */
+struct mapped_list {
+	uint64_t first, last;
+	uint64_t event;
+};
+
+struct devices *devices_new(void);
+void devices_free(struct devices *devices);
+
+/* The number that was given to a name, or -1. */
+int devices_find(struct devices *devices, const char *name, size_t length);
+/* Give it one. -ENOMEM. */
+int devices_add(struct devices *devices, const char *name, size_t length, unsigned int number);
+
+/* Remember a list by its key. The one that was remembered last is taken first. */
+int devices_add_list(struct devices *devices, unsigned int device, uint64_t key,
+		     const struct mapped_list *list);
+bool devices_take_list(struct devices *devices, unsigned int device, uint64_t key,
+		       struct mapped_list *list);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* One replay under way, and what replay.c and replay_dma.c offer each other. */
+#ifndef TRACE_REPLAY_ONE_H
+#define TRACE_REPLAY_ONE_H
+
+#include "trace/devices.h"
+#include "trace/domains.h"
+#include "trace/line.h"
+#include "trace/needed.h"
+#include "trace/replay.h"
+
+#define SAID_OF_A_KIND 10
+
+struct replay {
+	const struct replay_options *options;
+	struct replay_report *report;
+	struct domains *domains;
+	struct devices *devices; /* of dma events */
+	struct engine engine;
+	struct needed needed;
+	uint64_t budget_hits;
+	struct replay_place at;
+	unsigned int said_bad;
+	unsigned int said_failed;
+};
+
+/* ---- replay.c ---- */
+
+/* The first of a kind are told one by one: @said counts them. */
+void replay_say(struct replay *replay, unsigned int *said, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void replay_fail(struct replay *replay, const struct trace_event *event, const char *what,
+		 enum replay_failure failure);
+
+/* The tables for a run that is in the domain: 0 or -ENOMEM. */
+int replay_map_run(struct replay *replay, unsigned int index, const struct trace_event *event,
+		   struct run *run);
+int replay_unmap_match(struct replay *replay, const struct domain_match *match,
+		       const struct trace_event *event);
+
+/* ---- replay_dma.c ---- */
+
+int replay_dma(struct replay *replay, enum trace_kind kind, const struct trace_event *event);
+/* What the devices hold at the end. */
+void replay_finish_devices(struct replay *replay);
+
+#endif
