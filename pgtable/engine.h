@@ -207,6 +207,7 @@ static __noinline void reap(struct pgtable *pt, uint64_t iova, unsigned int lowe
 	} while (PT_GROWS && now != top);
 }
 
+#include "pgtable/engine_page.h"
 #include "pgtable/engine_unmap.h"
 #include "pgtable/engine_map.h"
 #include "pgtable/engine_split.h"

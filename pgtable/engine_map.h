@@ -537,21 +537,14 @@ static inline bool map_in_place(struct pgtable *pt, uint64_t iova, uint64_t padd
 	return likely(table) && likely(!place_leaves(&leaves, table, alone, &emptied));
 }
 
-static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
-		      gfp_t gfp, struct iommu_iotlb_gather *gather)
+static __noinline int map_leaves_or_more(struct pgtable *pt, uint64_t iova, uint64_t paddr,
+					 uint64_t size, uint64_t attrs, gfp_t gfp,
+					 struct iommu_iotlb_gather *gather)
 {
 	struct mm_thread *self = mm_thread_self();
-	uint64_t attrs = pt_attrs(prot);
 	bool outermost, alone;
 	int ret = 0;
 
-	if (unlikely(!range_fits(pt, iova, iova + size - 1) ||
-		     (PT_OA_BITS < 64 && (paddr + size - 1) >> PT_OA_BITS % 64)))
-		return -ERANGE;
-	/* Formats that begin a mapping dirty, to spare hardware the note. */
-	if (item_is_dirty(pt_attrs(IOMMU_READ | IOMMU_WRITE)) &&
-	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
-		attrs = item_make_clean(attrs);
 	outermost = rcu_read_lock_alone(self, &alone);
 	if (unlikely(!map_in_place(pt, iova, paddr, size, attrs, alone))) {
 		if (alone)
@@ -564,6 +557,23 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 	}
 	rcu_read_unlock(self, outermost);
 	return ret;
+}
+
+static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
+		      gfp_t gfp, struct iommu_iotlb_gather *gather)
+{
+	uint64_t attrs = pt_attrs(prot);
+
+	if (unlikely(!range_fits(pt, iova, iova + size - 1) ||
+		     (PT_OA_BITS < 64 && (paddr + size - 1) >> PT_OA_BITS % 64)))
+		return -ERANGE;
+	/* Formats that begin a mapping dirty, to spare hardware the note. */
+	if (item_is_dirty(pt_attrs(IOMMU_READ | IOMMU_WRITE)) &&
+	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
+		attrs = item_make_clean(attrs);
+	if (likely(may_be_page(size)) && likely(map_page(pt, iova, paddr, attrs)))
+		return 0;
+	return map_leaves_or_more(pt, iova, paddr, size, attrs, gfp, gather);
 }
 
 static void engine_shrink(struct pgtable *pt, unsigned int levels,

@@ -247,15 +247,13 @@ static inline uint64_t unmap_leaves(struct pgtable *pt, uint64_t iova, uint64_t 
 	return size;
 }
 
-static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
-			     struct iommu_iotlb_gather *gather)
+static __noinline uint64_t unmap_leaves_or_more(struct pgtable *pt, uint64_t iova, uint64_t size,
+						struct iommu_iotlb_gather *gather)
 {
 	struct mm_thread *self = mm_thread_self();
 	bool outermost, alone;
 	uint64_t unmapped;
 
-	if (unlikely(!range_fits(pt, iova, iova + size - 1)))
-		return 0;
 	outermost = rcu_read_lock_alone(self, &alone);
 	unmapped = unmap_leaves(pt, iova, size, alone, gather);
 	if (unlikely(!unmapped)) {
@@ -265,4 +263,15 @@ static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
 	}
 	rcu_read_unlock(self, outermost);
 	return unmapped;
+}
+
+static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
+			     struct iommu_iotlb_gather *gather)
+{
+	if (unlikely(!range_fits(pt, iova, iova + size - 1)))
+		return 0;
+	if (unlikely(!may_be_page(size)) || unlikely(!unmap_page(pt, iova)))
+		return unmap_leaves_or_more(pt, iova, size, gather);
+	iommu_iotlb_gather_add_range(gather, iova, size);
+	return size;
 }
