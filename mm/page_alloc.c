@@ -204,7 +204,7 @@ static bool zone_lock(gfp_t gfp)
 /* Fill an empty cache from the depot or, with fewer pages, the buddy lists. */
 static bool cache_refill(struct page_cache *cache, gfp_t gfp)
 {
-	struct page *batch;
+	struct page *batch, **last = &cache->first;
 
 	if (!zone_lock(gfp))
 		return false;
@@ -214,13 +214,15 @@ static bool cache_refill(struct page_cache *cache, gfp_t gfp)
 		cache->first = batch;
 		cache->count = batch->count;
 	}
+	/* In ascending order, in which processors read ahead from one page to the next. */
 	for (unsigned int i = 0; !batch && i < zone.refill; i++) {
 		struct page *page = buddy_take(0);
 
 		if (!page)
 			break;
-		page->next = cache->first;
-		cache->first = page;
+		page->next = NULL;
+		*last = page;
+		last = &page->next;
 		cache->count++;
 	}
 	spin_unlock(&zone.lock);
