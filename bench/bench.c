@@ -19,11 +19,13 @@
 #include <uiommu/iommu.h>
 #include <uiommu/memcontrol.h>
 
+#include "bench/dirty.h"
 #include "bench/dma.h"
 #include "bench/iommufd.h"
 #include "bench/iova.h"
 #include "bench/measure.h"
 #include "bench/report.h"
+#include "bench/scale.h"
 
 #define K4   4096ULL
 #define M1   (1ULL << 20)
@@ -375,19 +377,21 @@ static void make_random(void)
 	}
 }
 
-static bool wants_iommufd(void)
+/* Rows that are not of one format. */
+static bool is_rows(const char *name)
 {
-	return !options.format || !strcmp(options.format, IOMMUFD);
+	static const char *const rows[] = {IOMMUFD, IOVA_ROWS, DMA_ROWS, SCALE_ROWS, DIRTY_ROWS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(name, rows[i]))
+			return true;
+	return false;
 }
 
-static bool wants_iova(void)
+/* Are those rows wanted? */
+static bool wants(const char *rows)
 {
-	return !options.format || !strcmp(options.format, IOVA_ROWS);
-}
-
-static bool wants_dma(void)
-{
-	return !options.format || !strcmp(options.format, DMA_ROWS);
+	return !options.format || !strcmp(options.format, rows);
 }
 
 /* Everything here counts in pages of 4 KiB. */
@@ -415,18 +419,22 @@ static bool check_aims(void)
 		met &= report_aim("vtd: dearest size over 1M, per entry", most / first, 1.5);
 	}
 	met &= report_aim("all: " LEFT, left, 0);
-	if (wants_iommufd())
+	if (wants(IOMMUFD))
 		met &= check_iommufd_aims();
-	if (wants_iova())
+	if (wants(IOVA_ROWS))
 		met &= check_iova_aims();
-	if (wants_dma())
+	if (wants(DMA_ROWS))
 		met &= check_dma_aims();
+	if (wants(SCALE_ROWS))
+		met &= check_scale_aims();
+	if (wants(DIRTY_ROWS))
+		met &= check_dirty_aims();
 	return met;
 }
 
 static const struct argp_option argp_options[] = {
 	{"json", 'j', "FILE", 0, "write everything to FILE too", 0},
-	{"format", 'f', "NAME", 0, "this format only, or iommufd, iova or dma", 0},
+	{"format", 'f', "NAME", 0, "this format only, or iommufd, iova, dma, scale or dirty", 0},
 	{"quick", 'q', NULL, 0, "a tenth of the rounds", 0},
 	{"passes", 'p', "N", 0, "times over everything (3)", 0},
 	{"cpu", 'c', "N", 0, "stay on the N-th processor that it may use (1)", 0},
@@ -441,8 +449,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options.json = arg;
 		break;
 	case 'f':
-		if (!iommu_format_find(arg) && strcmp(arg, IOMMUFD) && strcmp(arg, IOVA_ROWS) &&
-		    strcmp(arg, DMA_ROWS))
+		if (!iommu_format_find(arg) && !is_rows(arg))
 			argp_error(state, "%s: no such format", arg);
 		options.format = arg;
 		break;
@@ -489,12 +496,16 @@ int main(int argc, char **argv)
 		for (const struct iommu_format *f = NULL; (f = iommu_format_next(f));)
 			if (is_wanted(f))
 				bench_format(f->name, cg);
-	if (wants_iommufd())
+	if (wants(IOMMUFD))
 		bench_iommufd(cg, options.scale);
-	if (wants_iova())
+	if (wants(IOVA_ROWS))
 		bench_iova(cg, options.scale, options.cpu);
-	if (wants_dma())
+	if (wants(DMA_ROWS))
 		bench_dma(cg, options.scale, options.cpu);
+	if (wants(SCALE_ROWS))
+		bench_scale(cg, options.scale, options.cpu);
+	if (wants(DIRTY_ROWS))
+		bench_dirty(cg, options.scale, options.cpu);
 	report_print();
 	if (options.json)
 		report_json(options.json, setting);

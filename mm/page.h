@@ -58,6 +58,8 @@ struct page {
 		struct slab *slab;     /* PAGE_SLAB, PAGE_OBJECT */
 		uint64_t bounce_paddr; /* PAGE_BOUNCE: in the place of what */
 	};
+	/* A cache line each: threads in neighbouring tables do not share one for live. */
+	uint64_t apart[4];
 };
 
 /*
@@ -67,7 +69,8 @@ struct page {
 struct page_cache {
 	struct page *first; /* what is given out and taken back */
 	unsigned int count;
-	struct page *spare;             /* a whole batch, or NULL */
+	struct page *spare; /* whole batches, by ->next_batch */
+	unsigned int nr_spares;
 	struct page *deferred;          /* blocks whose lock was busy when they were freed */
 	atomic_long used[PAGE_NR_USES]; /* pages taken less pages given back */
 };

@@ -26,6 +26,7 @@
 
 #define BATCH         256u
 #define REFILL        (BATCH / 4)
+#define SPARES        4u /* that a thread keeps which is not alone */
 #define CHUNK         ((size_t)2 << 20)
 #define CHUNK_PAGES   (CHUNK >> PAGE_SHIFT)
 #define ARENA_MOST    ((size_t)256 << 30)
@@ -203,7 +204,7 @@ static bool zone_lock(gfp_t gfp)
 /* Fill an empty cache from the depot or, with fewer pages, the buddy lists. */
 static bool cache_refill(struct page_cache *cache, gfp_t gfp)
 {
-	struct page *batch;
+	struct page *batch, **last = &cache->first;
 
 	if (!zone_lock(gfp))
 		return false;
@@ -213,25 +214,33 @@ static bool cache_refill(struct page_cache *cache, gfp_t gfp)
 		cache->first = batch;
 		cache->count = batch->count;
 	}
+	/* In ascending order, in which processors read ahead from one page to the next. */
 	for (unsigned int i = 0; !batch && i < zone.refill; i++) {
 		struct page *page = buddy_take(0);
 
 		if (!page)
 			break;
-		page->next = cache->first;
-		cache->first = page;
+		page->next = NULL;
+		*last = page;
+		last = &page->next;
 		cache->count++;
 	}
 	spin_unlock(&zone.lock);
 	return cache->count != 0;
 }
 
-/* Pass a whole batch on; if the lock is busy it stays, and grows. */
+/*
+ * Pass a whole batch on; if the lock is busy it stays, and grows. Where there are
+ * grace periods pages come back many at a time, and are better kept: what another
+ * thread has written to is dear to write to.
+ */
 static void cache_flush(struct page_cache *cache)
 {
-	if (!cache->spare) {
+	if (cache->nr_spares < (mm_is_alone() ? 1 : SPARES)) {
 		cache->first->count = cache->count;
+		cache->first->next_batch = cache->spare;
 		cache->spare = cache->first;
+		cache->nr_spares++;
 	} else {
 		if (!spin_trylock(&zone.lock))
 			return;
@@ -250,8 +259,9 @@ static bool cache_use_spare(struct page_cache *cache)
 	if (!cache->spare)
 		return false;
 	cache->first = cache->spare;
-	cache->count = cache->spare->count;
-	cache->spare = NULL;
+	cache->count = cache->first->count;
+	cache->spare = cache->first->next_batch;
+	cache->nr_spares--;
 	return true;
 }
 
@@ -313,22 +323,27 @@ static void buddy_put_list(struct page *page)
 	}
 }
 
-/* Let the pages of one batch of the depot join again. False when it is empty. */
-static bool depot_break(void)
+/* Let the pages of one batch of the depot, or of the thread's own, join again. False: none. */
+static bool depot_break(struct mm_thread *self)
 {
+	struct page_cache *cache = &self->pages;
 	struct page *batch;
 
 	spin_lock(&zone.lock);
 	batch = zone.depot;
 	if (batch) {
 		zone.depot = batch->next_batch;
-		buddy_put_list(batch);
+	} else if (cache->nr_spares > 1) {
+		batch = cache->spare;
+		cache->spare = batch->next_batch;
+		cache->nr_spares--;
 	}
+	buddy_put_list(batch);
 	spin_unlock(&zone.lock);
 	return batch != NULL;
 }
 
-static __noinline struct page *block_take(unsigned int order, gfp_t gfp)
+static __noinline struct page *block_take(struct mm_thread *self, unsigned int order, gfp_t gfp)
 {
 	unsigned int rounds = SHRINK_ROUNDS;
 	struct page *page = NULL;
@@ -342,7 +357,7 @@ static __noinline struct page *block_take(unsigned int order, gfp_t gfp)
 		}
 		if (page || !gfpflags_allow_blocking(gfp))
 			return page;
-		if (!depot_break() && grow() && (!rounds-- || !shrink_all(gfp)))
+		if (!depot_break(self) && grow() && (!rounds-- || !shrink_all(gfp)))
 			return NULL;
 	}
 }
@@ -397,7 +412,7 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg
 		memcg = self->active;
 	if (memcg && unlikely(mem_cgroup_charge(memcg, bytes, stat_of[use], gfp)))
 		return NULL;
-	page = likely(!order) ? cache_take(self, gfp) : block_take(order, gfp);
+	page = likely(!order) ? cache_take(self, gfp) : block_take(self, order, gfp);
 	if (unlikely(!page)) {
 		if (memcg)
 			mem_cgroup_uncharge(memcg, bytes, stat_of[use]);
@@ -490,15 +505,16 @@ void page_thread_exit(struct mm_thread *self)
 	struct page *next;
 
 	spin_lock(&zone.lock);
-	buddy_put_list(cache->first);
-	buddy_put_list(cache->spare);
+	do
+		buddy_put_list(cache->first);
+	while (cache_use_spare(cache));
 	for (struct page *page = cache->deferred; page; page = next) {
 		next = page->next;
 		page->use = PAGE_FREE;
 		buddy_put(page, page->order);
 	}
 	spin_unlock(&zone.lock);
-	cache->first = cache->spare = cache->deferred = NULL;
+	cache->first = cache->deferred = NULL;
 	cache->count = 0;
 }
 

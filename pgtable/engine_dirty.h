@@ -4,6 +4,7 @@
  * by an atomic operation of its own. So they are changed by atomic operations
  * only, here and where entries are split.
  */
+#include "pgtable/items_match.h"
 
 struct dirty_walk {
 	const struct pgtable *pt;
@@ -38,6 +39,20 @@ static void dirty_add(struct dirty_walk *w, uint64_t first, uint64_t last)
 	w->last = last;
 }
 
+/* Only what is dirty changes: another thread may unmap or replace the item meanwhile. */
+static inline void slot_clean(uint64_t *slot)
+{
+	uint64_t item;
+
+	if (!PT_DIRTY_INVERTED) {
+		slot_make_clean(slot);
+		return;
+	}
+	do
+		item = item_load(slot);
+	while (item_is_dirty(item) && !item_replace(slot, item, item_make_clean(item)));
+}
+
 /* Is an entry of n items dirty? Hardware marks whichever item it has used. */
 static inline bool entry_is_dirty(uint64_t *slot, unsigned int n, bool clear)
 {
@@ -48,9 +63,75 @@ static inline bool entry_is_dirty(uint64_t *slot, unsigned int n, bool clear)
 
 		any |= dirty;
 		if (clear && dirty)
-			slot_make_clean(&slot[i]);
+			slot_clean(&slot[i]);
 	}
 	return any;
+}
+
+/* log2 of the items of the entry that an item is of, 0 where there is none. */
+static inline unsigned int entry_run(const uint64_t *slot)
+{
+	uint64_t item = item_load(slot);
+
+	return !PT_RUNS || item == pt_empty(0) ? 0 : pt_run_lg2(item, 0);
+}
+
+/* Part of a table of the lowest level: its items, and their addresses that are asked for. */
+struct dirty_part {
+	uint64_t *table, base; /* address of item 0 */
+	uint64_t iova, last;
+};
+
+/*
+ * Report, and clear, what begins with a dirty item: several entries of one item, as
+ * found has them from bit 0 on, or one of several items. Returns the index behind it.
+ */
+static inline unsigned int dirty_leaf(struct dirty_walk *w, const struct dirty_part *p,
+				      unsigned int index, uint64_t found)
+{
+	unsigned int run = entry_run(&p->table[index]), n = 1u << run;
+	uint64_t first, last;
+
+	if (!PT_RUNS)
+		n = ~found ? ffs64_index(~found) : ITEMS_MATCH;
+	index = index >> run << run;
+	first = p->base + ((uint64_t)index << pt_shift(0));
+	last = p->base + ((uint64_t)(index + n) << pt_shift(0)) - 1;
+	for (unsigned int i = 0; w->clear && i < n; i++)
+		if (!run || item_is_dirty(item_load(&p->table[index + i])))
+			slot_clean(&p->table[index + i]);
+	dirty_add(w, MAX(first, p->iova), MIN(last, p->last));
+	return index + n;
+}
+
+/* What [iova, last], all of it in this table of the lowest level, has of dirty entries. */
+static void dirty_leaves(struct dirty_walk *w, uint64_t *table, uint64_t iova, uint64_t last)
+{
+	const uint64_t dirty = PT_DIRTY_INVERTED ? PT_DIRTY_NEEDS : PT_DIRTY_NEEDS | PT_DIRTY;
+	unsigned int index = index_of(w->pt, iova, 0), end = index_of(w->pt, last, 0), run;
+	struct dirty_part p = {.table = table, .iova = iova, .last = last};
+
+	p.base = (iova >> pt_shift(0) << pt_shift(0)) - ((uint64_t)index << pt_shift(0));
+	/* Whole entries, any item of which may be the dirty one. */
+	run = entry_run(&table[end]);
+	end = ((end >> run) + 1) << run;
+	run = entry_run(&table[index]);
+	index = index >> run << run;
+	while (index < end) {
+		unsigned int n = MIN(end - index, ITEMS_MATCH), next = index + n;
+		uint64_t found = items_match(&table[index], n, item_swap(PT_DIRTY_NEEDS | PT_DIRTY),
+					     item_swap(dirty));
+
+		while (found) {
+			unsigned int at = ffs64_index(found);
+			unsigned int behind = dirty_leaf(w, &p, index + at, found >> at);
+
+			next = MAX(next, behind);
+			found = behind - index < ITEMS_MATCH ? found & ~0ULL << (behind - index)
+							     : 0;
+		}
+		index = next;
+	}
 }
 
 /* What [iova, last], all of it in this table, has below it. */
@@ -59,6 +140,10 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 {
 	unsigned int index = index_of(w->pt, iova, level), end = index_of(w->pt, last, level) + 1;
 
+	if (!level) {
+		dirty_leaves(w, table, iova, last);
+		return;
+	}
 	while (index < end) {
 		uint64_t item = item_load(&table[index]), span = BIT_ULL(pt_shift(level));
 		unsigned int n = 1;

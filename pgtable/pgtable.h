@@ -92,7 +92,8 @@ struct pgtable {
 	bool sign_extended;       /* input addresses */
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	atomic_bool track_dirty;  /* mappings begin clean */
-	atomic_uint unsynced;     /* gathers of tables that hardware may still think linked */
+	__aligned_cache atomic_uint
+		unsynced; /* gathers of tables that hardware may still think linked */
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
 };
 

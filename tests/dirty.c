@@ -445,6 +445,53 @@ static void no_write_is_lost(void **state)
 	free(report);
 }
 
+/* A thread that maps, writes and unmaps while another one cleans everything. */
+struct cleaning {
+	struct iommu_domain *domain;
+	uint64_t size, page;
+	atomic_bool done;
+	int error; /* of a map into a range that was unmapped */
+};
+
+static void *map_and_write(void *arg)
+{
+	struct cleaning *c = arg;
+
+	for (unsigned int round = 0; round < 4000 && !c->error; round++) {
+		c->error = iommu_map(c->domain, GIB, GIB + c->page, c->size, RW, GFP_KERNEL);
+		for (uint64_t at = 0; at < c->size && !c->error; at += c->page)
+			iommu_mark_dirty(c->domain, GIB + at);
+		iommu_unmap(c->domain, GIB, c->size);
+	}
+	atomic_store(&c->done, true);
+	return NULL;
+}
+
+/* What is cleaned may be gone by then: nothing is to be left in its place. */
+static void unmapped_stays_so(void **state)
+{
+	struct mem_cgroup *memcg = enter_cgroup(NULL);
+	struct shape shapes[MAX_SHAPES];
+	unsigned int n = wide_shapes(shapes);
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t page = shapes[i].format->granule;
+		struct cleaning c = {.size = 16 * page, .page = page};
+		pthread_t thread;
+
+		c.domain = new_domain(&shapes[i]);
+		/* The table stays. */
+		assert_int_equal(iommu_map(c.domain, GIB + 256 * page, 0, page, RW, GFP_KERNEL), 0);
+		assert_int_equal(pthread_create(&thread, NULL, map_and_write, &c), 0);
+		while (!atomic_load(&c.done))
+			assert_int_equal(iommu_set_dirty_tracking(c.domain, true), 0);
+		pthread_join(thread, NULL);
+		assert_int_equal(c.error, 0);
+		iommu_domain_free(c.domain);
+	}
+	leave_cgroup(memcg);
+}
+
 /* Hardware that writes whenever the library allocates. */
 static struct hw *alloc_hw;
 static uint64_t alloc_iova;
@@ -567,15 +614,11 @@ static void refuses_bad_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(agrees_with_model),
-		cmocka_unit_test(mappings_begin_clean),
-		cmocka_unit_test(read_only_stays_so),
-		cmocka_unit_test(some_mark_nothing),
-		cmocka_unit_test(accessed_tables_are_freed),
-		cmocka_unit_test(splits_keep_dirt),
-		cmocka_unit_test(no_write_is_lost),
-		cmocka_unit_test(splits_lose_no_write),
-		cmocka_unit_test(cleared_is_flushed),
+		cmocka_unit_test(agrees_with_model),         cmocka_unit_test(mappings_begin_clean),
+		cmocka_unit_test(read_only_stays_so),        cmocka_unit_test(some_mark_nothing),
+		cmocka_unit_test(accessed_tables_are_freed), cmocka_unit_test(splits_keep_dirt),
+		cmocka_unit_test(no_write_is_lost),          cmocka_unit_test(unmapped_stays_so),
+		cmocka_unit_test(splits_lose_no_write),      cmocka_unit_test(cleared_is_flushed),
 		cmocka_unit_test(refuses_bad_arguments),
 	};
 

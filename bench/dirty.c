@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Dirty bits of 64 GiB in 4K, read and cleared: beside a bare read of as many items,
+ * and where all are dirty beside as many atomic operations on bare memory. And one
+ * thread's calls while another splits leaves of 1 GiB in the same domain.
+ */
+#include "bench/dirty.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <uiommu/dirty.h>
+#include <uiommu/iommu.h>
+
+#include "bench/measure.h"
+#include "bench/report.h"
+
+#define K4   4096ULL
+#define M1   (1ULL << 20)
+#define M2   (2ULL << 20)
+#define G1   (1ULL << 30)
+#define PA   (64 * G1 + K4)
+#define SIZE (64 * G1)
+
+#define ITEMS ((size_t)(SIZE / K4))
+
+#define CLEAN  "read and clear 64G of 4K, all clean, per entry"
+#define SPARSE "the same, each 64th dirty"
+#define HALF   "the same, each second dirty"
+#define ALL    "the same, all dirty"
+#define BESIDE "calls while another thread splits, over idle"
+#define FILLED "calls while another thread fills memory, over idle"
+#define SPLIT  "split a 2M or 1G leaf, map 1G again: per split"
+
+static struct iommu_domain *new_domain(void)
+{
+	const struct iommu_domain_params params = {.format = "vtd"};
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
+
+	if (IS_ERR(domain))
+		fail("no domain: error %ld", PTR_ERR(domain));
+	return domain;
+}
+
+static void map(struct iommu_domain *domain, uint64_t iova, uint64_t paddr, uint64_t size)
+{
+	int ret =
+		iommu_map(domain, iova, paddr, size, IOMMU_READ | IOMMU_WRITE, GFP_KERNEL_ACCOUNT);
+
+	if (ret)
+		fail("map %#llx: error %d", (unsigned long long)iova, ret);
+}
+
+static void unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size)
+{
+	if (iommu_unmap(domain, iova, size) != size)
+		fail("unmap %#llx: not all of it", (unsigned long long)iova);
+}
+
+/* ---- reading ---- */
+
+static void add_range(void *context, dma_addr_t iova, dma_addr_t last)
+{
+	*(uint64_t *)context += last - iova + 1;
+}
+
+static void read_dirty(struct iommu_domain *domain, uint64_t expected, struct series *series)
+{
+	struct iommu_iotlb_gather gather;
+	uint64_t bytes = 0, start = clock_now();
+	struct iommu_dirty_bitmap dirty = {add_range, &bytes, &gather};
+
+	iommu_iotlb_gather_init(&gather);
+	if (iommu_read_and_clear_dirty(domain, 0, SIZE, 0, &dirty))
+		fail("cannot read dirty bits");
+	iommu_iotlb_sync(domain, &gather);
+	series_add(series, clock_since(start, (double)ITEMS));
+	if (bytes != expected)
+		fail("%llu bytes are dirty, not %llu", (unsigned long long)bytes,
+		     (unsigned long long)expected);
+}
+
+static void mark(struct iommu_domain *domain, uint64_t stride)
+{
+	for (uint64_t at = 0; at < SIZE; at += stride)
+		if (!iommu_mark_dirty(domain, at))
+			fail("cannot mark %#llx", (unsigned long long)at);
+}
+
+static volatile uint64_t sink;
+
+/* What the hardware can do with 128 MiB: read it, and set and clear a bit in each item. */
+static void bare(struct series *scan, struct series *clear)
+{
+	uint64_t *items = aligned_alloc(M2, ITEMS * sizeof(*items)), start, sum = 0;
+
+	if (!items)
+		fail("out of memory");
+	madvise(items, ITEMS * sizeof(*items), MADV_HUGEPAGE);
+	memset(items, 1, ITEMS * sizeof(*items));
+	start = clock_now();
+	for (size_t i = 0; i < ITEMS; i++)
+		sum |= items[i];
+	series_add(scan, clock_since(start, (double)ITEMS));
+	sink = sum;
+	start = clock_now();
+	for (size_t i = 0; i < ITEMS; i++)
+		__atomic_fetch_and(&items[i], ~1ULL, __ATOMIC_SEQ_CST);
+	series_add(clear, clock_since(start, (double)ITEMS));
+	free(items);
+}
+
+static void bench_reading(unsigned int rounds)
+{
+	struct series *clean = report_row(DIRTY_ROWS, CLEAN, BARE_NONE);
+	struct series *sparse = report_row(DIRTY_ROWS, SPARSE, BARE_NONE);
+	struct series *half = report_row(DIRTY_ROWS, HALF, BARE_NONE);
+	struct series *all = report_row(DIRTY_ROWS, ALL, BARE_NONE);
+	struct iommu_domain *domain = new_domain();
+
+	map(domain, 0, PA, SIZE);
+	if (iommu_set_dirty_tracking(domain, true))
+		fail("cannot track dirty bits");
+	for (; rounds; rounds--) {
+		bare(report_baseline(DIRTY_ROWS, CLEAN), report_baseline(DIRTY_ROWS, ALL));
+		read_dirty(domain, 0, clean);
+		read_dirty(domain, 0, clean);
+		mark(domain, 64 * K4);
+		read_dirty(domain, SIZE / 64, sparse);
+		mark(domain, 2 * K4);
+		read_dirty(domain, SIZE / 2, half);
+		mark(domain, K4);
+		read_dirty(domain, SIZE, all);
+	}
+	iommu_domain_free(domain);
+}
+
+/* ---- splitting ---- */
+
+#define SPLIT_AT (512 * G1)
+
+enum beside {
+	IDLE, /* has called the library, and sleeps */
+	FILLING,
+	SPLITTING,
+};
+
+struct other {
+	struct iommu_domain *domain;
+	struct mem_cgroup *cg;
+	enum beside what;
+	unsigned int cpu;
+	atomic_bool ready, stop;
+	uint64_t splits;
+	double ns; /* per split */
+};
+
+/* Make a leaf of 1 GiB leaves of 4K, one 2M after the other; unmap it and map it again. */
+static void split_all(struct other *other)
+{
+	struct iommu_domain *domain = other->domain;
+
+	for (uint64_t at = SPLIT_AT; at < SPLIT_AT + G1; at += M2)
+		if (iommu_split_mapping(domain, at + K4, K4, GFP_KERNEL_ACCOUNT))
+			fail("cannot split");
+	other->splits += G1 / M2 + 1;
+	unmap(domain, SPLIT_AT, G1);
+	map(domain, SPLIT_AT, 0, G1);
+}
+
+static void *run_other(void *arg)
+{
+	static uint64_t items[G1 / K4];
+	struct other *other = arg;
+	uint64_t start;
+
+	pin_to(other->cpu);
+	mem_cgroup_set_active(other->cg);
+	map(other->domain, SPLIT_AT, 0, G1);
+	atomic_store(&other->ready, true);
+	start = clock_now();
+	while (!atomic_load(&other->stop)) {
+		if (other->what == SPLITTING)
+			split_all(other);
+		else if (other->what == FILLING)
+			fill_items(items, 3, G1 / K4);
+		else
+			usleep(1000);
+	}
+	if (other->splits)
+		other->ns = clock_since(start, (double)other->splits);
+	unmap(other->domain, SPLIT_AT, G1);
+	mem_cgroup_set_active(NULL);
+	return NULL;
+}
+
+/* Map, look up and unmap half a table at a time, in tables that stay. */
+static void call(struct iommu_domain *domain, unsigned int nr)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		uint64_t iova = i % 512 * M2 + M1;
+
+		map(domain, iova, PA + iova, M1);
+		for (uint64_t at = 0; at < M1; at += 16 * K4)
+			sum += iommu_iova_to_phys(domain, iova + at);
+		unmap(domain, iova, M1);
+	}
+	sink = sum;
+}
+
+/* Calls per ns while the other thread does this. */
+static double throughput(struct mem_cgroup *cg, unsigned int cpu, enum beside what, unsigned int nr)
+{
+	struct other other = {.domain = new_domain(), .cg = cg, .what = what, .cpu = cpu + 1};
+	pthread_t thread;
+	uint64_t start;
+	double ns;
+
+	for (uint64_t i = 0; i < 512; i++)
+		map(other.domain, i * M2, PA + i * M2, K4);
+	if (pthread_create(&thread, NULL, run_other, &other))
+		fail("cannot start a thread");
+	while (!atomic_load(&other.ready))
+		;
+	start = clock_now();
+	call(other.domain, nr);
+	ns = clock_since(start, nr);
+	atomic_store(&other.stop, true);
+	pthread_join(thread, NULL);
+	iommu_domain_free(other.domain);
+	if (other.splits)
+		series_add(report_row(DIRTY_ROWS, SPLIT, BARE_NONE), other.ns);
+	return 1 / ns;
+}
+
+static void bench_splitting(struct mem_cgroup *cg, unsigned int cpu, unsigned int nr)
+{
+	double best[SPLITTING + 1] = {0};
+
+	for (unsigned int round = 0; round < 9; round++) {
+		for (enum beside what = IDLE; what <= SPLITTING; what++) {
+			double now = throughput(cg, cpu, what, nr);
+
+			best[what] = now > best[what] ? now : best[what];
+		}
+	}
+	report_value(DIRTY_ROWS, FILLED, best[FILLING] / best[IDLE]);
+	report_value(DIRTY_ROWS, BESIDE, best[SPLITTING] / best[IDLE]);
+}
+
+void bench_dirty(struct mem_cgroup *cg, double scale, unsigned int cpu)
+{
+	bench_reading(scale < 1 ? 2 : 5);
+	if (processors() > 1)
+		bench_splitting(cg, cpu, (unsigned int)(100000 * scale));
+}
+
+static double over_baseline(const char *operation, const char *of)
+{
+	return report_min(DIRTY_ROWS, operation) / series_min(report_baseline(DIRTY_ROWS, of));
+}
+
+bool check_dirty_aims(void)
+{
+	bool met =
+		report_aim("dirty: all clean, over a bare read", over_baseline(CLEAN, CLEAN), 1.5);
+
+	met &= report_aim("dirty: all dirty, over bare atomic operations", over_baseline(ALL, ALL),
+			  1.5);
+	if (processors() > 1)
+		met &= report_aim("dirty: calls beside an idle thread, over beside a split",
+				  1 / report_get(DIRTY_ROWS, BESIDE), 1.1);
+	return met;
+}
