@@ -4,73 +4,11 @@
  * (dirty_hw.h): it finds the leaf of an address in the tables and sets bits in it
  * as an IOMMU does, at any moment.
  */
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-
 #include <uiommu/dirty.h>
 #include <uiommu/mm.h>
 
 #include "tests/device.h"
-#include "tests/dirty_hw.h"
-
-#define KIB (1ULL << 10)
-#define MIB (1ULL << 20)
-#define GIB (1ULL << 30)
-
-/* Every kind of tables with dirty bits that takes addresses above 4 GiB. */
-static unsigned int wide_shapes(struct shape shapes[MAX_SHAPES])
-{
-	unsigned int n = list_shapes(shapes), wide = 0;
-
-	for (unsigned int i = 0; i < n; i++)
-		if (shapes[i].width > 32 && layout_of(shapes[i].format))
-			shapes[wide++] = shapes[i];
-	return wide;
-}
-
-/* ---- what the library reports ---- */
-
-#define PAGES 16384u
-
-/* What the reports are about: so many pages of the format. */
-static uint64_t window(const struct shape *shape)
-{
-	return PAGES * shape->format->granule;
-}
-
-struct report {
-	uint64_t base; /* page 0 */
-	uint64_t page_size;
-	uint64_t next; /* the report after this must begin above */
-	unsigned int calls;
-	uint8_t dirty[PAGES];
-};
-
-static void record(void *context, dma_addr_t iova, dma_addr_t last)
-{
-	struct report *report = context;
-
-	assert_true(iova <= last);
-	assert_true(!report->calls || iova > report->next);
-	report->calls++;
-	report->next = last + 1;
-	for (uint64_t at = iova; at <= last && at >= iova; at += report->page_size)
-		report->dirty[(at - report->base) / report->page_size] = 1;
-}
-
-static void read_dirty(struct iommu_domain *domain, uint64_t iova, uint64_t size,
-		       unsigned long flags, struct report *report)
-{
-	struct iommu_iotlb_gather gather;
-	struct iommu_dirty_bitmap dirty = {record, report, &gather};
-
-	report->calls = 0;
-	memset(report->dirty, 0, sizeof(report->dirty));
-	iommu_iotlb_gather_init(&gather);
-	assert_int_equal(iommu_read_and_clear_dirty(domain, iova, size, flags, &dirty), 0);
-	iommu_iotlb_sync(domain, &gather);
-}
+#include "tests/dirty_report.h"
 
 /* ---- one thread, against a model ---- */
 
@@ -372,126 +310,6 @@ static void splits_keep_dirt(void **state)
 	}
 }
 
-/* ---- hardware at the same time ---- */
-
-#define RACE_PAGES 4096u
-
-struct race {
-	struct hw hw;
-	uint64_t base, step; /* pages from here on, by steps */
-	uint8_t *written;
-	atomic_bool done;
-};
-
-static void *race_writer(void *arg)
-{
-	struct race *race = arg;
-
-	for (uint64_t k = 0; k < RACE_PAGES; k++) {
-		uint64_t page = k * race->step % RACE_PAGES;
-		struct leaf leaf;
-
-		if (hw_write(&race->hw, race->base + (page << race->hw.page_lg2), &leaf))
-			race->written[page] = 1;
-		if (k % 64 == 0)
-			sched_yield();
-	}
-	atomic_store(&race->done, true);
-	return NULL;
-}
-
-/* Every write is in the next report or in a later one, none in both. */
-static void no_write_is_lost(void **state)
-{
-	struct shape shapes[MAX_SHAPES];
-	unsigned int n = wide_shapes(shapes);
-	struct report *report = calloc(1, sizeof(*report));
-	unsigned int *seen = calloc(RACE_PAGES, sizeof(*seen));
-
-	for (unsigned int i = 0; i < n; i++) {
-		struct race race = {.base = GIB, .step = 1663};
-		uint64_t size = shapes[i].format->granule;
-		struct iommu_domain *domain;
-		pthread_t thread;
-
-		domain = new_domain(&shapes[i]);
-		race.written = calloc(RACE_PAGES, 1);
-		memset(seen, 0, RACE_PAGES * sizeof(*seen));
-		assert_int_equal(iommu_set_dirty_tracking(domain, true), 0);
-		/* No two pages adjoin, so that each is an entry. */
-		for (uint64_t page = 0; page < RACE_PAGES; page++)
-			assert_int_equal(iommu_map(domain, GIB + page * size, page * 2 * size, size,
-						   RW, GFP_KERNEL),
-					 0);
-		race.hw = hw_of(&shapes[i], domain);
-		report->base = GIB;
-		report->page_size = size;
-		assert_int_equal(pthread_create(&thread, NULL, race_writer, &race), 0);
-		for (bool last = false; !last;) {
-			last = atomic_load(&race.done);
-			read_dirty(domain, GIB, RACE_PAGES * size, 0, report);
-			for (unsigned int page = 0; page < RACE_PAGES; page++)
-				seen[page] += report->dirty[page];
-		}
-		pthread_join(thread, NULL);
-		for (unsigned int page = 0; page < RACE_PAGES; page++) {
-			assert_int_equal(race.written[page], 1);
-			assert_int_equal(seen[page], 1);
-		}
-		free(race.written);
-		iommu_domain_free(domain);
-	}
-	free(seen);
-	free(report);
-}
-
-/* A thread that maps, writes and unmaps while another one cleans everything. */
-struct cleaning {
-	struct iommu_domain *domain;
-	uint64_t size, page;
-	atomic_bool done;
-	int error; /* of a map into a range that was unmapped */
-};
-
-static void *map_and_write(void *arg)
-{
-	struct cleaning *c = arg;
-
-	for (unsigned int round = 0; round < 4000 && !c->error; round++) {
-		c->error = iommu_map(c->domain, GIB, GIB + c->page, c->size, RW, GFP_KERNEL);
-		for (uint64_t at = 0; at < c->size && !c->error; at += c->page)
-			iommu_mark_dirty(c->domain, GIB + at);
-		iommu_unmap(c->domain, GIB, c->size);
-	}
-	atomic_store(&c->done, true);
-	return NULL;
-}
-
-/* What is cleaned may be gone by then: nothing is to be left in its place. */
-static void unmapped_stays_so(void **state)
-{
-	struct mem_cgroup *memcg = enter_cgroup(NULL);
-	struct shape shapes[MAX_SHAPES];
-	unsigned int n = wide_shapes(shapes);
-
-	for (unsigned int i = 0; i < n; i++) {
-		uint64_t page = shapes[i].format->granule;
-		struct cleaning c = {.size = 16 * page, .page = page};
-		pthread_t thread;
-
-		c.domain = new_domain(&shapes[i]);
-		/* The table stays. */
-		assert_int_equal(iommu_map(c.domain, GIB + 256 * page, 0, page, RW, GFP_KERNEL), 0);
-		assert_int_equal(pthread_create(&thread, NULL, map_and_write, &c), 0);
-		while (!atomic_load(&c.done))
-			assert_int_equal(iommu_set_dirty_tracking(c.domain, true), 0);
-		pthread_join(thread, NULL);
-		assert_int_equal(c.error, 0);
-		iommu_domain_free(c.domain);
-	}
-	leave_cgroup(memcg);
-}
-
 /* Hardware that writes whenever the library allocates. */
 static struct hw *alloc_hw;
 static uint64_t alloc_iova;
@@ -617,7 +435,6 @@ int main(void)
 		cmocka_unit_test(agrees_with_model),         cmocka_unit_test(mappings_begin_clean),
 		cmocka_unit_test(read_only_stays_so),        cmocka_unit_test(some_mark_nothing),
 		cmocka_unit_test(accessed_tables_are_freed), cmocka_unit_test(splits_keep_dirt),
-		cmocka_unit_test(no_write_is_lost),          cmocka_unit_test(unmapped_stays_so),
 		cmocka_unit_test(splits_lose_no_write),      cmocka_unit_test(cleared_is_flushed),
 		cmocka_unit_test(refuses_bad_arguments),
 	};
