@@ -63,8 +63,8 @@ struct page {
 };
 
 /*
- * Per-thread cache of single pages: two batches, so that a thread which goes to
- * and fro over the edge of one does not go to the depot each time.
+ * Per-thread cache of single pages, in more than one batch, so that a thread which
+ * goes to and fro over the edge of one does not go to the depot each time.
  */
 struct page_cache {
 	struct page *first; /* what is given out and taken back */

@@ -92,8 +92,8 @@ struct pgtable {
 	bool sign_extended;       /* input addresses */
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	atomic_bool track_dirty;  /* mappings begin clean */
-	__aligned_cache atomic_uint
-		unsynced; /* gathers of tables that hardware may still think linked */
+	/* Gathers of tables that hardware may still think linked; what changes has its own line. */
+	__aligned_cache atomic_uint unsynced;
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
 };
 
