@@ -23,16 +23,11 @@
 #include "bench/dma.h"
 #include "bench/iommufd.h"
 #include "bench/iova.h"
-#include "bench/measure.h"
+#include "bench/domain.h"
 #include "bench/report.h"
 #include "bench/scale.h"
 
-#define K4   4096ULL
-#define M1   (1ULL << 20)
-#define M2   (2ULL << 20)
-#define G1   (1ULL << 30)
 #define IOVA (4 * G1)
-#define PA   (64 * G1 + K4)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define RANDOM_PAGES  4096
@@ -60,31 +55,6 @@ static unsigned int rounds(unsigned int nr)
 	unsigned int scaled = (unsigned int)(nr * options.scale);
 
 	return scaled > 2 ? scaled : 2; /* the first one may have to grow the arena */
-}
-
-static struct iommu_domain *new_domain(const char *format)
-{
-	const struct iommu_domain_params params = {.format = format};
-	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
-
-	if (IS_ERR(domain))
-		fail("%s: no domain: error %ld", format, PTR_ERR(domain));
-	return domain;
-}
-
-static void map(struct iommu_domain *domain, uint64_t iova, uint64_t paddr, uint64_t size)
-{
-	int ret =
-		iommu_map(domain, iova, paddr, size, IOMMU_READ | IOMMU_WRITE, GFP_KERNEL_ACCOUNT);
-
-	if (ret)
-		fail("map %#llx: error %d", (unsigned long long)iova, ret);
-}
-
-static void unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size)
-{
-	if (iommu_unmap(domain, iova, size) != size)
-		fail("unmap %#llx: not all of it", (unsigned long long)iova);
 }
 
 /* @nr calls of @size bytes, @stride apart; page offset as IOVA and PA have it. */

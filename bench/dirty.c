@@ -16,14 +16,9 @@
 #include <uiommu/dirty.h>
 #include <uiommu/iommu.h>
 
-#include "bench/measure.h"
+#include "bench/domain.h"
 #include "bench/report.h"
 
-#define K4   4096ULL
-#define M1   (1ULL << 20)
-#define M2   (2ULL << 20)
-#define G1   (1ULL << 30)
-#define PA   (64 * G1 + K4)
 #define SIZE (64 * G1)
 
 #define ITEMS ((size_t)(SIZE / K4))
@@ -35,31 +30,6 @@
 #define BESIDE "calls while another thread splits, over idle"
 #define FILLED "calls while another thread fills memory, over idle"
 #define SPLIT  "split a 2M or 1G leaf, map 1G again: per split"
-
-static struct iommu_domain *new_domain(void)
-{
-	const struct iommu_domain_params params = {.format = "vtd"};
-	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
-
-	if (IS_ERR(domain))
-		fail("no domain: error %ld", PTR_ERR(domain));
-	return domain;
-}
-
-static void map(struct iommu_domain *domain, uint64_t iova, uint64_t paddr, uint64_t size)
-{
-	int ret =
-		iommu_map(domain, iova, paddr, size, IOMMU_READ | IOMMU_WRITE, GFP_KERNEL_ACCOUNT);
-
-	if (ret)
-		fail("map %#llx: error %d", (unsigned long long)iova, ret);
-}
-
-static void unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size)
-{
-	if (iommu_unmap(domain, iova, size) != size)
-		fail("unmap %#llx: not all of it", (unsigned long long)iova);
-}
 
 /* ---- reading ---- */
 
@@ -120,7 +90,7 @@ static void bench_reading(unsigned int rounds)
 	struct series *sparse = report_row(DIRTY_ROWS, SPARSE, BARE_NONE);
 	struct series *half = report_row(DIRTY_ROWS, HALF, BARE_NONE);
 	struct series *all = report_row(DIRTY_ROWS, ALL, BARE_NONE);
-	struct iommu_domain *domain = new_domain();
+	struct iommu_domain *domain = new_domain("vtd");
 
 	map(domain, 0, PA, SIZE);
 	if (iommu_set_dirty_tracking(domain, true))
@@ -217,7 +187,7 @@ static void call(struct iommu_domain *domain, unsigned int nr)
 /* Calls per ns while the other thread does this. */
 static double throughput(struct mem_cgroup *cg, unsigned int cpu, enum beside what, unsigned int nr)
 {
-	struct other other = {.domain = new_domain(), .cg = cg, .what = what, .cpu = cpu + 1};
+	struct other other = {.domain = new_domain("vtd"), .cg = cg, .what = what, .cpu = cpu + 1};
 	pthread_t thread;
 	uint64_t start;
 	double ns;

@@ -16,44 +16,14 @@
 
 #include <uiommu/iommu.h>
 
-#include "bench/measure.h"
+#include "bench/domain.h"
 #include "bench/report.h"
 
-#define K4 4096ULL
-#define M1 (1ULL << 20)
-#define M2 (2ULL << 20)
-#define G1 (1ULL << 30)
 #define T1 (1ULL << 40)
-#define PA (64 * G1 + K4)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static volatile uint64_t sink;
-
-static struct iommu_domain *new_domain(void)
-{
-	const struct iommu_domain_params params = {.format = "vtd"};
-	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
-
-	if (IS_ERR(domain))
-		fail("no domain: error %ld", PTR_ERR(domain));
-	return domain;
-}
-
-static void map(struct iommu_domain *domain, uint64_t iova, uint64_t paddr, uint64_t size)
-{
-	int ret =
-		iommu_map(domain, iova, paddr, size, IOMMU_READ | IOMMU_WRITE, GFP_KERNEL_ACCOUNT);
-
-	if (ret)
-		fail("map %#llx: error %d", (unsigned long long)iova, ret);
-}
-
-static void unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size)
-{
-	if (iommu_unmap(domain, iova, size) != size)
-		fail("unmap %#llx: not all of it", (unsigned long long)iova);
-}
 
 /* ---- spans of addresses ---- */
 
@@ -169,7 +139,7 @@ static void bench_span(const struct span *span, unsigned int rounds)
 	double entries = (double)span->nr * (double)(span->chunk / K4);
 
 	for (; rounds; rounds--) {
-		struct iommu_domain *domain = new_domain();
+		struct iommu_domain *domain = new_domain("vtd");
 		uint64_t start;
 
 		/* The tables above the lowest stay. */
@@ -200,7 +170,7 @@ static void bench_span(const struct span *span, unsigned int rounds)
 /* One page of each table of the lowest level that 16 TiB have. */
 static void bench_walk(void)
 {
-	struct iommu_domain *domain = new_domain();
+	struct iommu_domain *domain = new_domain("vtd");
 	struct iommu_domain_info info;
 	uint64_t most = 0;
 
@@ -253,7 +223,7 @@ static void come_and_go(struct series *series)
 	uint64_t start = clock_now();
 
 	for (unsigned int i = 0; i < 1000; i++) {
-		struct iommu_domain *domain = new_domain();
+		struct iommu_domain *domain = new_domain("vtd");
 
 		map(domain, K4, PA, K4);
 		iommu_domain_free(domain);
@@ -275,7 +245,7 @@ static void bench_domains(struct mem_cgroup *cg)
 		struct series *each = report_row(SCALE_ROWS, i ? ROUND_MANY : ROUND_FEW, BARE_NONE);
 
 		for (; nr < numbers[i]; nr++) {
-			domains[nr] = new_domain();
+			domains[nr] = new_domain("vtd");
 			map(domains[nr], 0, PA, K4);
 		}
 		for (unsigned int round = 0; round < 5; round++) {
@@ -311,7 +281,7 @@ static double in_cgroup(struct mem_cgroup *cg, uint64_t size, unsigned int calls
 	double ns;
 
 	mem_cgroup_set_active(cg);
-	domain = new_domain();
+	domain = new_domain("vtd");
 	start = clock_now();
 	for (uint64_t i = 0; i < calls; i++) {
 		map(domain, i % 64 * G1, PA, size);
@@ -363,7 +333,7 @@ static void bench_sg(unsigned int rounds)
 	struct series *few = report_row(SCALE_ROWS, SG_FEW, BARE_NONE);
 	struct series *many = report_row(SCALE_ROWS, SG_MANY, BARE_NONE);
 	struct series *off = report_row(SCALE_ROWS, SG_UNMAP, BARE_NONE);
-	struct iommu_domain *domain = new_domain();
+	struct iommu_domain *domain = new_domain("vtd");
 
 	for (unsigned int i = 0; i < MANY_PIECES; i++)
 		sg[i] = (struct iommu_sg){PA + 2 * i * K4, K4};
@@ -476,7 +446,7 @@ static void *work(void *arg)
 static double throughput(struct mem_cgroup *cg, enum apart apart, unsigned int nr, unsigned int cpu,
 			 unsigned int calls)
 {
-	struct iommu_domain *domain = new_domain();
+	struct iommu_domain *domain = new_domain("vtd");
 	struct worker workers[2];
 	pthread_t threads[2];
 	pthread_barrier_t barrier;

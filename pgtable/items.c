@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pgtable/items.h"
 
-#ifdef __x86_64__
-#include <emmintrin.h>
-#endif
-
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE uint64_t ordered(uint64_t item, bool swap)
@@ -199,17 +195,18 @@ void items_stream(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigne
 
 	if (!run && !swap) {
 		for (unsigned int i = 0; i < n; i++, first += step)
-			_mm_stream_si64((long long *)&slot[i], (long long)first);
+			__builtin_ia32_movnti64((long long *)&slot[i], (long long)first);
 		return;
 	}
 	for (unsigned int i = 0; i < n; i++)
-		_mm_stream_si64((long long *)&slot[i],
-				(long long)ordered(first + ((i & ~mask) << step_lg2), swap));
+		__builtin_ia32_movnti64(
+			(long long *)&slot[i],
+			(long long)ordered(first + ((i & ~mask) << step_lg2), swap));
 }
 
 void items_stream_end(void)
 {
-	_mm_sfence();
+	__builtin_ia32_sfence();
 }
 #else
 void items_stream(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
