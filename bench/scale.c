@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <uiommu/iommu.h>
 
@@ -402,14 +402,14 @@ enum apart {
 	COMING_NEIGHBOUR,
 };
 
-#define ROWS(what)                                                                 \
-	{                                                                          \
-		"one over two threads: " what, what ": one thread",                \
-			what ": one beside an idle thread", what ": two over one", \
-			what ": two over one beside idle"                          \
+#define ROWS(what)                                                                \
+	{                                                                         \
+		"one over two threads: " what, what ": one thread",               \
+			what ": one beside an idle thread", what ": two, each",   \
+			what ": two over one", what ": two over one beside idle", \
 	}
 static const struct {
-	const char *aim, *alone, *idle, *over_alone, *over_idle;
+	const char *aim, *alone, *idle, *two, *over_alone, *over_idle;
 } sharing[] = {
 	[BARE] = ROWS("fill of 128"),
 	[OWN_GIB] = ROWS("map + unmap 128x4K"),
@@ -419,31 +419,13 @@ static const struct {
 	[COMING_NEIGHBOUR] = ROWS("come and go, common parents"),
 };
 
-/* Who comes last says when it began, for all: whoever is late costs time. */
-struct together {
-	unsigned int nr;
-	atomic_uint waiting, ready;
-	_Atomic uint64_t begin;
-};
-
-static uint64_t begin_together(struct together *t)
-{
-	if (atomic_fetch_add(&t->waiting, 1) + 1 == t->nr) {
-		atomic_store(&t->begin, clock_now());
-		atomic_store(&t->ready, 1);
-	}
-	while (!atomic_load(&t->ready))
-		;
-	return atomic_load(&t->begin);
-}
-
 struct worker {
 	struct iommu_domain *domain;
 	struct mem_cgroup *cg;
-	struct together *together;
+	atomic_uint *ready;
 	enum apart apart;
-	unsigned int index, cpu, calls;
-	double ns; /* from the begin to its own end */
+	unsigned int nr, index, cpu, calls;
+	double ns; /* of processor time, per call pair */
 };
 
 static uint64_t address_of(const struct worker *worker, uint64_t i)
@@ -476,34 +458,47 @@ static void call_all(const struct worker *worker)
 	}
 }
 
+static double thread_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
-	uint64_t start;
+	double start;
 
 	pin_to(worker->cpu);
 	mem_cgroup_set_active(worker->cg);
-	start = begin_together(worker->together);
+	atomic_fetch_add(worker->ready, 1);
+	while (atomic_load(worker->ready) < worker->nr)
+		;
+	start = thread_ns();
 	call_all(worker);
-	worker->ns = clock_since(start, 1);
+	worker->ns = (thread_ns() - start) / worker->calls;
 	return NULL;
 }
 
-/* Call pairs per ns of nr threads until the last one is done; of 0: of the calling one. */
-static double throughput(struct mem_cgroup *cg, enum apart apart, unsigned int nr, unsigned int cpu,
-			 unsigned int calls)
+/* Processor time per call pair in each of nr new threads; of 0: in the calling one. */
+static double share(struct mem_cgroup *cg, enum apart apart, unsigned int nr, unsigned int cpu,
+		    unsigned int calls)
 {
 	struct iommu_domain *domain = new_domain();
+	const unsigned int working = nr ? nr : 1;
 	struct worker workers[2];
 	pthread_t threads[2];
-	struct together together = {.nr = nr ? nr : 1};
-	double last = 0;
+	atomic_uint ready = 0;
+	double sum = 0;
 
 	for (uint64_t at = 0; at < 2 * G1; at += M2)
 		if (apart < COMING || at % G1 == G1 - M2)
 			map(domain, at + M1 - K4, PA, K4);
-	for (unsigned int i = 0; i < 2; i++)
-		workers[i] = (struct worker){domain, cg, &together, apart, i, cpu + i, calls, 0};
+	for (unsigned int i = 0; i < working; i++)
+		workers[i] =
+			(struct worker){domain, cg, &ready, apart, working, i, cpu + i, calls, 0};
 	for (unsigned int i = 0; i < nr; i++)
 		if (pthread_create(&threads[i], NULL, work, &workers[i]))
 			fail("cannot start a thread");
@@ -513,29 +508,32 @@ static double throughput(struct mem_cgroup *cg, enum apart apart, unsigned int n
 		pthread_join(threads[i], NULL);
 	pin_to(cpu);
 	mem_cgroup_set_active(cg);
-	for (unsigned int i = 0; i < together.nr; i++)
-		last = workers[i].ns > last ? workers[i].ns : last;
+	for (unsigned int i = 0; i < working; i++)
+		sum += workers[i].ns;
 	iommu_domain_free(domain);
-	return (double)calls * together.nr / last;
+	return sum / working;
 }
 
-/* The best of each: what else runs here takes from two threads more than from one. */
+/*
+ * Medians of processor time: what else runs here takes from two threads more than from
+ * one, and a round in which they took turns would look too good.
+ */
 static void bench_threads(struct mem_cgroup *cg, unsigned int cpu, unsigned int calls)
 {
 	for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
-		double best[3] = {0};
+		struct series *alone = report_row(SCALE_ROWS, sharing[apart].alone, BARE_NONE);
+		struct series *idle = report_row(SCALE_ROWS, sharing[apart].idle, BARE_NONE);
+		struct series *two = report_row(SCALE_ROWS, sharing[apart].two, BARE_NONE);
 
 		for (unsigned int round = 0; round < 25; round++) {
-			for (unsigned int nr = 0; nr < 3; nr++) {
-				double now = throughput(cg, apart, nr, cpu, calls);
-
-				best[nr] = now > best[nr] ? now : best[nr];
-			}
+			series_add(alone, share(cg, apart, 0, cpu, calls));
+			series_add(idle, share(cg, apart, 1, cpu, calls));
+			series_add(two, share(cg, apart, 2, cpu, calls));
 		}
-		series_add(report_row(SCALE_ROWS, sharing[apart].alone, BARE_NONE), 1 / best[0]);
-		series_add(report_row(SCALE_ROWS, sharing[apart].idle, BARE_NONE), 1 / best[1]);
-		report_value(SCALE_ROWS, sharing[apart].over_alone, best[2] / best[0]);
-		report_value(SCALE_ROWS, sharing[apart].over_idle, best[2] / best[1]);
+		report_value(SCALE_ROWS, sharing[apart].over_alone,
+			     2 * series_median(alone) / series_median(two));
+		report_value(SCALE_ROWS, sharing[apart].over_idle,
+			     2 * series_median(idle) / series_median(two));
 	}
 }
 
@@ -550,7 +548,7 @@ void bench_scale(struct mem_cgroup *cg, double scale, unsigned int cpu)
 	bench_cgroups(cg, many);
 	bench_sg(5 * many);
 	if (processors() > 1)
-		bench_threads(cg, cpu, (unsigned int)(15000 * scale));
+		bench_threads(cg, cpu, (unsigned int)(60000 * scale));
 }
 
 static double ratio(const char *is, const char *to)
