@@ -28,12 +28,14 @@
 
 #define ITEMS ((size_t)(SIZE / K4))
 
-#define CLEAN  "read and clear 64G of 4K, all clean, per entry"
-#define SPARSE "the same, each 64th dirty"
-#define HALF   "the same, each second dirty"
-#define ALL    "the same, all dirty"
-#define BESIDE "calls while another thread splits, over idle"
-#define SPLIT  "split a 2M or 1G leaf, map 1G again: per split"
+#define CLEAN     "read and clear 64G of 4K, all clean, per entry"
+#define SPARSE    "the same, each 64th dirty"
+#define HALF      "the same, each second dirty"
+#define ALL       "the same, all dirty"
+#define IDLE      "map + 16 lookups + unmap of 1M, beside an idle thread"
+#define SPLITTING "the same, beside one that splits"
+#define BESIDE    "throughput beside splits, over beside idle"
+#define SPLIT     "split a 2M or 1G leaf, map 1G again: per split"
 
 static struct iommu_domain *new_domain(void)
 {
@@ -199,19 +201,13 @@ static void call(struct iommu_domain *domain, unsigned int nr)
 	sink = sum;
 }
 
-/* Both threads' calls per ns, at the same time. */
-struct rates {
-	double calls, splits;
-};
-
-static struct rates throughput(struct mem_cgroup *cg, unsigned int cpu, bool splits,
-			       unsigned int nr)
+/* Processor time per round of calls; *ns per split of the other thread. */
+static double beside(struct mem_cgroup *cg, unsigned int cpu, unsigned int nr, double *ns)
 {
-	struct other other = {.domain = new_domain(), .cg = cg, .splits = splits, .cpu = cpu + 1};
-	struct rates rates;
+	struct other other = {.domain = new_domain(), .cg = cg, .splits = ns, .cpu = cpu + 1};
 	pthread_t thread;
 	uint64_t start;
-	double ns;
+	double used;
 
 	for (uint64_t i = 0; i < 512; i++)
 		map(other.domain, i * M2, PA + i * M2, K4);
@@ -220,35 +216,32 @@ static struct rates throughput(struct mem_cgroup *cg, unsigned int cpu, bool spl
 	while (!atomic_load(&other.ready))
 		;
 	start = clock_now();
+	used = thread_ns();
 	call(other.domain, nr);
-	ns = clock_since(start, 1);
-	rates = (struct rates){nr / ns, (double)atomic_load(&other.done) / ns};
+	used = thread_ns() - used;
+	if (ns)
+		*ns = clock_since(start, (double)(atomic_load(&other.done) + 1));
 	atomic_store(&other.stop, true);
 	pthread_join(thread, NULL);
 	iommu_domain_free(other.domain);
-	return rates;
+	return used / nr;
 }
 
-#define SPLIT_ROUNDS 25
-
-/* The best of those rounds in which the other thread really had its processor. */
+/* Medians, since what else runs here may keep the other thread from its processor. */
 static void bench_splitting(struct mem_cgroup *cg, unsigned int cpu, unsigned int nr)
 {
-	struct rates beside[SPLIT_ROUNDS];
-	double idle = 0, splits = 0, best = 0;
+	struct series *alone = report_row(DIRTY_ROWS, IDLE, BARE_NONE);
+	struct series *both = report_row(DIRTY_ROWS, SPLITTING, BARE_NONE);
+	struct series *split = report_row(DIRTY_ROWS, SPLIT, BARE_NONE);
 
-	for (unsigned int i = 0; i < SPLIT_ROUNDS; i++) {
-		double now = throughput(cg, cpu, false, nr).calls;
+	for (unsigned int round = 0; round < 25; round++) {
+		double ns;
 
-		beside[i] = throughput(cg, cpu, true, nr);
-		idle = now > idle ? now : idle;
-		splits = beside[i].splits > splits ? beside[i].splits : splits;
+		series_add(alone, beside(cg, cpu, nr, NULL));
+		series_add(both, beside(cg, cpu, nr, &ns));
+		series_add(split, ns);
 	}
-	for (unsigned int i = 0; i < SPLIT_ROUNDS; i++)
-		if (beside[i].splits > 0.8 * splits && beside[i].calls > best)
-			best = beside[i].calls;
-	series_add(report_row(DIRTY_ROWS, SPLIT, BARE_NONE), 1 / splits);
-	report_value(DIRTY_ROWS, BESIDE, best / idle);
+	report_value(DIRTY_ROWS, BESIDE, series_median(alone) / series_median(both));
 }
 
 void bench_dirty(struct mem_cgroup *cg, double scale, unsigned int cpu)

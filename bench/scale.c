@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include <uiommu/iommu.h>
 
@@ -456,14 +455,6 @@ static void call_all(const struct worker *worker)
 		map(worker->domain, iova, PA + iova, PIECE);
 		unmap(worker->domain, iova, PIECE);
 	}
-}
-
-static double thread_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
 static void *work(void *arg)
