@@ -23,13 +23,14 @@
 
 #define ITEMS ((size_t)(SIZE / K4))
 
-#define CLEAN  "read and clear 64G of 4K, all clean, per entry"
-#define SPARSE "the same, each 64th dirty"
-#define HALF   "the same, each second dirty"
-#define ALL    "the same, all dirty"
-#define BESIDE "calls while another thread splits, over idle"
-#define FILLED "calls while another thread fills memory, over idle"
-#define SPLIT  "split a 2M or 1G leaf, map 1G again: per split"
+#define CLEAN     "read and clear 64G of 4K, all clean, per entry"
+#define SPARSE    "the same, each 64th dirty"
+#define HALF      "the same, each second dirty"
+#define ALL       "the same, all dirty"
+#define IDLE      "map + 16 lookups + unmap of 1M, beside an idle thread"
+#define SPLITTING "the same, beside one that splits"
+#define BESIDE    "throughput beside splits, over beside idle"
+#define SPLIT     "split a 2M or 1G leaf, map 1G again: per split"
 
 /* ---- reading ---- */
 
@@ -113,20 +114,13 @@ static void bench_reading(unsigned int rounds)
 
 #define SPLIT_AT (512 * G1)
 
-enum beside {
-	IDLE, /* has called the library, and sleeps */
-	FILLING,
-	SPLITTING,
-};
-
 struct other {
 	struct iommu_domain *domain;
 	struct mem_cgroup *cg;
-	enum beside what;
+	bool splits; /* else it has called the library, and sleeps */
 	unsigned int cpu;
 	atomic_bool ready, stop;
-	uint64_t splits;
-	double ns; /* per split */
+	atomic_ulong done; /* splits */
 };
 
 /* Make a leaf of 1 GiB leaves of 4K, one 2M after the other; unmap it and map it again. */
@@ -137,32 +131,25 @@ static void split_all(struct other *other)
 	for (uint64_t at = SPLIT_AT; at < SPLIT_AT + G1; at += M2)
 		if (iommu_split_mapping(domain, at + K4, K4, GFP_KERNEL_ACCOUNT))
 			fail("cannot split");
-	other->splits += G1 / M2 + 1;
+	atomic_fetch_add(&other->done, G1 / M2 + 1);
 	unmap(domain, SPLIT_AT, G1);
 	map(domain, SPLIT_AT, 0, G1);
 }
 
 static void *run_other(void *arg)
 {
-	static uint64_t items[G1 / K4];
 	struct other *other = arg;
-	uint64_t start;
 
 	pin_to(other->cpu);
 	mem_cgroup_set_active(other->cg);
 	map(other->domain, SPLIT_AT, 0, G1);
 	atomic_store(&other->ready, true);
-	start = clock_now();
 	while (!atomic_load(&other->stop)) {
-		if (other->what == SPLITTING)
+		if (other->splits)
 			split_all(other);
-		else if (other->what == FILLING)
-			fill_items(items, 3, G1 / K4);
 		else
 			usleep(1000);
 	}
-	if (other->splits)
-		other->ns = clock_since(start, (double)other->splits);
 	unmap(other->domain, SPLIT_AT, G1);
 	mem_cgroup_set_active(NULL);
 	return NULL;
@@ -184,13 +171,13 @@ static void call(struct iommu_domain *domain, unsigned int nr)
 	sink = sum;
 }
 
-/* Calls per ns while the other thread does this. */
-static double throughput(struct mem_cgroup *cg, unsigned int cpu, enum beside what, unsigned int nr)
+/* Processor time per round of calls; *ns per split of the other thread. */
+static double beside(struct mem_cgroup *cg, unsigned int cpu, unsigned int nr, double *ns)
 {
-	struct other other = {.domain = new_domain("vtd"), .cg = cg, .what = what, .cpu = cpu + 1};
+	struct other other = {.domain = new_domain("vtd"), .cg = cg, .splits = ns, .cpu = cpu + 1};
 	pthread_t thread;
 	uint64_t start;
-	double ns;
+	double used;
 
 	for (uint64_t i = 0; i < 512; i++)
 		map(other.domain, i * M2, PA + i * M2, K4);
@@ -199,36 +186,39 @@ static double throughput(struct mem_cgroup *cg, unsigned int cpu, enum beside wh
 	while (!atomic_load(&other.ready))
 		;
 	start = clock_now();
+	used = thread_ns();
 	call(other.domain, nr);
-	ns = clock_since(start, nr);
+	used = thread_ns() - used;
+	if (ns)
+		*ns = clock_since(start, (double)(atomic_load(&other.done) + 1));
 	atomic_store(&other.stop, true);
 	pthread_join(thread, NULL);
 	iommu_domain_free(other.domain);
-	if (other.splits)
-		series_add(report_row(DIRTY_ROWS, SPLIT, BARE_NONE), other.ns);
-	return 1 / ns;
+	return used / nr;
 }
 
+/* Medians, since what else runs here may keep the other thread from its processor. */
 static void bench_splitting(struct mem_cgroup *cg, unsigned int cpu, unsigned int nr)
 {
-	double best[SPLITTING + 1] = {0};
+	struct series *alone = report_row(DIRTY_ROWS, IDLE, BARE_NONE);
+	struct series *both = report_row(DIRTY_ROWS, SPLITTING, BARE_NONE);
+	struct series *split = report_row(DIRTY_ROWS, SPLIT, BARE_NONE);
 
-	for (unsigned int round = 0; round < 9; round++) {
-		for (enum beside what = IDLE; what <= SPLITTING; what++) {
-			double now = throughput(cg, cpu, what, nr);
+	for (unsigned int round = 0; round < 25; round++) {
+		double ns;
 
-			best[what] = now > best[what] ? now : best[what];
-		}
+		series_add(alone, beside(cg, cpu, nr, NULL));
+		series_add(both, beside(cg, cpu, nr, &ns));
+		series_add(split, ns);
 	}
-	report_value(DIRTY_ROWS, FILLED, best[FILLING] / best[IDLE]);
-	report_value(DIRTY_ROWS, BESIDE, best[SPLITTING] / best[IDLE]);
+	report_value(DIRTY_ROWS, BESIDE, series_median(alone) / series_median(both));
 }
 
 void bench_dirty(struct mem_cgroup *cg, double scale, unsigned int cpu)
 {
 	bench_reading(scale < 1 ? 2 : 5);
 	if (processors() > 1)
-		bench_splitting(cg, cpu, (unsigned int)(100000 * scale));
+		bench_splitting(cg, cpu, (unsigned int)(30000 * scale));
 }
 
 static double over_baseline(const char *operation, const char *of)

@@ -103,6 +103,14 @@ double clock_since(uint64_t start, double nr)
 	return (double)(clock_now() - start) * ns_per_tick / nr;
 }
 
+double thread_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
 /* What the process may use at its start, before anything is pinned. */
 static cpu_set_t *allowed(void)
 {

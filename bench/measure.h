@@ -24,6 +24,8 @@ void clock_calibrate(void);
 uint64_t clock_now(void);
 /* Nanoseconds from @start to now, shared by @nr calls or items. */
 double clock_since(uint64_t start, double nr);
+/* Nanoseconds of processor time that the calling thread has had. */
+double thread_ns(void);
 
 /* Stay on the n-th processor of those that this process may use, modulo their number. */
 int pin_to(unsigned int nth);

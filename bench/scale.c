@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <uiommu/iommu.h>
 
@@ -372,14 +371,14 @@ enum apart {
 	COMING_NEIGHBOUR,
 };
 
-#define ROWS(what)                                                                 \
-	{                                                                          \
-		"one over two threads: " what, what ": one thread",                \
-			what ": one beside an idle thread", what ": two over one", \
-			what ": two over one beside idle"                          \
+#define ROWS(what)                                                                \
+	{                                                                         \
+		"one over two threads: " what, what ": one thread",               \
+			what ": one beside an idle thread", what ": two, each",   \
+			what ": two over one", what ": two over one beside idle", \
 	}
 static const struct {
-	const char *aim, *alone, *idle, *over_alone, *over_idle;
+	const char *aim, *alone, *idle, *two, *over_alone, *over_idle;
 } sharing[] = {
 	[BARE] = ROWS("fill of 128"),
 	[OWN_GIB] = ROWS("map + unmap 128x4K"),
@@ -392,10 +391,10 @@ static const struct {
 struct worker {
 	struct iommu_domain *domain;
 	struct mem_cgroup *cg;
-	pthread_barrier_t *barrier;
+	atomic_uint *ready;
 	enum apart apart;
-	unsigned int index, cpu, calls;
-	double ns; /* per call pair */
+	unsigned int nr, index, cpu, calls;
+	double ns; /* of processor time, per call pair */
 };
 
 static uint64_t address_of(const struct worker *worker, uint64_t i)
@@ -431,33 +430,36 @@ static void call_all(const struct worker *worker)
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
-	uint64_t start;
+	double start;
 
 	pin_to(worker->cpu);
 	mem_cgroup_set_active(worker->cg);
-	pthread_barrier_wait(worker->barrier);
-	start = clock_now();
+	atomic_fetch_add(worker->ready, 1);
+	while (atomic_load(worker->ready) < worker->nr)
+		;
+	start = thread_ns();
 	call_all(worker);
-	worker->ns = clock_since(start, worker->calls);
+	worker->ns = (thread_ns() - start) / worker->calls;
 	return NULL;
 }
 
-/* Call pairs per ns of nr threads, the slower one's twice; of 0: of the calling one. */
-static double throughput(struct mem_cgroup *cg, enum apart apart, unsigned int nr, unsigned int cpu,
-			 unsigned int calls)
+/* Processor time per call pair in each of nr new threads; of 0: in the calling one. */
+static double share(struct mem_cgroup *cg, enum apart apart, unsigned int nr, unsigned int cpu,
+		    unsigned int calls)
 {
 	struct iommu_domain *domain = new_domain("vtd");
+	const unsigned int working = nr ? nr : 1;
 	struct worker workers[2];
 	pthread_t threads[2];
-	pthread_barrier_t barrier;
-	double slowest = 0;
+	atomic_uint ready = 0;
+	double sum = 0;
 
 	for (uint64_t at = 0; at < 2 * G1; at += M2)
 		if (apart < COMING || at % G1 == G1 - M2)
 			map(domain, at + M1 - K4, PA, K4);
-	pthread_barrier_init(&barrier, NULL, nr ? nr : 1);
-	for (unsigned int i = 0; i < 2; i++)
-		workers[i] = (struct worker){domain, cg, &barrier, apart, i, cpu + i, calls, 0};
+	for (unsigned int i = 0; i < working; i++)
+		workers[i] =
+			(struct worker){domain, cg, &ready, apart, working, i, cpu + i, calls, 0};
 	for (unsigned int i = 0; i < nr; i++)
 		if (pthread_create(&threads[i], NULL, work, &workers[i]))
 			fail("cannot start a thread");
@@ -467,30 +469,32 @@ static double throughput(struct mem_cgroup *cg, enum apart apart, unsigned int n
 		pthread_join(threads[i], NULL);
 	pin_to(cpu);
 	mem_cgroup_set_active(cg);
-	for (unsigned int i = 0; i < (nr ? nr : 1); i++)
-		slowest = workers[i].ns > slowest ? workers[i].ns : slowest;
-	pthread_barrier_destroy(&barrier);
+	for (unsigned int i = 0; i < working; i++)
+		sum += workers[i].ns;
 	iommu_domain_free(domain);
-	return (nr ? nr : 1) / slowest;
+	return sum / working;
 }
 
-/* The best of each: what else runs here takes from two threads more than from one. */
+/*
+ * Medians of processor time: what else runs here takes from two threads more than from
+ * one, and a round in which they took turns would look too good.
+ */
 static void bench_threads(struct mem_cgroup *cg, unsigned int cpu, unsigned int calls)
 {
 	for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
-		double best[3] = {0};
+		struct series *alone = report_row(SCALE_ROWS, sharing[apart].alone, BARE_NONE);
+		struct series *idle = report_row(SCALE_ROWS, sharing[apart].idle, BARE_NONE);
+		struct series *two = report_row(SCALE_ROWS, sharing[apart].two, BARE_NONE);
 
 		for (unsigned int round = 0; round < 25; round++) {
-			for (unsigned int nr = 0; nr < 3; nr++) {
-				double now = throughput(cg, apart, nr, cpu, calls);
-
-				best[nr] = now > best[nr] ? now : best[nr];
-			}
+			series_add(alone, share(cg, apart, 0, cpu, calls));
+			series_add(idle, share(cg, apart, 1, cpu, calls));
+			series_add(two, share(cg, apart, 2, cpu, calls));
 		}
-		series_add(report_row(SCALE_ROWS, sharing[apart].alone, BARE_NONE), 1 / best[0]);
-		series_add(report_row(SCALE_ROWS, sharing[apart].idle, BARE_NONE), 1 / best[1]);
-		report_value(SCALE_ROWS, sharing[apart].over_alone, best[2] / best[0]);
-		report_value(SCALE_ROWS, sharing[apart].over_idle, best[2] / best[1]);
+		report_value(SCALE_ROWS, sharing[apart].over_alone,
+			     2 * series_median(alone) / series_median(two));
+		report_value(SCALE_ROWS, sharing[apart].over_idle,
+			     2 * series_median(idle) / series_median(two));
 	}
 }
 
@@ -505,7 +509,7 @@ void bench_scale(struct mem_cgroup *cg, double scale, unsigned int cpu)
 	bench_cgroups(cg, many);
 	bench_sg(5 * many);
 	if (processors() > 1)
-		bench_threads(cg, cpu, (unsigned int)(15000 * scale));
+		bench_threads(cg, cpu, (unsigned int)(60000 * scale));
 }
 
 static double ratio(const char *is, const char *to)
