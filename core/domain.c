@@ -15,7 +15,7 @@
 /* Made with the first domain; one for the process, as the arena is. */
 static _Atomic(struct kmem_cache *) domain_cache;
 
-static struct kmem_cache *get_domain_cache(void)
+static struct kmem_cache *get_domain_cache(gfp_t gfp)
 {
 	struct kmem_cache *cache = atomic_load_explicit(&domain_cache, memory_order_acquire);
 	struct kmem_cache *first = NULL;
@@ -23,7 +23,7 @@ static struct kmem_cache *get_domain_cache(void)
 	if (cache)
 		return cache;
 	cache = kmem_cache_create("iommu_domain", sizeof(struct iommu_domain),
-				  _Alignof(struct iommu_domain));
+				  _Alignof(struct iommu_domain), gfp);
 	if (!cache)
 		return NULL;
 	if (atomic_compare_exchange_strong(&domain_cache, &first, cache))
@@ -34,7 +34,7 @@ static struct kmem_cache *get_domain_cache(void)
 
 static struct iommu_domain *domain_new(enum iommu_domain_type type, gfp_t gfp)
 {
-	struct kmem_cache *cache = get_domain_cache();
+	struct kmem_cache *cache = get_domain_cache(gfp);
 	struct mem_cgroup *owner = gfp & __GFP_ACCOUNT ? mem_cgroup_active() : NULL;
 	struct iommu_domain *domain;
 

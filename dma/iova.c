@@ -22,26 +22,26 @@
 static _Atomic(struct kmem_cache *) leaf_cache, node_cache, domain_cache;
 
 static struct kmem_cache *get_cache(_Atomic(struct kmem_cache *) *slot, const char *name,
-				    size_t size, size_t align)
+				    size_t size, size_t align, gfp_t gfp)
 {
 	struct kmem_cache *cache = atomic_load_explicit(slot, memory_order_acquire);
 	struct kmem_cache *first = NULL;
 
 	if (cache)
 		return cache;
-	cache = kmem_cache_create(name, size, align);
+	cache = kmem_cache_create(name, size, align, gfp);
 	if (!cache || atomic_compare_exchange_strong(slot, &first, cache))
 		return cache;
 	kmem_cache_destroy(cache); /* another thread was first */
 	return first;
 }
 
-static bool get_caches(void)
+static bool get_caches(gfp_t gfp)
 {
-	return get_cache(&leaf_cache, "iova_leaf", sizeof(struct iova_leaf), 0) &&
-	       get_cache(&node_cache, "iova_node", sizeof(struct iova_node), 0) &&
+	return get_cache(&leaf_cache, "iova_leaf", sizeof(struct iova_leaf), 0, gfp) &&
+	       get_cache(&node_cache, "iova_node", sizeof(struct iova_node), 0, gfp) &&
 	       get_cache(&domain_cache, "iova_domain", sizeof(struct iova_domain),
-			 _Alignof(struct iova_domain));
+			 _Alignof(struct iova_domain), gfp);
 }
 
 /* ---- the lock ---- */
@@ -401,7 +401,7 @@ struct iova_domain *iova_domain_alloc(uint64_t granule, uint64_t start_pfn, uint
 	if (gfp_refused(gfp) || granule < 1024 || (granule & (granule - 1)) || !start_pfn ||
 	    end_pfn < start_pfn || end_pfn > ~0ULL / granule)
 		return ERR_PTR(-EINVAL);
-	if (!get_caches())
+	if (!get_caches(gfp))
 		return ERR_PTR(-ENOMEM);
 	iovad = kmem_cache_alloc(domain_cache, gfp | __GFP_ZERO, owner);
 	if (!iovad)

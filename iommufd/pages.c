@@ -29,7 +29,7 @@ static struct kmem_cache *get_cache(_Atomic(struct kmem_cache *) *slot, const ch
 
 	if (cache)
 		return cache;
-	cache = kmem_cache_create(name, size, 0);
+	cache = kmem_cache_create(name, size, 0, GFP_KERNEL);
 	if (!cache || atomic_compare_exchange_strong(slot, &first, cache))
 		return cache;
 	kmem_cache_destroy(cache); /* another thread was first */

@@ -548,14 +548,14 @@ static void cache_layout(struct kmem_cache *cache)
 	}
 }
 
-struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align)
+struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align, gfp_t gfp)
 {
 	struct kmem_cache *cache;
 
 	if (!size || size > MAX_SIZE || align > MAX_SIZE || (align & (align - 1)))
 		return NULL;
 	align = MAX(align, MIN_ALIGN);
-	cache = kzalloc(sizeof(*cache), GFP_KERNEL, NULL);
+	cache = kzalloc(sizeof(*cache), gfp_metadata(gfp), NULL);
 	if (!cache)
 		return NULL;
 	cache->name = name;

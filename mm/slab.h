@@ -19,7 +19,7 @@ struct page;
  * A cache of objects of @size bytes (1 to 16384), each at a multiple of @align
  * (a power of two up to 16384, or 0 for 8). Returns NULL when out of memory.
  */
-struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align);
+struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align, gfp_t gfp);
 
 /* Every object must have been freed. */
 void kmem_cache_destroy(struct kmem_cache *cache);

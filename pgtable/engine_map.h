@@ -7,6 +7,9 @@
 /* A call that fills so many tables of the lowest level would only wear the caches out. */
 #define PT_STREAM_TABLES 2048
 
+/* How often to begin again where waiting for another thread is not allowed. */
+#define MAP_TRIES 64
+
 struct map {
 	struct pgtable *pt;
 	struct mm_thread *self;
@@ -514,8 +517,8 @@ static __noinline int map_anything(struct pgtable *pt, uint64_t iova, uint64_t p
 	m.left = size;
 	m.stream = size >> pt_shift(1) >= PT_STREAM_TABLES;
 	ret = above_top(top, iova + size - 1) ? -EAGAIN : map_range(&m, top);
-	while (unlikely(ret == -EAGAIN))
-		ret = map_again(&m);
+	for (unsigned int tries = 0; unlikely(ret == -EAGAIN); tries++)
+		ret = tries < MAP_TRIES || gfpflags_allow_blocking(gfp) ? map_again(&m) : -ENOMEM;
 	if (unlikely(ret))
 		map_undo(&m, iova, size);
 	map_end(&m);

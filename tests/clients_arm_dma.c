@@ -168,8 +168,10 @@ static void registers(void **state)
 	uint64_t memory, resource;
 
 	begin_on("arm64-s1", SMALL);
+	record_begin();
 	memory = arm_iommu_map_page(mapping, PAGES(3), PAGES(1), RW);
 	resource = arm_iommu_map_resource(mapping, PAGES(4), PAGES(1), RW);
+	assert_maps_recorded(2, GFP_KERNEL);
 	assert_int_equal(leaf_item(domain, memory) >> 2 & 7, 0);
 	assert_int_equal(leaf_item(domain, resource) >> 2 & 7, 2);
 	arm_iommu_unmap_page(mapping, memory, PAGES(1));

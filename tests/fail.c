@@ -38,7 +38,7 @@ static unsigned int allocate_row(struct kmem_cache *cache)
 
 static void test_nth(void **state)
 {
-	struct kmem_cache *cache = kmem_cache_create("row", 64, 0);
+	struct kmem_cache *cache = kmem_cache_create("row", 64, 0, GFP_KERNEL);
 	const unsigned int all = (1u << ROW) - 1;
 
 	assert_int_equal(allocate_row(cache), 0);
@@ -60,7 +60,7 @@ static void test_nth(void **state)
 /* Setting it anew begins to count anew, and asks about the time before only. */
 static void test_set_again(void **state)
 {
-	struct kmem_cache *cache = kmem_cache_create("row", 64, 0);
+	struct kmem_cache *cache = kmem_cache_create("row", 64, 0, GFP_KERNEL);
 
 	assert_int_equal(allocate_row(cache), 0);
 	uiommu_fail_nth(ROW + 5, false);
@@ -108,7 +108,7 @@ static void *other_thread(void *cache)
 
 static void test_other_threads(void **state)
 {
-	struct kmem_cache *cache = kmem_cache_create("row", 64, 0);
+	struct kmem_cache *cache = kmem_cache_create("row", 64, 0, GFP_KERNEL);
 	pthread_t thread;
 	void *failed;
 

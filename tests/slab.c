@@ -74,7 +74,7 @@ static void caches_create(void)
 	for (size_t i = 0; i < NR_SHAPES; i++) {
 		if (!shapes[i].align)
 			continue;
-		caches[i] = kmem_cache_create("test", shapes[i].size, shapes[i].align);
+		caches[i] = kmem_cache_create("test", shapes[i].size, shapes[i].align, GFP_KERNEL);
 		assert_non_null(caches[i]);
 	}
 }
@@ -236,7 +236,7 @@ static void test_full_slabs(void **state)
 	static unsigned char *objects[520];
 
 	for (size_t size = 1; size <= 2048; size += size < 8 ? 7 : 8) {
-		struct kmem_cache *cache = kmem_cache_create("full", size, 0);
+		struct kmem_cache *cache = kmem_cache_create("full", size, 0, GFP_KERNEL);
 		size_t count = MIN(ARRAY_SIZE(objects), 65536 / size);
 
 		for (size_t i = 0; i < count; i++) {
@@ -259,7 +259,8 @@ static void test_packing(void **state)
 	void *objects[64];
 
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-		struct kmem_cache *cache = kmem_cache_create("packing", sizes[s], sizes[s]);
+		struct kmem_cache *cache =
+			kmem_cache_create("packing", sizes[s], sizes[s], GFP_KERNEL);
 		uint64_t before = slab_bytes();
 
 		for (size_t i = 0; i < 64; i++) {
@@ -280,10 +281,10 @@ static void test_packing(void **state)
 
 static void test_arguments(void **state)
 {
-	assert_null(kmem_cache_create("bad", 0, 8));
-	assert_null(kmem_cache_create("bad", 16385, 8));
-	assert_null(kmem_cache_create("bad", 8, 3));
-	assert_null(kmem_cache_create("bad", 8, 32768));
+	assert_null(kmem_cache_create("bad", 0, 8, GFP_KERNEL));
+	assert_null(kmem_cache_create("bad", 16385, 8, GFP_KERNEL));
+	assert_null(kmem_cache_create("bad", 8, 3, GFP_KERNEL));
+	assert_null(kmem_cache_create("bad", 8, 32768, GFP_KERNEL));
 	assert_null(kmalloc(65537, GFP_KERNEL, NULL));
 	assert_null(kmalloc(SIZE_MAX, GFP_KERNEL, NULL));
 	kfree(NULL);
@@ -319,7 +320,7 @@ static void test_budget(void **state)
 		MAX_BYTES = 65536,
 		FIT = MAX_BYTES / SIZE
 	};
-	struct kmem_cache *cache = kmem_cache_create("budget", SIZE, 8);
+	struct kmem_cache *cache = kmem_cache_create("budget", SIZE, 8, GFP_KERNEL);
 	struct mem_cgroup *memcg = mem_cgroup_create(NULL);
 	void *objects[FIT];
 
@@ -350,7 +351,7 @@ static bool scenario(struct mem_cgroup *memcg)
 	bool ok = big != NULL;
 
 	for (unsigned int c = 0; ok && c < 3; c++) {
-		cache[c] = kmem_cache_create("scenario", sizes[c], c ? sizes[c] : 0);
+		cache[c] = kmem_cache_create("scenario", sizes[c], c ? sizes[c] : 0, GFP_KERNEL);
 		ok = cache[c] != NULL;
 		for (unsigned int i = 0; ok && i < 5; i++) {
 			objects[c][i] = kmem_cache_alloc(cache[c], GFP_KERNEL, memcg);
@@ -397,8 +398,8 @@ static void test_failures(void **state)
 
 static void test_misuse(void **state)
 {
-	struct kmem_cache *cache = kmem_cache_create("misuse", 48, 0);
-	struct kmem_cache *wrong = kmem_cache_create("wrong", 48, 0);
+	struct kmem_cache *cache = kmem_cache_create("misuse", 48, 0, GFP_KERNEL);
+	struct kmem_cache *wrong = kmem_cache_create("wrong", 48, 0, GFP_KERNEL);
 	struct mem_cgroup *memcg = mem_cgroup_create(NULL);
 	char *object = kmem_cache_alloc(cache, GFP_KERNEL, memcg);
 	char *again = kmem_cache_alloc(cache, GFP_KERNEL, memcg);
@@ -499,7 +500,7 @@ static void test_threads(void **state)
 	groups_create();
 	for (unsigned int round = 0; round < 3; round++) {
 		for (unsigned int k = 0; k < 2; k++)
-			parcels[k] = kmem_cache_create("parcel", parcel_size[k], 0);
+			parcels[k] = kmem_cache_create("parcel", parcel_size[k], 0, GFP_KERNEL);
 		before = slab_bytes();
 		for (uintptr_t i = 0; i < NR_THREADS; i++)
 			assert_int_equal(pthread_create(&threads[i], NULL, swapper, (void *)i), 0);

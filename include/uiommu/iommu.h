@@ -160,7 +160,9 @@ void iommu_domain_free(struct iommu_domain *domain);
  * wraps, no access in @prot, a @gfp with __GFP_COMP, __GFP_DMA, __GFP_DMA32 or
  * __GFP_HIGHMEM (reported once), or a domain that does not translate; -ERANGE
  * when @iova or @paddr is too wide for the format; -EADDRINUSE when a part of
- * the range is mapped; -ENOMEM when memory or the cgroup's budget is short.
+ * the range is mapped; -ENOMEM when memory or the cgroup's budget is short, or,
+ * for a @gfp that may not block, when the top table is being exchanged by a thread
+ * that does not go on.
  */
 int iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
 	      int prot, gfp_t gfp);
