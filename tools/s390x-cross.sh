@@ -19,7 +19,8 @@ apt()
 }
 
 apt update
-(cd "$dir/apt" && apt download libcmocka0 libcmocka-dev libjson-c5 libjson-c-dev)
+(cd "$dir/apt" && apt download libcmocka0 libcmocka-dev libjson-c5 libjson-c-dev \
+	libncursesw6 libtinfo6 libncurses-dev)
 for package in "$dir"/apt/*.deb; do
 	dpkg -x "$package" "$dir/root"
 done
