@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_ROWS 256
+#define MAX_ROWS 1024
 
 static struct row {
 	const char *format;
