@@ -185,13 +185,13 @@ static void probe_both(struct run *run, uint64_t iova)
 }
 
 /* Both ends of what the item and some leaves share, and a place where nothing is. */
-static void probe_under(struct run *run, const struct target *target)
+static void probe_under(struct run *run, const struct target *target, size_t most)
 {
 	const struct oracle_item *item = &target->item;
 	uint64_t last = item->iova + ((UINT64_C(1) << item->span_lg2) - 1);
 	size_t first = model_find(&run->model, item->iova);
 
-	for (size_t i = first; i < run->model.count && i < first + LEAVES_MOST; i++) {
+	for (size_t i = first; i < run->model.count && i - first < most; i++) {
 		const struct leaf *leaf = &run->model.leaves[i];
 		uint64_t begin = leaf->iova > item->iova ? leaf->iova : item->iova;
 		uint64_t end = leaf_last(leaf) < last ? leaf_last(leaf) : last;
@@ -221,11 +221,14 @@ static bool is_noticed(struct run *run, const struct target *target)
 	bool noticed;
 
 	run->quiet = true;
-	probe_under(run, target);
+	probe_under(run, target, LEAVES_MOST);
 	if (run->disagreements == before)
 		check_list(run);
 	if (run->disagreements == before && !target->item.leaf)
 		probe_aliases(run, target);
+	/* It may lead to what was a table here once, and differs in a few places. */
+	if (run->disagreements == before && !target->item.leaf)
+		probe_under(run, target, SIZE_MAX);
 	run->quiet = false;
 	noticed = run->disagreements > before;
 	run->disagreements = before;
@@ -310,7 +313,7 @@ static void try_item(struct run *run, const struct target *target)
 	for (unsigned int bit = 0; bit < 64; bit++)
 		try_bit(run, target, bit);
 	/* All is as it was. */
-	probe_under(run, target);
+	probe_under(run, target, LEAVES_MOST);
 	run->items++;
 }
 
