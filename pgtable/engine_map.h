@@ -20,7 +20,6 @@ struct map {
 	gfp_t gfp;
 	unsigned int grown; /* levels put on top */
 	bool stream;        /* its tables are more than the caches hold */
-	bool reap;          /* a count went back to 0 at iova */
 	bool made;          /* tables[] counts */
 	unsigned int tables[IOMMU_MAX_LEVELS];
 };
@@ -35,7 +34,7 @@ static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iot
 	m->gfp = gfp;
 	m->grown = 0;
 	m->stream = false;
-	m->reap = m->made = false;
+	m->made = false;
 }
 
 static inline void map_end(const struct map *m)
@@ -199,10 +198,10 @@ static bool soon_empty(const struct map *m, const uint64_t *slot, unsigned int l
 
 /*
  * Fill empty slots of a linked table with leaves. -EAGAIN: the table is dead;
- * -EADDRINUSE: not all were empty, and those that were are so again. *emptied: the
- * table's count went back to 0 by that.
+ * -EADDRINUSE: not all were empty, and those that were are so again. The count may be
+ * 0 then: map_undo() looks for what is empty.
  */
-static inline int place_leaves(struct leaves *l, uint64_t *table, bool alone, bool *emptied)
+static inline int place_leaves(struct leaves *l, uint64_t *table, bool alone)
 {
 	uint64_t *slot = &table[index_of(l->pt, l->iova, l->level)];
 	struct page *page = table_page(table);
@@ -218,7 +217,7 @@ static inline int place_leaves(struct leaves *l, uint64_t *table, bool alone, bo
 		return 0;
 	if (done)
 		clear_items(slot, l->level, done);
-	*emptied = live_add(page, -(int)l->n, alone) == (int)l->n;
+	live_add(page, -(int)l->n, alone);
 	return -EADDRINUSE;
 }
 
@@ -334,7 +333,7 @@ static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 	}
 	/* Who was counted, but linked nothing of its own in an empty slot. */
 	if (counted && ret != -EAGAIN)
-		m->reap |= atomic_fetch_sub(&slot_page(m->pt, slot, level)->live, 1) == 1;
+		atomic_fetch_sub(&slot_page(m->pt, slot, level)->live, 1);
 	return ret;
 }
 
@@ -342,10 +341,8 @@ static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 static int map_leaves(struct map *m, uint64_t *table, unsigned int level, unsigned int n)
 {
 	struct leaves leaves = leaves_of(m, level, n);
-	bool emptied = false;
-	int ret = place_leaves(&leaves, table, false, &emptied);
+	int ret = place_leaves(&leaves, table, false);
 
-	m->reap |= emptied;
 	if (!ret)
 		advance(m, level, n);
 	else if (ret == -EADDRINUSE &&
@@ -535,9 +532,8 @@ static inline bool map_in_place(struct pgtable *pt, uint64_t iova, uint64_t padd
 	struct leaves leaves = {pt,    attrs, iova, paddr, 0, (unsigned int)(size >> PT_PAGE_LG2),
 				false, false};
 	uint64_t *table = lowest_table(pt, iova, size);
-	bool emptied;
 
-	return likely(table) && likely(!place_leaves(&leaves, table, alone, &emptied));
+	return likely(table) && likely(!place_leaves(&leaves, table, alone));
 }
 
 static __noinline int map_leaves_or_more(struct pgtable *pt, uint64_t iova, uint64_t paddr,
