@@ -314,6 +314,23 @@ static void look_at_context(struct file *file, bool objects)
 	end_lists(look.slot);
 }
 
+/* Of the processor: that others had it meanwhile makes a look no dearer. */
+static uint64_t processor_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t ns_to_ticks(const struct report_process *s, uint64_t ns)
+{
+	uint64_t ticks = s->last.ticks - s->first.ticks;
+	uint64_t time = s->last.ns - s->first.ns;
+
+	return time ? (uint64_t)((double)ns * (double)ticks / (double)time) : ns;
+}
+
 /* What was not used up in quiet times is good for a while: then nothing goes unseen. */
 static void put_off_look(uint64_t now, uint64_t cost)
 {
@@ -324,29 +341,25 @@ static void put_off_look(uint64_t now, uint64_t cost)
 	atomic_store(&next_look, next + cost * SHARE_OF_TIME);
 }
 
-/* Of the processor: that others had it meanwhile makes a look no dearer. */
-static uint64_t processor_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 void account_context(struct file *file)
 {
-	uint64_t start, began;
+	uint64_t start, began, cost;
 
 	if (!file->slot)
 		return;
 	start = account_now();
-	if (atomic_load(&look_cost) > COSTLY_NS && start < atomic_load(&next_look))
-		return;
 	began = processor_ns();
 	look_at_context(file, false);
 	look_at_memcg(file->slot);
-	atomic_store(&look_cost, processor_ns() - began);
-	put_off_look(start, account_now() - start);
+	cost = processor_ns() - began;
+	atomic_store(&look_cost, cost);
+	put_off_look(start, ns_to_ticks(file->slot, cost));
+}
+
+void account_if_cheap(struct file *file)
+{
+	if (atomic_load(&look_cost) <= COSTLY_NS || account_now() >= atomic_load(&next_look))
+		account_context(file);
 }
 
 void account_sometimes(struct file *file, uint64_t now)

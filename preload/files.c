@@ -381,6 +381,15 @@ static bool is_shrinking(unsigned int cmd)
 	return cmd == IOMMU_IOAS_UNMAP || cmd == IOMMU_DESTROY || cmd == VFIO_IOMMU_UNMAP_DMA;
 }
 
+/* A domain that goes is not seen again, one that is unmapped has its peak only. */
+static void account_shrinking(struct file *file, unsigned int cmd)
+{
+	if (cmd == IOMMU_DESTROY)
+		account_context(file);
+	else
+		account_if_cheap(file);
+}
+
 static bool is_mapping(unsigned int cmd)
 {
 	return cmd == IOMMU_IOAS_MAP || cmd == VFIO_IOMMU_MAP_DMA;
@@ -393,7 +402,7 @@ static long iommu_ioctl(struct file *file, unsigned int cmd, void *arg)
 
 	count_for(file);
 	if (is_shrinking(cmd) && atomic_load_explicit(&file->grown, memory_order_relaxed))
-		account_context(file);
+		account_shrinking(file, cmd);
 	start = file->slot ? account_now() : 0;
 	ret = iommufd_ioctl(file->ctx, cmd, arg);
 	if (is_mapping(cmd) && ret >= 0)

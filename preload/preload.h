@@ -193,6 +193,8 @@ struct report_process *account_slot(void);
 void account_count(struct report_process *slot, unsigned int cmd, long ret, uint64_t ticks);
 /* Bring a context's domains up to date. */
 void account_context(struct file *file);
+/* The same unless looks have become dear and the time for one has not come. */
+void account_if_cheap(struct file *file);
 /* The same where it does not cost more than a small part of the time. */
 void account_sometimes(struct file *file, uint64_t now);
 /* A context is about to go. */
