@@ -6,6 +6,7 @@
  *
  * The items are found by the walkers of hw/, which only say where they are.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,11 @@
 #include "hw/walk.h"
 #include "tests/oracle/run.h"
 
-#define CHANGES     120 /* before, so that there are tables */
-#define LEAVES_MOST 6   /* that are looked at under one item */
-#define TRIES       1000
-#define A_DOMAIN    16 /* items are changed, then there is a new one */
+#define CHANGES          120 /* before, so that there are tables */
+#define LEAVES_MOST      6   /* that are looked at under one item */
+#define TRIES            1000
+#define DIFFERENCES_MOST 16
+#define A_DOMAIN         16 /* items are changed, then there is a new one */
 
 /* An item in use, and what it translates. */
 struct target {
@@ -77,20 +79,26 @@ static bool read_guest(void *context, uint64_t paddr, void *to, size_t bytes)
 	return from;
 }
 
-/* The steps from the top down to an address. */
-static void walk(const struct run *run, uint64_t iova, struct hw_translation *out,
-		 struct hw_layout *layout)
+static struct hw_tables hw_tables(const struct run *run, const struct hw_memory *memory)
 {
-	const struct hw_memory memory = {read_guest, run->peer};
 	const struct iommu_format *format = iommu_format_find(run->test->format);
-	const struct hw_tables tables = {
+
+	return (struct hw_tables){
 		.format = hw_format_find(format->family),
-		.memory = &memory,
+		.memory = memory,
 		.root = run->tables.root,
 		.address_width = run->test->width,
 		.levels = run->model.levels,
 		.granule_lg2 = run->model.page_lg2,
 	};
+}
+
+/* The steps from the top down to an address. */
+static void walk(const struct run *run, uint64_t iova, struct hw_translation *out,
+		 struct hw_layout *layout)
+{
+	const struct hw_memory memory = {read_guest, run->peer};
+	const struct hw_tables tables = hw_tables(run, &memory);
 
 	if (!tables.format || hw_layout(&tables, layout))
 		die("hw/ does not know %s of %u bits", run->test->format, run->test->width);
@@ -98,11 +106,76 @@ static void walk(const struct run *run, uint64_t iova, struct hw_translation *ou
 		die("hw/ finds at %#llx: %s", (unsigned long long)iova, hw_fault_name(out->fault));
 }
 
+/* Where the tables, as hw/ reads them, translate otherwise than the model. */
+struct differences {
+	const struct model *model;
+	size_t leaf;     /* the first that was not found whole */
+	uint64_t offset; /* so much of it was */
+	uint64_t iova[DIFFERENCES_MOST];
+	unsigned int count;
+};
+
+static bool add_difference(struct differences *diff, uint64_t iova)
+{
+	diff->iova[diff->count++] = iova;
+	return diff->count < DIFFERENCES_MOST;
+}
+
+static bool compare_found(void *context, const struct hw_found *found)
+{
+	struct differences *diff = context;
+	const struct model *model = diff->model;
+	uint64_t last = found->iova + (found->size - 1);
+	const struct leaf *leaf;
+	bool same;
+
+	/* A bad item faults, as nothing at all does. */
+	if (found->item.kind != HW_LEAF)
+		return true;
+	for (; diff->leaf < model->count; diff->leaf++, diff->offset = 0) {
+		const struct leaf *before = &model->leaves[diff->leaf];
+
+		if (leaf_last(before) >= found->iova)
+			break;
+		if (!add_difference(diff, before->iova + diff->offset))
+			return false;
+	}
+	if (diff->leaf == model->count)
+		return add_difference(diff, found->iova);
+	leaf = &model->leaves[diff->leaf];
+	same = found->iova == leaf->iova + diff->offset && last <= leaf_last(leaf) &&
+	       found->item.address == leaf->paddr + diff->offset &&
+	       (found->access & (HW_READ | HW_WRITE)) == (unsigned int)leaf->access;
+	if (last >= leaf_last(leaf)) {
+		diff->leaf++;
+		diff->offset = 0;
+	} else if (last >= leaf->iova) {
+		diff->offset = last + 1 - leaf->iova;
+	}
+	return same || add_difference(diff, found->iova);
+}
+
+static void find_differences(const struct run *run, struct differences *diff)
+{
+	const struct hw_memory memory = {read_guest, run->peer};
+	const struct hw_tables tables = hw_tables(run, &memory);
+	const struct hw_list_ops ops = {.found = compare_found, .context = diff};
+	int ret;
+
+	*diff = (struct differences){.model = &run->model};
+	ret = hw_list(&tables, &ops);
+	if (ret && ret != -ECANCELED)
+		die("hw/ cannot list the tables: %s", strerror(-ret));
+	if (!ret && diff->leaf < diff->model->count)
+		add_difference(diff, diff->model->leaves[diff->leaf].iova + diff->offset);
+}
+
 /* ---- a target ---- */
 
 /*
  * A size first, then one of the leaves of that size: small ones are many. For a
  * table item one that may be read and written, so that the item's rights show.
+ * NULL if there is none.
  */
 static const struct leaf *random_leaf(struct run *run, int access)
 {
@@ -118,7 +191,7 @@ static const struct leaf *random_leaf(struct run *run, int access)
 				return leaf;
 		}
 	}
-	die("no leaf to change");
+	return NULL;
 }
 
 static bool is_new(const struct target *target, uint64_t *const tried[], unsigned int count)
@@ -132,13 +205,19 @@ static bool is_new(const struct target *target, uint64_t *const tried[], unsigne
 static void choose_target(struct run *run, struct target *target)
 {
 	bool table = random_below(&run->random, 2);
-	const struct leaf *leaf = random_leaf(run, table ? RW : 0);
-	uint64_t iova = leaf->iova + random_below(&run->random, UINT64_C(1) << leaf->size_lg2);
+	const struct leaf *leaf = table ? random_leaf(run, RW) : NULL;
 	struct hw_translation found;
 	struct hw_layout layout;
 	const struct hw_step *step;
 	unsigned int span;
+	uint64_t iova;
 
+	table = leaf;
+	if (!leaf)
+		leaf = random_leaf(run, 0);
+	if (!leaf)
+		die("no leaf to change");
+	iova = leaf->iova + random_below(&run->random, UINT64_C(1) << leaf->size_lg2);
 	walk(run, iova, &found, &layout);
 	if (table)
 		found.nr_steps = 1 + (unsigned int)random_below(&run->random, found.nr_steps);
@@ -215,6 +294,20 @@ static void probe_aliases(struct run *run, const struct target *target)
 	probes_flush(run);
 }
 
+/*
+ * Another table may lie where the item leads to now, one that was in its place
+ * once: then few translations differ, or none.
+ */
+static void probe_differences(struct run *run)
+{
+	struct differences diff;
+
+	find_differences(run, &diff);
+	for (unsigned int i = 0; i < diff.count; i++)
+		probe_both(run, diff.iova[i]);
+	probes_flush(run);
+}
+
 static bool is_noticed(struct run *run, const struct target *target)
 {
 	uint64_t before = run->disagreements;
@@ -226,9 +319,8 @@ static bool is_noticed(struct run *run, const struct target *target)
 		check_list(run);
 	if (run->disagreements == before && !target->item.leaf)
 		probe_aliases(run, target);
-	/* It may lead to what was a table here once, and differs in a few places. */
 	if (run->disagreements == before && !target->item.leaf)
-		probe_under(run, target, SIZE_MAX);
+		probe_differences(run);
 	run->quiet = false;
 	noticed = run->disagreements > before;
 	run->disagreements = before;
@@ -248,34 +340,48 @@ static void count_reason(struct run *run, const char *reason)
 	run->ignored++;
 }
 
-/* Would the item then lead to a table that leads to it? */
-static bool makes_circle(const struct target *target, unsigned int bit)
+/* Does the item, as it is now, lead to another table that translates all the same? */
+static bool leads_to_equal(const struct run *run, const struct target *target, unsigned int bit)
 {
-	const struct hw_translation *walk = &target->walk;
-	uint64_t address = walk->steps[walk->nr_steps - 1].item.address ^ UINT64_C(1) << bit;
+	const struct hw_memory memory = {read_guest, run->peer};
+	const struct hw_tables tables = hw_tables(run, &memory);
+	const struct hw_step *step = &target->walk.steps[target->walk.nr_steps - 1];
+	struct differences diff;
+	struct hw_layout layout;
+	struct hw_item item;
 
-	for (unsigned int i = 0; i < walk->nr_steps; i++)
-		if (!target->item.leaf && walk->steps[i].table == address)
-			return true;
-	return false;
+	if (hw_layout(&tables, &layout))
+		return false;
+	hw_decode(&tables, &layout, step->value ^ UINT64_C(1) << bit, step->level, step->index,
+		  &item);
+	if (item.kind != HW_TABLE || item.address == step->item.address)
+		return false;
+	find_differences(run, &diff);
+	return !diff.count;
 }
 
 static void try_bit(struct run *run, const struct target *target, unsigned int bit)
 {
 	const struct oracle_item *item = &target->item;
 	const char *reason;
-	bool noticed;
+	bool noticed, equal;
 
 	run->flips++;
-	if (run->peer->endless && makes_circle(target, bit)) {
+	flip(run, target, bit);
+	if (run->peer->endless && run->peer->endless(item->value ^ UINT64_C(1) << bit)) {
+		flip_back(run);
 		count_reason(run, "not tried: a circle of tables, which it follows for ever");
 		return;
 	}
-	flip(run, target, bit);
 	noticed = is_noticed(run, target);
+	equal = !noticed && !item->leaf && leads_to_equal(run, target, bit);
 	flip_back(run);
 	if (noticed) {
 		run->caught++;
+		return;
+	}
+	if (equal) {
+		count_reason(run, "leads to another table that says the same");
 		return;
 	}
 	reason = run->peer->ignores(item, bit);
@@ -293,6 +399,8 @@ static void try_bit(struct run *run, const struct target *target, unsigned int b
 /* One leaf of each size that there is room for, beside what came about at random. */
 static void make_tables(struct run *run)
 {
+	struct differences diff;
+
 	domain_renew(run);
 	for (unsigned int change = 0; change < CHANGES; change++)
 		change_at_random(run);
@@ -305,6 +413,9 @@ static void make_tables(struct run *run)
 	}
 	probe_at_random(run); /* by which the peer is told of the tables in any case */
 	probes_flush(run);
+	find_differences(run, &diff);
+	if (diff.count)
+		die("hw/ disagrees with the model at %#llx", (unsigned long long)diff.iova[0]);
 }
 
 static void try_item(struct run *run, const struct target *target)

@@ -23,6 +23,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define RW            (IOMMU_READ | IOMMU_WRITE)
+#define ARENA_BYTES   (UINT64_C(256) << 20)
 
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
@@ -95,8 +96,8 @@ struct peer {
 	unsigned int probe_bits;
 	/* IOMMU_* flags that mappings may have at random beside read and write. */
 	int flags;
-	/* It follows tables that form a circle for ever, so such are not tried. */
-	bool endless;
+	/* Would it follow tables for ever from an item of this value? NULL if it never does. */
+	bool (*endless)(uint64_t value);
 
 	/* Start it, with tables nowhere. It is one per process. */
 	void (*start)(struct peer *peer, const struct oracle_case *test);

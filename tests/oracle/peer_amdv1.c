@@ -156,6 +156,46 @@ static const char *ignores(const struct oracle_item *item, unsigned int bit)
 	return NULL;
 }
 
+/* ---- what it does not survive ---- */
+
+#define ARENA_PAGES (ARENA_BYTES >> 12)
+
+enum {
+	UNSEEN,
+	ON_THE_WAY,
+	ENDS
+};
+
+static bool follows_circle(uint64_t value, uint8_t *pages)
+{
+	uint64_t page = ((value & UINT64_C(0xffffffffff000)) - PC_ARENA_PADDR) >> 12, item;
+	unsigned int level = value >> 9 & 7;
+	const char *table;
+
+	/* Elsewhere there are no tables. */
+	if (!(value & 1) || !level || level == 7 || page >= ARENA_PAGES || pages[page] == ENDS)
+		return false;
+	if (pages[page] == ON_THE_WAY)
+		return true;
+	pages[page] = ON_THE_WAY;
+	table = oracle_ram + PC_ARENA_OFFSET + (page << 12);
+	for (unsigned int i = 0; i < 512; i++) {
+		memcpy(&item, table + 8 * i, sizeof(item));
+		if (follows_circle(item, pages))
+			return true;
+	}
+	pages[page] = ENDS;
+	return false;
+}
+
+static bool endless(uint64_t value)
+{
+	static uint8_t pages[ARENA_PAGES];
+
+	memset(pages, UNSEEN, sizeof(pages));
+	return follows_circle(value, pages);
+}
+
 struct peer peer_amdv1 = {
 	.name = "QEMU amd-iommu",
 	.program = "qemu-system-x86_64",
@@ -167,7 +207,7 @@ struct peer peer_amdv1 = {
 	.hole_first = PC_HOLE_FIRST,
 	.hole_last = PC_HOLE_LAST,
 	.flags = IOMMU_CACHE,
-	.endless = true,
+	.endless = endless,
 	.start = start,
 	.set_tables = set_tables,
 	.probe = probe,

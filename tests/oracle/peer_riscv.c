@@ -262,9 +262,9 @@ static const char *leaf_ignores(const struct oracle_item *item, unsigned int bit
 		return "X: instructions only";
 	case 6 ... 7:
 		return "A, D: this walker sets them itself";
-	case 63: /* PPN[3:0] is 8 in all items of a run */
-		return (item->iova >> 12 & 15) == 8 && item->value >> 63
-			       ? "N in the middle of a run: the same page without it"
+	case 63: /* a run's PPN[3:0] is 8 in all its items: at the ninth that is the page itself */
+		return (item->iova >> 12 & 15) == 8 && (item->value >> 10 & 15) == 8
+			       ? "N in the middle of a run: the same page with it and without"
 			       : NULL;
 	}
 	return NULL;

@@ -8,12 +8,11 @@
 #include "tests/oracle/model.h"
 #include "tests/oracle/oracle.h"
 
-#define BATCH_MOST  512
-#define NR_BASES    6
-#define NR_RECENT   256
-#define NR_REASONS  32
-#define SHOWN       5 /* disagreements that are told in full */
-#define ARENA_BYTES (UINT64_C(256) << 20)
+#define BATCH_MOST 512
+#define NR_BASES   6
+#define NR_RECENT  256
+#define NR_REASONS 32
+#define SHOWN      5 /* disagreements that are told in full */
 
 struct run {
 	const struct oracle_case *test;
