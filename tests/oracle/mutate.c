@@ -249,10 +249,11 @@ static void flip(struct run *run, const struct target *target, unsigned int bit)
 	run->peer->invalidate_all(run->peer);
 }
 
+/* An access may have gone into what tells the peer of the tables, too. */
 static void flip_back(struct run *run)
 {
 	restore_arena(run->peer);
-	run->peer->invalidate_all(run->peer);
+	run->peer->set_tables(run->peer, &run->tables);
 }
 
 /* ---- looking ---- */
