@@ -68,6 +68,16 @@ static bool domain_type_is_known(enum iommu_domain_type type)
 	       type == IOMMU_DOMAIN_BLOCKED;
 }
 
+static uint64_t identity_iova_to_phys(struct pgtable *pt, uint64_t iova)
+{
+	return iova;
+}
+
+static uint64_t blocked_iova_to_phys(struct pgtable *pt, uint64_t iova)
+{
+	return 0;
+}
+
 /* Find the format and the leaf sizes; 0 when the smallest one does not remain. */
 static uint64_t choose_pgsizes(const struct iommu_domain_params *params,
 			       const struct pgtable_ops *ops)
@@ -112,7 +122,11 @@ struct iommu_domain *iommu_domain_alloc(const struct iommu_domain_params *params
 	if (domain_type_translates(params->type))
 		return alloc_translating(params, gfp);
 	domain = domain_new(params->type, gfp);
-	return domain ? domain : ERR_PTR(-ENOMEM);
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
+	domain->pt.iova_to_phys = params->type == IOMMU_DOMAIN_IDENTITY ? identity_iova_to_phys
+									: blocked_iova_to_phys;
+	return domain;
 }
 
 void iommu_domain_free(struct iommu_domain *domain)

@@ -166,7 +166,5 @@ int iommu_split_mapping(struct iommu_domain *domain, dma_addr_t iova, size_t siz
 
 __hot phys_addr_t iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
 {
-	if (unlikely(!domain->pt.ops))
-		return domain->type == IOMMU_DOMAIN_IDENTITY ? iova : 0;
-	return domain->pt.ops->iova_to_phys(&domain->pt, iova);
+	return domain->pt.iova_to_phys(&domain->pt, iova);
 }

@@ -37,7 +37,7 @@
 
 static inline bool alone(void)
 {
-	return mm_is_alone() && !rcu_reader_barriers;
+	return mm_is_alone() && !rcu_reader_barriers();
 }
 
 /* For the thread whose stocks they are. */

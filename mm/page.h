@@ -81,7 +81,7 @@ extern struct page_arena {
 	struct page *pages;
 	uint64_t phys_offset; /* paddr = address + phys_offset */
 	size_t size;
-} arena;
+} arena __hidden;
 
 static inline void *page_address(const struct page *page)
 {

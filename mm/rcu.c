@@ -19,7 +19,6 @@
 #define LIMBO_BATCH 512
 
 atomic_ulong rcu_now = RCU_NEXT;
-bool rcu_reader_barriers;
 
 static bool grace_period_over(unsigned long after)
 {
@@ -60,7 +59,7 @@ void rcu_poll(struct mm_thread *self)
 	*old = *young;
 	*young = (struct rcu_limbo){0};
 	old->after = atomic_fetch_add(&rcu_now, RCU_NEXT) + RCU_NEXT;
-	if (rcu_reader_barriers)
+	if (old->after & RCU_BARRIERS)
 		atomic_thread_fence(memory_order_seq_cst);
 	else
 		plat_barrier_all();

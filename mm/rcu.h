@@ -14,19 +14,25 @@
 
 #include "mm/thread.h"
 
-#define RCU_ALONE 1UL /* in rcu_seen */
-#define RCU_NEXT  2UL /* from one grace period's number to the next one's */
+#define RCU_ALONE    1UL /* in rcu_seen */
+#define RCU_BARRIERS 2UL /* in all numbers: readers need barriers of their own */
+#define RCU_NEXT     4UL /* from one grace period's number to the next one's */
 
-extern atomic_ulong rcu_now;     /* number of the current grace period */
-extern bool rcu_reader_barriers; /* readers need barriers of their own */
+extern atomic_ulong rcu_now __hidden; /* number of the current grace period */
 
-static inline void rcu_show(struct mm_thread *self, unsigned long flag)
+static inline bool rcu_reader_barriers(void)
+{
+	return atomic_load_explicit(&rcu_now, memory_order_relaxed) & RCU_BARRIERS;
+}
+
+static inline unsigned long rcu_show(struct mm_thread *self, unsigned long flag)
 {
 	/* Who sees the number of a grace period sees what was unlinked before it. */
 	unsigned long now = atomic_load_explicit(&rcu_now, memory_order_acquire);
 
 	atomic_store_explicit(&self->rcu_seen, now | flag, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
+	return now;
 }
 
 /* Whether the thread is in no section yet, which the end of this one must know. */
@@ -34,12 +40,21 @@ static inline bool rcu_read_lock(struct mm_thread *self)
 {
 	bool outermost = !atomic_load_explicit(&self->rcu_seen, memory_order_relaxed);
 
-	if (likely(outermost)) {
-		rcu_show(self, 0);
-		if (unlikely(rcu_reader_barriers))
-			atomic_thread_fence(memory_order_seq_cst);
-	}
+	if (likely(outermost) && unlikely(rcu_show(self, 0) & RCU_BARRIERS))
+		atomic_thread_fence(memory_order_seq_cst);
 	return outermost;
+}
+
+/*
+ * The same where readers need no barriers, for who does without sections in
+ * others: false, and none begins, if the thread is in one.
+ */
+static inline bool rcu_try_read_lock(struct mm_thread *self)
+{
+	if (unlikely(atomic_load_explicit(&self->rcu_seen, memory_order_relaxed)))
+		return false;
+	rcu_show(self, 0);
+	return true;
 }
 
 static inline void rcu_read_unlock(struct mm_thread *self, bool outermost)
@@ -56,19 +71,25 @@ static inline void rcu_alone_end(struct mm_thread *self)
 	atomic_store_explicit(&self->rcu_seen, seen & ~RCU_ALONE, memory_order_release);
 }
 
+/* A section that is alone; false, and none begins, if the thread is in one or not alone. */
+static inline bool rcu_try_read_lock_alone(struct mm_thread *self)
+{
+	unsigned long now;
+
+	if (unlikely(atomic_load_explicit(&self->rcu_seen, memory_order_relaxed)))
+		return false;
+	now = rcu_show(self, RCU_ALONE);
+	if (likely(!(now & RCU_BARRIERS) && mm_is_alone()))
+		return true;
+	rcu_read_unlock(self, true);
+	return false;
+}
+
 /* As rcu_read_lock(); *alone says whether it is, until rcu_alone_end() or its end. */
 static inline bool rcu_read_lock_alone(struct mm_thread *self, bool *alone)
 {
-	bool outermost = !atomic_load_explicit(&self->rcu_seen, memory_order_relaxed);
-
-	*alone = false;
-	if (unlikely(!outermost || rcu_reader_barriers))
-		return rcu_read_lock(self);
-	rcu_show(self, RCU_ALONE);
-	*alone = mm_is_alone();
-	if (unlikely(!*alone))
-		rcu_alone_end(self);
-	return true;
+	*alone = rcu_try_read_lock_alone(self);
+	return *alone || rcu_read_lock(self);
 }
 
 /* For a thread that is new and is counted: until no other goes by being alone. */

@@ -35,7 +35,8 @@ static int mm_init(uint64_t arena_bytes, unsigned int reserve, uint64_t phys_bas
 			plat_yield();
 		return -EBUSY;
 	}
-	rcu_reader_barriers = !plat_barrier_init();
+	if (!plat_barrier_init())
+		atomic_fetch_or(&rcu_now, RCU_BARRIERS);
 	ret = page_init(arena_bytes, reserve, phys_base);
 	atomic_store(&mm_state, ret ? MM_DOWN : MM_UP);
 	return ret;
@@ -95,7 +96,7 @@ struct mm_thread *mm_thread_register(void)
 	 * inside its stocks or in a section that goes by being alone.
 	 */
 	atomic_fetch_add(&mm_nr_threads, 1);
-	if (!rcu_reader_barriers)
+	if (!rcu_reader_barriers())
 		plat_barrier_all();
 	rcu_wait_for_alone();
 	self = reuse_state();

@@ -48,7 +48,7 @@ struct mm_thread *mm_thread_register(void) __cold;
 struct mm_thread *mm_thread_list(void);
 
 /* How many threads have a state now. */
-extern atomic_uint mm_nr_threads;
+extern atomic_uint mm_nr_threads __hidden;
 
 /* For a thread that has a state: no other one has. */
 static inline bool mm_is_alone(void)

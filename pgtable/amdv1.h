@@ -29,8 +29,9 @@
 #define PT_RUNS    1
 #define PT_GROWS   1
 #define PT_SIGNED  0
-/* A leaf is present and its three NextLevel bits are alike. */
-#define PT_LEAF_KEY(item) ((((item) ^ (item) >> 1) & AMD_NEXT(3)) | ((item)&AMD_PRESENT))
+/* NextLevel is 1 to 6 in a table's item, 0 or 7 in a leaf. */
+#define PT_IS_TABLE(item) (((item) + AMD_NEXT(1)) & AMD_NEXT(6))
+#define PT_LEAF_KEY(item) (PT_IS_TABLE(item) | ((item)&AMD_PRESENT))
 #define PT_LEAF           AMD_PRESENT
 #define PT_DIRTY          AMD_DIRTY
 #define PT_ATTRS_MASK     (~(AMD_OA | AMD_NEXT_MASK))

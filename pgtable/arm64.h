@@ -39,6 +39,7 @@
 #define PT_SIGNED         0
 #define PT_LEAF_KEY(item) ((item) & (ARM_VALID | ARM_NOT_BLOCK))
 #define PT_LEAF           ARM_VALID
+#define PT_IS_TABLE(item) ((item)&ARM_NOT_BLOCK)
 #define PT_ATTRS_MASK     (~(ARM_OA | ARM_OA_HIGH | ARM_NOT_BLOCK | ARM_CONTIGUOUS))
 
 #define ARM_WIDTH_MIN 25 /* TxSZ is at most 39 */

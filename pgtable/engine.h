@@ -41,9 +41,6 @@
 #define PT_DEAD (-0x40000000)
 #define PT_TOP  0x100000
 
-/* Levels to begin with where the top can grow, as Linux does. */
-#define PT_LEVELS_AT_FIRST 3
-
 /*
  * Take items off a table's count. True when that killed it, which must not be
  * where the walk began: there is no way from there to what has grown over it.
@@ -82,13 +79,30 @@ static void table_gather(struct pgtable *pt, struct page *page, struct iommu_iot
 	gather->gone[page->level]++;
 }
 
+/* How far an address is from the first one of the aperture, which may be a sign-extended one. */
+static inline uint64_t aperture_offset(const struct pgtable *pt, uint64_t iova)
+{
+	return PT_SIGNED ? iova + pt->aperture_bias : iova - PT_APERTURE_START;
+}
+
+static inline bool address_fits(const struct pgtable *pt, uint64_t iova)
+{
+	return aperture_offset(pt, iova) <= pt->aperture_span;
+}
+
+/* Is [iova, last], which does not wrap, in the aperture? */
 static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t last)
 {
 	const uint64_t start = PT_APERTURE_START;
 
-	if (!PT_SIGNED || !pt->sign_extended || !(iova >> 63))
-		return iova >= start && last <= pt->aperture_last;
-	return iova >= ~pt->aperture_last && last >= iova;
+	return address_fits(pt, last) &&
+	       ((!PT_SIGNED && !start) || aperture_offset(pt, iova) <= aperture_offset(pt, last));
+}
+
+/* Is this an address that items can have? */
+static inline bool oa_fits(uint64_t paddr)
+{
+	return PT_OA_BITS >= 64 || !(paddr >> PT_OA_BITS % 64);
 }
 
 static void reap(struct pgtable *pt, uint64_t iova, unsigned int lowest,
@@ -104,8 +118,7 @@ static bool slot_clear(uint64_t *slot, unsigned int level, const uint64_t *table
 
 	do {
 		item = item_load(slot);
-		if (item == pt_empty(level) || pt_is_leaf(item, level) ||
-		    item_to_table(item) != table)
+		if (!pt_is_table(item, level) || item_to_table(item) != table)
 			return false;
 	} while (!item_replace(slot, item, pt_empty(level)));
 	return true;
@@ -178,8 +191,7 @@ static bool reap_table(const struct reap *r, uint64_t *table, unsigned int level
 	bool is_top = level == r->highest;
 	int empty = 0;
 
-	if (item != pt_empty(level) && !pt_is_leaf(item, level) &&
-	    reap_table(r, item_to_table(item), level - 1)) {
+	if (pt_is_table(item, level) && reap_table(r, item_to_table(item), level - 1)) {
 		if (table_unlink(r->pt, slot, item_to_table(item), r->iova, level, r->gather))
 			return table_put(page, 1, is_top);
 	}
@@ -212,53 +224,119 @@ static __noinline void reap(struct pgtable *pt, uint64_t iova, unsigned int lowe
 #include "pgtable/engine_map.h"
 #include "pgtable/engine_split.h"
 
-static inline __attribute__((always_inline)) uint64_t
-walk_to_leaf(uint64_t *table, uint64_t iova, const unsigned int levels, unsigned int top_items)
+/* What an item that is no table's says of an address; likely a leaf. */
+static inline uint64_t leaf_to_phys(uint64_t item, unsigned int level, uint64_t iova)
 {
-	PT_UNROLL
-	for (unsigned int i = levels; i; i--) {
-		const unsigned int level = i - 1;
-		uint64_t item = item_load(&table[index_below(iova, level, i == levels, top_items)]);
+	unsigned int lg2 = pt_shift(level);
 
-		if (unlikely(item == pt_empty(level)))
-			return 0;
-		if (pt_is_leaf(item, level)) {
-			/* Where each item of a run has its own address, the run does not matter. */
-			unsigned int run = PT_RUN_ADDRESSES ? 0 : pt_run_lg2(item, level);
-
-			return pt_leaf_oa(item, level) |
-			       (iova & (BIT_ULL(pt_shift(level) + run) - 1));
-		}
-		table = item_to_table(item);
-	}
-	return 0;
-}
-
-static inline uint64_t lookup(struct pgtable *pt, struct mm_thread *self, uint64_t iova)
-{
-	bool outermost = rcu_read_lock(self);
-	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire), paddr = 0;
-
-	if (likely(!above_top(top, iova)))
-		paddr = PT_WALK(walk_to_leaf, top_level(top) + 1, top_table(top), iova,
-				pt->wide_items);
-	rcu_read_unlock(self, outermost);
-	return paddr;
-}
-
-/* Apart, so that the other threads' lookups need no stack. */
-static __noinline uint64_t lookup_first(struct pgtable *pt, uint64_t iova)
-{
-	return lookup(pt, mm_thread_register(), iova);
-}
-
-static uint64_t engine_iova_to_phys(struct pgtable *pt, uint64_t iova)
-{
-	if (unlikely(!range_fits(pt, iova, iova)))
+	if (unlikely(item == pt_empty(level)))
 		return 0;
-	if (unlikely(!plat_self))
-		return lookup_first(pt, iova);
-	return lookup(pt, plat_self, iova);
+	/* Where each item of a run has its own address, the run does not matter. */
+	if (PT_RUNS && !PT_RUN_ADDRESSES && unlikely(pt_run_lg2(item, level))) {
+		OPTIMIZER_HIDE_VAR(item);
+		lg2 += pt_run_lg2(item, level);
+		iova = pt_leaf_oa(item, level) + (iova & (BIT_ULL(lg2) - 1));
+		OPTIMIZER_HIDE_VAR(iova);
+		return iova;
+	}
+	return pt_leaf_oa(item, level) + (iova & (BIT_ULL(lg2) - 1));
+}
+
+/* The item that translates iova, or an empty one, and its level. */
+static inline __attribute__((always_inline)) uint64_t walk_to_item(uint64_t *table, uint64_t iova,
+								   const unsigned int levels,
+								   uint64_t mask,
+								   unsigned int *level)
+{
+	uint64_t item;
+
+	if (unlikely(above_tables(iova, levels)))
+		return pt_empty(0);
+	item = item_load(&table[index_below(iova, levels - 1, mask)]);
+	PT_UNROLL
+	for (unsigned int i = levels - 1; i; i--) {
+		if (unlikely(!pt_is_table(item, i))) {
+			*level = i;
+			return item;
+		}
+		item = item_load(item_slot(item, iova, i - 1));
+	}
+	return item;
+}
+
+/* Inside another section, in a thread that is new, with barriers, or out of the aperture. */
+static __noinline uint64_t lookup_anywhere(struct pgtable *pt, uint64_t iova)
+{
+	struct mm_thread *self = mm_thread_self();
+	bool outermost = rcu_read_lock(self);
+	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire), item = pt_empty(0);
+	unsigned int level = 0;
+
+	if (address_fits(pt, iova))
+		item = PT_WALK(walk_to_item, top_level(top) + 1, top_table(top), iova, top_mask(pt),
+			       &level);
+	rcu_read_unlock(self, outermost);
+	return leaf_to_phys(item, level, iova);
+}
+
+/*
+ * Counted in instructions, as a page's mapping is (engine_page.h), so each number of
+ * levels has its own. Tables that grow know theirs only when they look, and no items
+ * are beyond their aperture.
+ */
+static inline __attribute__((always_inline)) uint64_t
+lookup(struct pgtable *pt, uint64_t iova, const unsigned int levels, const bool is_signed)
+{
+	const uint64_t mask = is_signed ? index_mask(levels - 1) : ~0ULL;
+	struct mm_thread *self = plat_self;
+	unsigned int level = 0;
+	uint64_t top, item;
+
+	if (unlikely(!(PT_GROWS || address_fits(pt, iova)) || !self || !rcu_try_read_lock(self)))
+		return lookup_anywhere(pt, iova);
+	top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	if (PT_GROWS)
+		item = PT_WALK(walk_to_item, top_level(top) + 1, top_table(top), iova, mask,
+			       &level);
+	else
+		item = walk_to_item(top_table_of(top, levels), iova, levels, mask, &level);
+	rcu_read_unlock(self, true);
+	return likely(!level) ? leaf_to_phys(item, 0, iova) : leaf_to_phys(item, level, iova);
+}
+
+#define PT_LOOKUP(name, levels, is_signed)                                  \
+	static uint64_t lookup_##name(struct pgtable *pt, uint64_t iova)    \
+	{                                                                   \
+		return lookup(pt, iova, MIN(levels, PT_LEVELS), is_signed); \
+	}
+
+PT_LOOKUP(any, PT_LEVELS, false)
+PT_LOOKUP(2, 2, false)
+PT_LOOKUP(3, 3, false)
+PT_LOOKUP(4, 4, false)
+PT_LOOKUP(5, 5, false)
+PT_LOOKUP(signed_3, 3, true)
+PT_LOOKUP(signed_4, 4, true)
+PT_LOOKUP(signed_5, 5, true)
+
+/* Those that the format cannot have are left out by the compiler. */
+static void choose_lookup(struct pgtable *pt, unsigned int levels)
+{
+	const bool is_signed = PT_SIGNED && pt->sign_extended;
+
+	pt->iova_to_phys = lookup_anywhere;
+	if (rcu_reader_barriers())
+		return;
+	if (PT_GROWS)
+		pt->iova_to_phys = lookup_any;
+	else if (PT_LEVELS >= 2 && levels == 2 && !PT_SIGNED)
+		pt->iova_to_phys = lookup_2;
+	else if (PT_LEVELS >= 3 && levels == 3)
+		pt->iova_to_phys = is_signed ? lookup_signed_3 : lookup_3;
+	else if (PT_LEVELS >= 4 && levels == 4)
+		pt->iova_to_phys = is_signed ? lookup_signed_4 : lookup_4;
+	else if (PT_LEVELS >= 5 && levels == 5)
+		pt->iova_to_phys = is_signed ? lookup_signed_5 : lookup_5;
 }
 
 /* Leaf sizes that can be used: of each level none without the level's own. */
@@ -301,10 +379,13 @@ static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp
 	bits = width - pt->sign_extended;
 	pt->aperture_start = PT_APERTURE_START;
 	pt->aperture_last = bits < 64 ? BIT_ULL(bits) - 1 : ~0ULL;
+	pt->aperture_bias = pt->sign_extended ? pt->aperture_last + 1 : 0;
+	pt->aperture_span = pt->aperture_last + pt->aperture_bias - pt->aperture_start;
 	pt->pgsizes = usable_pgsizes(pt->pgsizes & pt_format.pgsizes & pt->aperture_last, levels);
 	if (!(pt->pgsizes & BIT_ULL(PT_PAGE_LG2)))
 		return -EINVAL;
 	set_geometry(pt, width, levels);
+	choose_lookup(pt, levels);
 	page = table_new(pt, first - 1, gfp | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
@@ -334,7 +415,6 @@ static void engine_fini(struct pgtable *pt)
 	.fini = engine_fini,                                       \
 	.map = engine_map,                                         \
 	.unmap = engine_unmap,                                     \
-	.iova_to_phys = engine_iova_to_phys,                       \
 	.split = engine_split,                                     \
 	.shrink = engine_shrink,                                   \
 	.read_dirty = PT_DIRTY ? engine_read_dirty : NULL,         \

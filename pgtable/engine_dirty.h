@@ -154,7 +154,7 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 			index &= ~(n - 1);
 		}
 		span = MIN(last, iova | (span - 1));
-		if (item != pt_empty(level) && !pt_is_leaf(item, level))
+		if (pt_is_table(item, level))
 			dirty_table(w, item_to_table(item), level - 1, iova, span);
 		else if (item != pt_empty(level) && entry_is_dirty(&table[index], n, w->clear))
 			dirty_add(w, iova, span);

@@ -66,7 +66,7 @@ static void table_discard(struct map *m, struct page *page, unsigned int level, 
 	for (unsigned int i = from; level && i < end; i++) {
 		uint64_t item = item_load(&table[i]);
 
-		if (item == pt_empty(level) || pt_is_leaf(item, level))
+		if (!pt_is_table(item, level))
 			continue;
 		table_discard(m, table_page(item_to_table(item)), level - 1, 0,
 			      items_in(m->pt, level - 1));
@@ -201,10 +201,9 @@ static bool soon_empty(const struct map *m, const uint64_t *slot, unsigned int l
  * -EADDRINUSE: not all were empty, and those that were are so again. The count may be
  * 0 then: map_undo() looks for what is empty.
  */
-static inline int place_leaves(struct leaves *l, uint64_t *table, bool alone)
+static inline int place_leaves(struct leaves *l, uint64_t *slot, bool alone)
 {
-	uint64_t *slot = &table[index_of(l->pt, l->iova, l->level)];
-	struct page *page = table_page(table);
+	struct page *page = slot_page(l->pt, slot, l->level);
 	int live = live_add(page, (int)l->n, alone);
 	unsigned int done;
 
@@ -338,15 +337,14 @@ static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 }
 
 /* Make the next n slots of a linked table leaves. */
-static int map_leaves(struct map *m, uint64_t *table, unsigned int level, unsigned int n)
+static int map_leaves(struct map *m, uint64_t *slot, unsigned int level, unsigned int n)
 {
 	struct leaves leaves = leaves_of(m, level, n);
-	int ret = place_leaves(&leaves, table, false);
+	int ret = place_leaves(&leaves, slot, false);
 
 	if (!ret)
 		advance(m, level, n);
-	else if (ret == -EADDRINUSE &&
-		 soon_empty(m, &table[index_of(m->pt, m->iova, level)], level))
+	else if (ret == -EADDRINUSE && soon_empty(m, slot, level))
 		ret = -EAGAIN;
 	return ret;
 }
@@ -365,7 +363,7 @@ static int map_table(struct map *m, uint64_t *table, unsigned int level)
 		unsigned int n = leaf_slots(m, level, items - index);
 
 		if (n) {
-			ret = map_leaves(m, table, level, n);
+			ret = map_leaves(m, &table[index], level, n);
 			index += n;
 		} else {
 			ret = map_slot(m, &table[index++], level);
@@ -438,7 +436,7 @@ static __noinline void shrink_top(struct map *m)
 	unsigned int level = top_level(top);
 	int only_child = PT_TOP + 1;
 
-	if (level < PT_LEVELS_AT_FIRST || item == pt_empty(level) || pt_is_leaf(item, level))
+	if (level < PT_LEVELS_AT_FIRST || !pt_is_table(item, level))
 		return;
 	/* A top before it is one, and counted in besides: nobody may replace it yet. */
 	child = table_page(item_to_table(item));
@@ -531,9 +529,9 @@ static inline bool map_in_place(struct pgtable *pt, uint64_t iova, uint64_t padd
 {
 	struct leaves leaves = {pt,    attrs, iova, paddr, 0, (unsigned int)(size >> PT_PAGE_LG2),
 				false, false};
-	uint64_t *table = lowest_table(pt, iova, size);
+	uint64_t *slot = lowest_slot(pt, iova, size);
 
-	return likely(table) && likely(!place_leaves(&leaves, table, alone));
+	return likely(slot) && likely(!place_leaves(&leaves, slot, alone));
 }
 
 static __noinline int map_leaves_or_more(struct pgtable *pt, uint64_t iova, uint64_t paddr,
@@ -563,15 +561,14 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 {
 	uint64_t attrs = pt_attrs(prot);
 
-	if (unlikely(!range_fits(pt, iova, iova + size - 1) ||
-		     (PT_OA_BITS < 64 && (paddr + size - 1) >> PT_OA_BITS % 64)))
-		return -ERANGE;
 	/* Formats that begin a mapping dirty, to spare hardware the note. */
 	if (item_is_dirty(pt_attrs(IOMMU_READ | IOMMU_WRITE)) &&
 	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
 		attrs = item_make_clean(attrs);
-	if (likely(may_be_page(size)) && likely(map_page(pt, iova, paddr, attrs)))
+	if (likely(size == BIT_ULL(PT_PAGE_LG2)) && likely(map_page(pt, iova, paddr, attrs)))
 		return 0;
+	if (unlikely(!range_fits(pt, iova, iova + size - 1) || !oa_fits(paddr + size - 1)))
+		return -ERANGE;
 	return map_leaves_or_more(pt, iova, paddr, size, attrs, gfp, gather);
 }
 

@@ -9,27 +9,22 @@
 /* Where a page's item is; NULL if its table is not there. */
 static inline uint64_t *page_slot(const struct pgtable *pt, uint64_t iova)
 {
-	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire), *table;
+	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
 
-	if (unlikely(above_top(top, iova)))
-		return NULL;
-	table = PT_WALK(walk_to_lowest, top_level(top) + 1, top_table(top), iova, pt->wide_items);
-	return table ? &table[index_of(pt, iova, 0)] : NULL;
-}
-
-/* Can a call for so many bytes be one for a page by a thread that is alone? */
-static inline bool may_be_page(uint64_t size)
-{
-	return size == BIT_ULL(PT_PAGE_LG2) && plat_self && mm_is_alone();
+	return PT_WALK(walk_to_slot, top_level(top) + 1, top_table(top), iova, top_mask(pt));
 }
 
 /* False if that was not so simple, and nothing was changed. */
 static inline bool map_page(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t attrs)
 {
 	struct mm_thread *self = plat_self;
-	bool alone, outermost = rcu_read_lock_alone(self, &alone), done = false;
-	uint64_t *slot = alone ? page_slot(pt, iova) : NULL;
+	bool done = false;
+	uint64_t *slot;
 
+	if (unlikely(!address_fits(pt, iova) || !oa_fits(paddr) || !self ||
+		     !rcu_try_read_lock_alone(self)))
+		return false;
+	slot = page_slot(pt, iova);
 	if (likely(slot && item_load(slot) == pt_empty(0))) {
 		struct page *page = slot_page(pt, slot, 0);
 
@@ -40,17 +35,20 @@ static inline bool map_page(struct pgtable *pt, uint64_t iova, uint64_t paddr, u
 			item_store(slot, pt_leaf(attrs, paddr, 0, 0));
 		}
 	}
-	rcu_read_unlock(self, outermost);
+	rcu_read_unlock(self, true);
 	return done;
 }
 
 static inline bool unmap_page(struct pgtable *pt, uint64_t iova)
 {
 	struct mm_thread *self = plat_self;
-	bool alone, outermost = rcu_read_lock_alone(self, &alone), done = false;
-	uint64_t *slot = alone ? page_slot(pt, iova) : NULL;
-	uint64_t item = likely(slot) ? item_load(slot) : pt_empty(0);
+	bool done = false;
+	uint64_t *slot, item;
 
+	if (unlikely(!address_fits(pt, iova) || !self || !rcu_try_read_lock_alone(self)))
+		return false;
+	slot = page_slot(pt, iova);
+	item = likely(slot) ? item_load(slot) : pt_empty(0);
 	if (likely(item != pt_empty(0) && (!PT_RUNS || !pt_run_lg2(item, 0)))) {
 		struct page *page = slot_page(pt, slot, 0);
 
@@ -60,6 +58,6 @@ static inline bool unmap_page(struct pgtable *pt, uint64_t iova)
 			live_add(page, -1, true);
 		}
 	}
-	rcu_read_unlock(self, outermost);
+	rcu_read_unlock(self, true);
 	return done;
 }

@@ -31,6 +31,16 @@ static inline bool pt_is_leaf(uint64_t item, unsigned int level)
 	return !level || PT_LEAF_KEY(item) == PT_LEAF;
 }
 
+/* One test where the format has a bit for it. */
+static inline bool pt_is_table(uint64_t item, unsigned int level)
+{
+#ifdef PT_IS_TABLE
+	return level && PT_IS_TABLE(item);
+#else
+	return item != pt_empty(level) && !pt_is_leaf(item, level);
+#endif
+}
+
 static inline uint64_t item_load(const uint64_t *slot)
 {
 	PT_STEP();
@@ -137,19 +147,32 @@ static inline unsigned int items_in(const struct pgtable *pt, unsigned int level
 	return is_wide_top(pt, level) ? pt->wide_items : 1u << pt_index_lg2(level);
 }
 
-/* Where iova is in a table, for who knows already whether it is the top table, which alone may be
- * wide. */
-static inline unsigned int index_below(uint64_t iova, unsigned int level, bool is_top,
-				       unsigned int top_items)
-{
-	unsigned int items = PT_WIDE_TOP && is_top ? top_items : 1u << pt_index_lg2(level);
-
-	return (iova >> pt_shift(level)) & (items - 1);
-}
-
+/* Where iova is in a table. */
 static inline unsigned int index_of(const struct pgtable *pt, uint64_t iova, unsigned int level)
 {
 	return (iova >> pt_shift(level)) & (items_in(pt, level) - 1);
+}
+
+/*
+ * The same for who knows the level and what to leave of the bits above it: of an
+ * address in the aperture all in the top table, unless it is sign-extended.
+ */
+static inline size_t index_below(uint64_t iova, unsigned int level, uint64_t mask)
+{
+	return (iova >> pt_shift(level)) & mask;
+}
+
+static inline uint64_t index_mask(unsigned int level)
+{
+	return BIT_ULL(pt_index_lg2(level)) - 1;
+}
+
+/* For index_below() in the top table. */
+static inline uint64_t top_mask(const struct pgtable *pt)
+{
+	if (!PT_SIGNED)
+		return ~0ULL;
+	return PT_WIDE_TOP ? pt->wide_items - 1 : index_mask(PT_LEVELS - 1);
 }
 
 static inline struct page *table_page(const uint64_t *table)
@@ -176,6 +199,18 @@ static inline struct page *slot_page(const struct pgtable *pt, const uint64_t *s
 static inline uint64_t *item_to_table(uint64_t item)
 {
 	return phys_to_virt(pt_table_oa(item));
+}
+
+/*
+ * Where iova is in the table that an item leads to. What comes from iova is put
+ * together first: the item is late, as it comes from memory.
+ */
+static inline uint64_t *item_slot(uint64_t item, uint64_t iova, unsigned int level)
+{
+	uint64_t bytes = 8 * index_below(iova, level, index_mask(level)) - arena.phys_offset;
+
+	OPTIMIZER_HIDE_VAR(bytes);
+	return (uint64_t *)(uintptr_t)(pt_table_oa(item) + bytes);
 }
 
 static inline uint64_t table_item(const struct page *page, unsigned int level)
@@ -220,6 +255,12 @@ static inline uint64_t *top_table(uint64_t top)
 	return (uint64_t *)(uintptr_t)(top & ~(uint64_t)(PAGE_SIZE - 1));
 }
 
+/* For who knows how many levels there are. */
+static inline uint64_t *top_table_of(uint64_t top, unsigned int levels)
+{
+	return (uint64_t *)(uintptr_t)(top - levels);
+}
+
 static inline unsigned int top_level(uint64_t top)
 {
 	return (unsigned int)(top & (PAGE_SIZE - 1)) - 1;
@@ -230,12 +271,15 @@ static inline uint64_t make_top(const uint64_t *table, unsigned int level)
 	return (uint64_t)(uintptr_t)table | (level + 1);
 }
 
-/* Is iova beyond what the present top table spans? */
+/* Is iova beyond what tables that can grow span with so many levels? */
+static inline bool above_tables(uint64_t iova, unsigned int levels)
+{
+	return PT_GROWS && pt_shift(levels) < 64 && iova >> pt_shift(levels) % 64;
+}
+
 static inline bool above_top(uint64_t top, uint64_t iova)
 {
-	unsigned int bits = pt_shift(top_level(top) + 1);
-
-	return PT_GROWS && bits < 64 && iova >> bits;
+	return above_tables(iova, top_level(top) + 1);
 }
 
 /*
@@ -258,7 +302,7 @@ static inline uint64_t *descend(const struct pgtable *pt, uint64_t top, uint64_t
 		if (wide >> pt_shift(i))
 			break;
 		item = item_load(&table[index_of(pt, iova, i)]);
-		if (item == pt_empty(i) || pt_is_leaf(item, i))
+		if (!pt_is_table(item, i))
 			break;
 		table = item_to_table(item);
 		*level = i - 1;
@@ -266,38 +310,46 @@ static inline uint64_t *descend(const struct pgtable *pt, uint64_t top, uint64_t
 	return table;
 }
 
-/* walk(table, iova, levels, top_items), compiled for each number of levels. */
-#define PT_WALK(walk, levels, table, iova, top_items)                      \
-	((levels) == 4   ? walk(table, iova, MIN(4, PT_LEVELS), top_items) \
-	 : (levels) == 3 ? walk(table, iova, MIN(3, PT_LEVELS), top_items) \
-	 : (levels) == 5 ? walk(table, iova, MIN(5, PT_LEVELS), top_items) \
-	 : (levels) == 2 ? walk(table, iova, MIN(2, PT_LEVELS), top_items) \
-	 : (levels) == 1 ? walk(table, iova, 1, top_items)                 \
-			 : walk(table, iova, PT_LEVELS, top_items))
+/* Levels to begin with where the top can grow, as Linux does. */
+#define PT_LEVELS_AT_FIRST 3
 
-/* The table of the lowest level that iova is in; NULL if there is none. */
+/* walk(table, iova, levels, ...), compiled for each number of levels. */
+#define PT_WALK(walk, levels, table, iova, ...)                              \
+	(PT_GROWS && (levels) == PT_LEVELS_AT_FIRST                          \
+		 ? walk(table, iova, PT_LEVELS_AT_FIRST, __VA_ARGS__)        \
+	 : (levels) == 4 ? walk(table, iova, MIN(4, PT_LEVELS), __VA_ARGS__) \
+	 : (levels) == 3 ? walk(table, iova, MIN(3, PT_LEVELS), __VA_ARGS__) \
+	 : (levels) == 5 ? walk(table, iova, MIN(5, PT_LEVELS), __VA_ARGS__) \
+	 : (levels) == 2 ? walk(table, iova, MIN(2, PT_LEVELS), __VA_ARGS__) \
+	 : (levels) == 1 ? walk(table, iova, 1, __VA_ARGS__)                 \
+			 : walk(table, iova, PT_LEVELS, __VA_ARGS__))
+
+/* Where iova is in a table of the lowest level; NULL if there is none. */
 static inline __attribute__((always_inline)) uint64_t *
-walk_to_lowest(uint64_t *table, uint64_t iova, const unsigned int levels, unsigned int top_items)
+walk_to_slot(uint64_t *table, uint64_t iova, const unsigned int levels, uint64_t mask)
 {
+	uint64_t *slot = &table[index_below(iova, levels - 1, mask)];
+
+	if (unlikely(above_tables(iova, levels)))
+		return NULL;
 	PT_UNROLL
 	for (unsigned int level = levels - 1; level; level--) {
-		bool is_top = level == levels - 1;
-		uint64_t item = item_load(&table[index_below(iova, level, is_top, top_items)]);
+		uint64_t item = item_load(slot);
 
-		if (unlikely(item == pt_empty(level) || pt_is_leaf(item, level)))
+		if (unlikely(!pt_is_table(item, level)))
 			return NULL;
-		table = item_to_table(item);
+		slot = item_slot(item, iova, level - 1);
 	}
-	return table;
+	return slot;
 }
 
 /* The same of a range that does not fill the table. */
-static inline uint64_t *lowest_table(const struct pgtable *pt, uint64_t iova, uint64_t size)
+static inline uint64_t *lowest_slot(const struct pgtable *pt, uint64_t iova, uint64_t size)
 {
 	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
 	uint64_t last = iova + size - 1;
 
-	if (unlikely(((iova ^ last) | size) >> pt_shift(1) || above_top(top, last)))
+	if (unlikely(((iova ^ last) | size) >> pt_shift(1)))
 		return NULL;
-	return PT_WALK(walk_to_lowest, top_level(top) + 1, top_table(top), iova, pt->wide_items);
+	return PT_WALK(walk_to_slot, top_level(top) + 1, top_table(top), iova, top_mask(pt));
 }

@@ -115,7 +115,7 @@ static void lowest_gather(struct unmap *u, const uint64_t *table)
 	for (unsigned int i = 0; i < items_in(u->pt, 1); i++) {
 		uint64_t item = item_load(&table[i]);
 
-		if (item == pt_empty(1) || pt_is_leaf(item, 1))
+		if (!pt_is_table(item, 1))
 			continue;
 		list = bury(item_to_table(item), list);
 		gone++;
@@ -133,7 +133,7 @@ static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level,
 	for (unsigned int i = 0; level > 1 && !leaves && i < items_in(u->pt, level); i++) {
 		uint64_t item = item_load(&table[i]), *child = item_to_table(item);
 
-		if (item != pt_empty(level) && !pt_is_leaf(item, level))
+		if (pt_is_table(item, level))
 			subtree_gather(u, child, level - 1,
 				       all_leaves(child, items_in(u->pt, level - 1)));
 	}
@@ -226,21 +226,21 @@ static inline uint64_t unmap_leaves(struct pgtable *pt, uint64_t iova, uint64_t 
 				    struct iommu_iotlb_gather *gather)
 {
 	unsigned int index = index_of(pt, iova, 0), n = (unsigned int)(size >> PT_PAGE_LG2);
-	uint64_t *table = lowest_table(pt, iova, size);
+	uint64_t *slot = lowest_slot(pt, iova, size);
 
-	if (unlikely(!table))
+	if (unlikely(!slot))
 		return 0;
 	if (PT_RUNS) {
-		unsigned int run = pt_run_lg2(item_load(&table[index]), 0);
-		unsigned int run_last = pt_run_lg2(item_load(&table[index + n - 1]), 0);
+		unsigned int run = pt_run_lg2(item_load(slot), 0);
+		unsigned int run_last = pt_run_lg2(item_load(&slot[n - 1]), 0);
 
 		if ((index & ((1u << run) - 1)) || ((index + n) & ((1u << run_last) - 1)))
 			return 0;
 	}
-	n = clear_prefix(&table[index], 0, n);
+	n = clear_prefix(slot, 0, n);
 	if (unlikely(!n))
 		return 0;
-	if (unlikely(live_add(table_page(table), -(int)n, alone) == (int)n))
+	if (unlikely(live_add(slot_page(pt, slot, 0), -(int)n, alone) == (int)n))
 		reap(pt, iova, 0, gather);
 	size = (uint64_t)n << PT_PAGE_LG2;
 	iommu_iotlb_gather_add_range(gather, iova, size);
@@ -268,10 +268,11 @@ static __noinline uint64_t unmap_leaves_or_more(struct pgtable *pt, uint64_t iov
 static uint64_t engine_unmap(struct pgtable *pt, uint64_t iova, uint64_t size,
 			     struct iommu_iotlb_gather *gather)
 {
+	if (likely(size == BIT_ULL(PT_PAGE_LG2)) && likely(unmap_page(pt, iova))) {
+		iommu_iotlb_gather_add_range(gather, iova, size);
+		return size;
+	}
 	if (unlikely(!range_fits(pt, iova, iova + size - 1)))
 		return 0;
-	if (unlikely(!may_be_page(size)) || unlikely(!unmap_page(pt, iova)))
-		return unmap_leaves_or_more(pt, iova, size, gather);
-	iommu_iotlb_gather_add_range(gather, iova, size);
-	return size;
+	return unmap_leaves_or_more(pt, iova, size, gather);
 }

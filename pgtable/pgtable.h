@@ -29,7 +29,7 @@ struct pgtable_ops {
 
 	/*
 	 * Allocate the top table. pt->owner and pt->pgsizes are set. Sets the
-	 * aperture. 0, -EINVAL for an address width that the format lacks, or
+	 * aperture and pt->iova_to_phys. 0, -EINVAL for an address width that the format lacks, or
 	 * -ENOMEM.
 	 */
 	int (*init)(struct pgtable *pt, unsigned int address_width, gfp_t gfp);
@@ -56,9 +56,6 @@ struct pgtable_ops {
 	 */
 	void (*shrink)(struct pgtable *pt, unsigned int levels, struct iommu_iotlb_gather *gather);
 
-	/* As iommu_iova_to_phys(). */
-	uint64_t (*iova_to_phys)(struct pgtable *pt, uint64_t iova);
-
 	/* Split an entry that begins before @iova and reaches over it. 0, -ENOMEM. */
 	int (*split)(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 		     struct iommu_iotlb_gather *gather);
@@ -83,8 +80,11 @@ struct pgtable_stat {
 
 struct pgtable {
 	const struct pgtable_ops *ops;
+	/* As iommu_iova_to_phys(); here, because each number of levels has its own. */
+	uint64_t (*iova_to_phys)(struct pgtable *pt, uint64_t iova);
 	_Atomic uint64_t top;                   /* address of the top table | number of levels */
 	uint64_t pgsizes;                       /* leaf sizes in use */
+	uint64_t aperture_bias, aperture_span;  /* iova + bias <= span: it is in the aperture */
 	uint64_t aperture_start, aperture_last; /* input addresses */
 	uint32_t table_bytes[IOMMU_MAX_LEVELS]; /* that a table of a level takes */
 	unsigned int wide_level, wide_items;    /* PT_WIDE_TOP: the top level, and its items */

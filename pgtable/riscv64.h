@@ -23,6 +23,7 @@
 #define RISCV_USER      BIT_ULL(4) /* devices, and all second stages, access as user */
 #define RISCV_ACCESSED  BIT_ULL(6)
 #define RISCV_DIRTY     BIT_ULL(7)
+#define RISCV_TABLE     BIT_ULL(8) /* RSW, for software: an item of a table */
 #define RISCV_NAPOT     BIT_ULL(63)
 #define RISCV_PPN       0x003ffffffffffc00ULL
 #define RISCV_NAPOT_64K (8ULL << 10)
@@ -36,8 +37,9 @@
 #define PT_GROWS   0
 #define PT_SIGNED  1
 /* Leaves are marked accessed in advance, which is reserved in tables' items. */
-#define PT_LEAF_KEY(item) ((item) & (RISCV_VALID | RISCV_ACCESSED))
-#define PT_LEAF           (RISCV_VALID | RISCV_ACCESSED)
+#define PT_LEAF_KEY(item) ((item)&RISCV_ACCESSED)
+#define PT_LEAF           RISCV_ACCESSED
+#define PT_IS_TABLE(item) ((item)&RISCV_TABLE)
 #define PT_DIRTY          RISCV_DIRTY
 #define PT_ATTRS_MASK     (~(RISCV_PPN | RISCV_NAPOT))
 
@@ -89,12 +91,15 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
-	return oa >> 2 | RISCV_VALID;
+	return oa >> 2 | RISCV_VALID | RISCV_TABLE;
 }
 
 static inline uint64_t pt_table_oa(uint64_t item)
 {
-	return (item & RISCV_PPN) << 2;
+	uint64_t ppn = item & RISCV_PPN;
+
+	OPTIMIZER_HIDE_VAR(ppn); /* shifted after that: an address can be */
+	return ppn << 2;
 }
 
 static inline unsigned int pt_run_lg2(uint64_t item, unsigned int level)

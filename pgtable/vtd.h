@@ -10,8 +10,9 @@
 
 #define VTD_READ  BIT_ULL(0)
 #define VTD_WRITE BIT_ULL(1)
-#define VTD_LEAF  BIT_ULL(7) /* page size, at the levels above 0 */
-#define VTD_DIRTY BIT_ULL(9) /* written by hardware with SSADE, else ignored */
+#define VTD_LEAF  BIT_ULL(7)  /* page size, at the levels above 0 */
+#define VTD_DIRTY BIT_ULL(9)  /* written by hardware with SSADE, else ignored */
+#define VTD_TABLE BIT_ULL(10) /* ignored by hardware: an item of a table */
 #define VTD_SNOOP BIT_ULL(11)
 #define VTD_OA    0x000ffffffffff000ULL
 
@@ -23,6 +24,7 @@
 #define PT_SIGNED         0
 #define PT_LEAF_KEY(item) ((item)&VTD_LEAF)
 #define PT_LEAF           VTD_LEAF
+#define PT_IS_TABLE(item) ((item)&VTD_TABLE)
 #define PT_DIRTY          VTD_DIRTY
 #define PT_ATTRS_MASK     (~(VTD_OA | VTD_LEAF))
 
@@ -56,7 +58,7 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
-	return oa | VTD_READ | VTD_WRITE;
+	return oa | VTD_READ | VTD_WRITE | VTD_TABLE;
 }
 
 static inline uint64_t pt_leaf_oa(uint64_t item, unsigned int level)

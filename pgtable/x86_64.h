@@ -15,6 +15,7 @@
 #define X86_ACCESSED BIT_ULL(5)
 #define X86_DIRTY    BIT_ULL(6)
 #define X86_LEAF     BIT_ULL(7) /* page size, at the levels above 0 */
+#define X86_TABLE    BIT_ULL(9) /* ignored by hardware: an item of a table */
 #define X86_NOEXEC   BIT_ULL(63)
 #define X86_OA       0x000ffffffffff000ULL
 
@@ -26,6 +27,7 @@
 #define PT_SIGNED         1
 #define PT_LEAF_KEY(item) ((item)&X86_LEAF)
 #define PT_LEAF           X86_LEAF
+#define PT_IS_TABLE(item) ((item)&X86_TABLE)
 #define PT_DIRTY          X86_DIRTY
 #define PT_ATTRS_MASK     (~(X86_OA | X86_LEAF))
 
@@ -65,7 +67,7 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
-	return oa | X86_PRESENT | X86_WRITE | X86_USER | X86_ACCESSED;
+	return oa | X86_PRESENT | X86_WRITE | X86_USER | X86_ACCESSED | X86_TABLE;
 }
 
 static inline uint64_t pt_leaf_oa(uint64_t item, unsigned int level)

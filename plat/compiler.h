@@ -8,6 +8,9 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* So that what is computed before is not merged with what is on other ways. */
+#define OPTIMIZER_HIDE_VAR(x) __asm__("" : "+r"(x))
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -17,6 +20,7 @@
 #define __hot      __attribute__((hot))
 #define __cold     __attribute__((cold, noinline))
 #define __noinline __attribute__((noinline))
+#define __hidden   __attribute__((visibility("hidden"))) /* reached without the GOT */
 /*
  * A variable that forked processes which share the library's memory have each
  * for themselves. Its type is aligned to 4096, so that it fills whole pages.

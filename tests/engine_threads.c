@@ -203,7 +203,7 @@ static void membarrier(void **state)
 /* As where the system has no membarrier(2). */
 static void reader_barriers(void **state)
 {
-	rcu_reader_barriers = true;
+	atomic_fetch_or(&rcu_now, RCU_BARRIERS);
 	fuzz_all();
 }
 
