@@ -28,6 +28,9 @@ struct iommu_domain_cookie {
  * (a) atomic
  */
 struct iommu_domain {
+	/* (e) owner, ops: (c); ops NULL: does not translate. First, so that it has the same
+	 * address. */
+	struct pgtable pt;
 	/*
 	 * (c) Bits that no argument of iommu_map() may have: those below the
 	 * smallest page; all of them for a domain that does not translate, so
@@ -36,10 +39,9 @@ struct iommu_domain {
 	uint64_t misaligned;
 	const struct iommu_iotlb_ops *iotlb_ops; /* (x) or NULL */
 	void *iotlb_context;                     /* (x) */
-	struct pgtable pt;                   /* (e) owner, ops: (c); ops NULL: does not translate */
-	iommu_fault_handler_t fault_handler; /* (x) or NULL */
-	void *fault_token;                   /* (x) */
-	atomic_uint users;                   /* (a) groups that it is current or default of */
+	iommu_fault_handler_t fault_handler;     /* (x) or NULL */
+	void *fault_token;                       /* (x) */
+	atomic_uint users;                       /* (a) groups that it is current or default of */
 	_Atomic(struct iommu_domain_cookie *) cookie; /* (a) NULL, then set once */
 	enum iommu_domain_type type;                  /* (c) */
 };
