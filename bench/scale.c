@@ -373,7 +373,7 @@ enum apart {
 
 #define ROWS(what)                                                                \
 	{                                                                         \
-		"one over two threads: " what, what ": one thread",               \
+		"two threads, bare fills over " what, what ": one thread",        \
 			what ": one beside an idle thread", what ": two, each",   \
 			what ": two over one", what ": two over one beside idle", \
 	}
@@ -394,7 +394,8 @@ struct worker {
 	atomic_uint *ready;
 	enum apart apart;
 	unsigned int nr, index, cpu, calls;
-	double ns; /* of processor time, per call pair */
+	double ns;      /* per call pair */
+	bool disturbed; /* it had to wait for its processor */
 };
 
 static uint64_t address_of(const struct worker *worker, uint64_t i)
@@ -430,36 +431,44 @@ static void call_all(const struct worker *worker)
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
-	double start;
+	uint64_t begin;
+	double start, ns;
 
 	pin_to(worker->cpu);
 	mem_cgroup_set_active(worker->cg);
 	atomic_fetch_add(worker->ready, 1);
 	while (atomic_load(worker->ready) < worker->nr)
 		;
+	begin = clock_now();
 	start = thread_ns();
 	call_all(worker);
-	worker->ns = (thread_ns() - start) / worker->calls;
+	ns = thread_ns() - start;
+	worker->ns = clock_since(begin, worker->calls);
+	worker->disturbed = worker->ns * worker->calls > 1.05 * ns;
 	return NULL;
 }
 
-/* Processor time per call pair in each of nr new threads; of 0: in the calling one. */
-static double share(struct mem_cgroup *cg, enum apart apart, unsigned int nr, unsigned int cpu,
-		    unsigned int calls)
+/*
+ * Time per call pair in each of nr new threads, or in the calling one for 0. Only when
+ * all had their processors all the time: else two may have taken turns.
+ */
+static void share(struct series *series, struct mem_cgroup *cg, enum apart apart, unsigned int nr,
+		  unsigned int cpu, unsigned int calls)
 {
 	struct iommu_domain *domain = new_domain("vtd");
 	const unsigned int working = nr ? nr : 1;
 	struct worker workers[2];
 	pthread_t threads[2];
 	atomic_uint ready = 0;
+	bool disturbed = false;
 	double sum = 0;
 
 	for (uint64_t at = 0; at < 2 * G1; at += M2)
 		if (apart < COMING || at % G1 == G1 - M2)
 			map(domain, at + M1 - K4, PA, K4);
 	for (unsigned int i = 0; i < working; i++)
-		workers[i] =
-			(struct worker){domain, cg, &ready, apart, working, i, cpu + i, calls, 0};
+		workers[i] = (struct worker){domain, cg,      &ready, apart, working,
+					     i,      cpu + i, calls,  0,     false};
 	for (unsigned int i = 0; i < nr; i++)
 		if (pthread_create(&threads[i], NULL, work, &workers[i]))
 			fail("cannot start a thread");
@@ -469,32 +478,38 @@ static double share(struct mem_cgroup *cg, enum apart apart, unsigned int nr, un
 		pthread_join(threads[i], NULL);
 	pin_to(cpu);
 	mem_cgroup_set_active(cg);
-	for (unsigned int i = 0; i < working; i++)
+	for (unsigned int i = 0; i < working; i++) {
 		sum += workers[i].ns;
+		disturbed |= workers[i].disturbed;
+	}
 	iommu_domain_free(domain);
-	return sum / working;
+	if (!disturbed)
+		series_add(series, sum / working);
 }
 
-/*
- * Medians of processor time: what else runs here takes from two threads more than from
- * one, and a round in which they took turns would look too good.
- */
+/* Each round has all rows, so that each meets the same of what comes and goes beside them. */
 static void bench_threads(struct mem_cgroup *cg, unsigned int cpu, unsigned int calls)
 {
-	for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
-		struct series *alone = report_row(SCALE_ROWS, sharing[apart].alone, BARE_NONE);
-		struct series *idle = report_row(SCALE_ROWS, sharing[apart].idle, BARE_NONE);
-		struct series *two = report_row(SCALE_ROWS, sharing[apart].two, BARE_NONE);
+	struct series *alone[ARRAY_SIZE(sharing)], *idle[ARRAY_SIZE(sharing)];
+	struct series *two[ARRAY_SIZE(sharing)];
 
-		for (unsigned int round = 0; round < 25; round++) {
-			series_add(alone, share(cg, apart, 0, cpu, calls));
-			series_add(idle, share(cg, apart, 1, cpu, calls));
-			series_add(two, share(cg, apart, 2, cpu, calls));
+	for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
+		alone[apart] = report_row(SCALE_ROWS, sharing[apart].alone, BARE_NONE);
+		idle[apart] = report_row(SCALE_ROWS, sharing[apart].idle, BARE_NONE);
+		two[apart] = report_row(SCALE_ROWS, sharing[apart].two, BARE_NONE);
+	}
+	for (unsigned int round = 0; round < 25; round++) {
+		for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
+			share(alone[apart], cg, apart, 0, cpu, calls);
+			share(idle[apart], cg, apart, 1, cpu, calls);
+			share(two[apart], cg, apart, 2, cpu, calls);
 		}
+	}
+	for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
 		report_value(SCALE_ROWS, sharing[apart].over_alone,
-			     2 * series_median(alone) / series_median(two));
+			     2 * series_min(alone[apart]) / series_min(two[apart]));
 		report_value(SCALE_ROWS, sharing[apart].over_idle,
-			     2 * series_median(idle) / series_median(two));
+			     2 * series_min(idle[apart]) / series_min(two[apart]));
 	}
 }
 
@@ -524,6 +539,18 @@ static double over_fill(const struct span *span)
 	       series_min(report_baseline(SCALE_ROWS, span->map));
 }
 
+/*
+ * Two processors may be less than two of one, where they are parts of one or lent: due
+ * is 1.85 of 2, or as much of what two bare fills reach.
+ */
+static bool check_thread_aim(enum apart apart)
+{
+	double fills = report_get(SCALE_ROWS, sharing[BARE].over_idle);
+	double calls = report_get(SCALE_ROWS, sharing[apart].over_idle);
+
+	return report_aim(sharing[apart].aim, (fills < 2 ? fills : 2) / calls, 2 / 1.85);
+}
+
 bool check_scale_aims(void)
 {
 	bool met = report_aim("scale: 1G of 4K, over a bare fill", over_fill(&spans[1]), 2);
@@ -541,7 +568,6 @@ bool check_scale_aims(void)
 			  ratio(charged[1].deep, charged[1].flat), 1.05);
 	met &= report_aim("scale: 10,000 pieces over 100, per page", ratio(SG_MANY, SG_FEW), 1.1);
 	for (enum apart apart = OWN_GIB; processors() > 1 && apart <= COMING_NEIGHBOUR; apart++)
-		met &= report_aim(sharing[apart].aim,
-				  1 / report_get(SCALE_ROWS, sharing[apart].over_idle), 1 / 1.85);
+		met &= check_thread_aim(apart);
 	return met;
 }

@@ -23,8 +23,8 @@
  *   fills completely is never zeroed.
  * - Until a gather that holds an unlinked table is flushed, a device may have the
  *   table's address cached and miss what is mapped in its place since. pt->unsynced
- *   counts such gathers, also that of who replaces a dead table before its killer
- *   gathers it. Who maps meanwhile asks for a flush of its own; that it linked the
+ *   counts such gathers by parts of the address space, also that of who replaces a dead table
+ * before its killer gathers it. Who maps meanwhile asks for a flush of its own; that it linked the
  *   new table itself does not matter, as another's flush may be still to come.
  */
 #ifndef PGTABLE_ENGINE_H
@@ -60,20 +60,55 @@ static inline bool table_is_dead(struct page *page)
 	return atomic_load_explicit(&page->live, memory_order_acquire) < 0;
 }
 
-/* From here to its flush, hardware may use tables that are none any more. */
-static inline void gather_pending(struct pgtable *pt, struct iommu_iotlb_gather *gather)
+/* Which of pt->unsynced counts for the tables of the two lowest levels. */
+static inline unsigned int part_of(uint64_t iova)
 {
-	if (gather->pending)
+	return iova >> pt_shift(2) & (PGTABLE_PARTS - 1);
+}
+
+/*
+ * From here to its flush, hardware may use a table of a level that is none any more:
+ * called before it is unlinked. A gather counts in one part, or in all besides.
+ */
+static inline void gather_pending(struct pgtable *pt, struct iommu_iotlb_gather *gather,
+				  uint64_t iova, unsigned int level)
+{
+	const uint16_t all = 1u << PGTABLE_PARTS;
+	unsigned int part = level > 1 ? PGTABLE_PARTS : part_of(iova);
+
+	if (gather->pending & (all | 1u << part))
 		return;
-	atomic_fetch_add(&pt->unsynced, 1);
-	memset(gather->gone, 0, sizeof(gather->gone));
-	gather->pending = gather->tables = true;
+	if (gather->pending)
+		part = PGTABLE_PARTS;
+	else
+		memset(gather->gone, 0, sizeof(gather->gone));
+	atomic_fetch_add(&pt->unsynced[part].count, 1);
+	gather->pending |= 1u << part;
+	gather->tables = true;
+}
+
+static inline bool part_unsynced(const struct pgtable *pt, unsigned int part)
+{
+	return atomic_load_explicit(&pt->unsynced[part].count, memory_order_relaxed);
+}
+
+/* Must who has mapped this ask for a flush of its own? */
+static inline bool is_unsynced(const struct pgtable *pt, uint64_t iova, uint64_t size)
+{
+	unsigned int parts = PGTABLE_PARTS, first = part_of(iova);
+
+	if (!((iova ^ (iova + size - 1)) >> pt_shift(2)))
+		return part_unsynced(pt, PGTABLE_PARTS) || part_unsynced(pt, first);
+	while (parts && !part_unsynced(pt, parts))
+		parts--;
+	return part_unsynced(pt, parts);
 }
 
 /* Put a table that is to be unlinked in a gather. */
-static void table_gather(struct pgtable *pt, struct page *page, struct iommu_iotlb_gather *gather)
+static void table_gather(struct pgtable *pt, struct page *page, uint64_t iova,
+			 struct iommu_iotlb_gather *gather)
 {
-	gather_pending(pt, gather);
+	gather_pending(pt, gather, iova, page->level);
 	page->next = gather->freelist;
 	gather->freelist = page;
 	gather->gone[page->level]++;
@@ -169,7 +204,7 @@ static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t *table, ui
 	struct page *page = table_page(table);
 
 	page->zeroed = !pt_empty(level - 1);
-	table_gather(pt, page, gather);
+	table_gather(pt, page, iova, gather);
 	iommu_iotlb_gather_add_range(gather, iova & ~(BIT_ULL(pt_shift(level)) - 1),
 				     BIT_ULL(pt_shift(level)));
 	return item_unlink(pt, slot, table, iova, level, gather);
@@ -195,7 +230,9 @@ static bool reap_table(const struct reap *r, uint64_t *table, unsigned int level
 		if (table_unlink(r->pt, slot, item_to_table(item), r->iova, level, r->gather))
 			return table_put(page, 1, is_top);
 	}
-	return !is_top && atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
+	/* Looked at first: other threads write what they share with this one seldom. */
+	return !is_top && !atomic_load_explicit(&page->live, memory_order_relaxed) &&
+	       atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
 }
 
 /*
@@ -402,6 +439,7 @@ static void engine_fini(struct pgtable *pt)
 	uint64_t top = atomic_load(&pt->top);
 
 	iommu_iotlb_gather_init(&gather);
+	gather_pending(pt, &gather, 0, top_level(top));
 	subtree_gather(&u, top_table(top), top_level(top), false);
 	pgtable_free_gathered(pt, &gather);
 }

@@ -288,7 +288,7 @@ static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t 
 		if (m->stream)
 			items_stream_end();
 		if (old != pt_empty(level))
-			gather_pending(m->pt, m->gather);
+			gather_pending(m->pt, m->gather, iova, level - 1);
 		if (item_replace(slot, old, table_item(new, level)))
 			return 0;
 		ret = -EEXIST;
@@ -381,7 +381,7 @@ static int map_table(struct map *m, uint64_t *table, unsigned int level)
 /* Gather a top table that nothing leads to any more. */
 static void top_gather(struct map *m, struct page *page, unsigned int level)
 {
-	table_gather(m->pt, page, m->gather);
+	table_gather(m->pt, page, 0, m->gather);
 	iommu_iotlb_gather_add_range(m->gather, 0, m->pt->aperture_last);
 	page->zeroed = false;
 }
@@ -548,7 +548,7 @@ static __noinline int map_leaves_or_more(struct pgtable *pt, uint64_t iova, uint
 			rcu_alone_end(self);
 		ret = map_anything(pt, iova, paddr, size, attrs, gfp, gather);
 	}
-	if (unlikely(atomic_load_explicit(&pt->unsynced, memory_order_relaxed)) && !ret) {
+	if (unlikely(is_unsynced(pt, iova, size)) && !ret) {
 		gather->tables = true;
 		iommu_iotlb_gather_add_range(gather, iova, size);
 	}

@@ -127,7 +127,6 @@ static void lowest_gather(struct unmap *u, const uint64_t *table)
 /* Gather a table that cannot be reached any more, and all below it, if it is not all leaves. */
 static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level, bool leaves)
 {
-	gather_pending(u->pt, u->gather);
 	if (level == 1 && !leaves)
 		lowest_gather(u, table);
 	for (unsigned int i = 0; level > 1 && !leaves && i < items_in(u->pt, level); i++) {
@@ -152,8 +151,10 @@ static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned 
 
 	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1, &leaves) &&
 	    subtree_kill(child, level - 1)) {
-		bool emptied = item_unlink(u->pt, slot, child, iova, level, u->gather);
+		bool emptied;
 
+		gather_pending(u->pt, u->gather, iova, level - 1);
+		emptied = item_unlink(u->pt, slot, child, iova, level, u->gather);
 		subtree_gather(u, child, level - 1, leaves);
 		u->iova += size;
 		u->left -= size;

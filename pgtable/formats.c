@@ -84,8 +84,10 @@ void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather
 	size_t bytes = 0;
 
 	gather->freelist = NULL;
-	gather->pending = false;
-	atomic_fetch_sub(&pt->unsynced, 1);
+	for (unsigned int part = 0; part <= PGTABLE_PARTS; part++)
+		if (gather->pending >> part & 1)
+			atomic_fetch_sub(&pt->unsynced[part].count, 1);
+	gather->pending = 0;
 	if (!first)
 		return;
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)

@@ -78,6 +78,16 @@ struct pgtable_stat {
 	atomic_long tables[IOMMU_MAX_LEVELS];
 } __aligned_cache;
 
+/*
+ * Gathers of tables that hardware may still think linked, by what the tables were for:
+ * threads that work far apart count apart.
+ */
+#define PGTABLE_PARTS 4
+
+struct pgtable_unsynced {
+	__aligned_cache atomic_uint count;
+};
+
 struct pgtable {
 	const struct pgtable_ops *ops;
 	/* As iommu_iova_to_phys(); here, because each number of levels has its own. */
@@ -92,8 +102,8 @@ struct pgtable {
 	bool sign_extended;       /* input addresses */
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	atomic_bool track_dirty;  /* mappings begin clean */
-	/* Gathers of tables that hardware may still think linked; what changes has its own line. */
-	__aligned_cache atomic_uint unsynced;
+	/* What changes has its own lines; the last part is everything. */
+	struct pgtable_unsynced unsynced[PGTABLE_PARTS + 1];
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
 };
 

@@ -224,7 +224,7 @@ struct page;
  * @last: last address to flush; < @start when there is nothing
  * @freelist: tables that are freed after the flush (used by the library)
  * @tables: tables were unlinked, so the flush must reach table caches
- * @pending: the domain waits for this flush (used by the library)
+ * @pending: which parts of the domain wait for this flush (used by the library)
  * @gone: tables in @freelist by their level, if @pending (used by the library)
  */
 struct iommu_iotlb_gather {
@@ -232,7 +232,7 @@ struct iommu_iotlb_gather {
 	dma_addr_t last;
 	struct page *freelist;
 	bool tables;
-	bool pending;
+	uint16_t pending;
 	unsigned int gone[IOMMU_MAX_LEVELS];
 };
 
@@ -248,7 +248,7 @@ static inline void iommu_iotlb_gather_init(struct iommu_iotlb_gather *gather)
 	gather->last = 0;
 	gather->freelist = NULL;
 	gather->tables = false;
-	gather->pending = false;
+	gather->pending = 0;
 }
 
 /**
