@@ -54,7 +54,7 @@ struct page *phys_to_page(uint64_t paddr)
 {
 	uint64_t at = paddr - virt_to_phys(arena.base);
 
-	return at < atomic_load(&zone.committed) ? page_at(at >> PAGE_SHIFT) : NULL;
+	return at < atomic_load(&zone.committed) ? arena.pages + (at >> PAGE_SHIFT) : NULL;
 }
 
 /* Pages for GFP_ATOMIC alone. A slot is emptied and filled by one exchange. */
@@ -101,7 +101,7 @@ static inline bool reserve_is_short(void)
 
 static size_t pages_bytes(size_t arena_bytes)
 {
-	size_t bytes = (arena_bytes >> PAGE_SHIFT) * sizeof(struct arena_page);
+	size_t bytes = (arena_bytes >> PAGE_SHIFT) * sizeof(struct page);
 
 	return (bytes + CHUNK - 1) & ~(CHUNK - 1);
 }
@@ -109,7 +109,7 @@ static size_t pages_bytes(size_t arena_bytes)
 /* Back the next chunk of the arena and its struct pages. Called under grow. */
 static int commit_chunk(size_t at)
 {
-	size_t pages_end = ((at + CHUNK) >> PAGE_SHIFT) * sizeof(struct arena_page);
+	size_t pages_end = ((at + CHUNK) >> PAGE_SHIFT) * sizeof(struct page);
 
 	while (zone.pages_committed < pages_end) {
 		if (plat_commit((char *)arena.pages + zone.pages_committed, CHUNK))
@@ -121,7 +121,8 @@ static int commit_chunk(size_t at)
 
 static int grow(void)
 {
-	size_t at, first;
+	struct page *first;
+	size_t at;
 	int ret = -ENOMEM;
 
 	plat_mutex_lock(&zone.grow);
@@ -129,12 +130,12 @@ static int grow(void)
 	if (at + CHUNK <= arena.size)
 		ret = commit_chunk(at);
 	if (!ret) {
-		first = at >> PAGE_SHIFT;
+		first = arena.pages + (at >> PAGE_SHIFT);
 		atomic_store(&zone.committed, at + CHUNK);
 		spin_lock(&zone.lock);
 		/* The lowest goes last, and is taken first. */
 		for (size_t i = CHUNK_PAGES; i; i -= (size_t)1 << MAX_ORDER) {
-			struct page *block = page_at(first + i - ((size_t)1 << MAX_ORDER));
+			struct page *block = &first[i - ((size_t)1 << MAX_ORDER)];
 
 			block->zeroed = true;
 			buddy_put(block, MAX_ORDER);

@@ -87,21 +87,26 @@ static inline void gather_pending(struct pgtable *pt, struct iommu_iotlb_gather 
 	gather->tables = true;
 }
 
-static inline bool part_unsynced(const struct pgtable *pt, unsigned int part)
+static inline unsigned int part_unsynced(const struct pgtable *pt, unsigned int part)
 {
 	return atomic_load_explicit(&pt->unsynced[part].count, memory_order_relaxed);
 }
 
-/* Must who has mapped this ask for a flush of its own? */
+/* Must who has mapped a page ask for a flush of its own? */
+static inline bool page_is_unsynced(const struct pgtable *pt, uint64_t iova)
+{
+	return part_unsynced(pt, PGTABLE_PARTS) | part_unsynced(pt, part_of(iova));
+}
+
 static inline bool is_unsynced(const struct pgtable *pt, uint64_t iova, uint64_t size)
 {
-	unsigned int parts = PGTABLE_PARTS, first = part_of(iova);
+	unsigned int part = PGTABLE_PARTS;
 
-	if (!((iova ^ (iova + size - 1)) >> pt_shift(2)))
-		return part_unsynced(pt, PGTABLE_PARTS) || part_unsynced(pt, first);
-	while (parts && !part_unsynced(pt, parts))
-		parts--;
-	return part_unsynced(pt, parts);
+	if (likely(!((iova ^ (iova + size - 1)) >> pt_shift(2))))
+		return page_is_unsynced(pt, iova);
+	while (part && !part_unsynced(pt, part))
+		part--;
+	return part_unsynced(pt, part);
 }
 
 /* Put a table that is to be unlinked in a gather. */

@@ -29,7 +29,7 @@ static inline bool map_page(struct pgtable *pt, uint64_t iova, uint64_t paddr, u
 		struct page *page = slot_page(pt, slot, 0);
 
 		done = atomic_load_explicit(&page->live, memory_order_relaxed) >= 0 &&
-		       !is_unsynced(pt, iova, BIT_ULL(PT_PAGE_LG2));
+		       !page_is_unsynced(pt, iova);
 		if (likely(done)) {
 			live_add(page, 1, true);
 			item_store(slot, pt_leaf(attrs, paddr, 0, 0));
