@@ -541,6 +541,13 @@ static double over_fill(const struct span *span)
 	       series_min(report_baseline(SCALE_ROWS, span->map));
 }
 
+/* Over a bare read of random items among as many. */
+static double lookup_over_read(const struct span *span)
+{
+	return report_min(SCALE_ROWS, span->lookup) /
+	       series_min(report_baseline(SCALE_ROWS, span->lookup));
+}
+
 /*
  * Two processors may be less than two of one, where they are parts of one or lent: due
  * is 1.85 of 2, or as much of what two bare fills reach.
@@ -559,6 +566,8 @@ bool check_scale_aims(void)
 
 	met &= report_aim("scale: 64G of 4K, over a bare fill", over_fill(&spans[2]), 2);
 	met &= report_aim("scale: 64G spread over 1T, over a bare fill", over_fill(&spans[3]), 2);
+	met &= report_aim("scale: lookup over a bare read, 64G over 1G",
+			  lookup_over_read(&spans[2]) / lookup_over_read(&spans[1]), 1.1);
 	met &= report_aim("scale: table bytes of a walk over 16T",
 			  report_get(SCALE_ROWS, WALK_BYTES), 64 * K4);
 	met &= report_aim("scale: the end of that walk over all of it", ratio(WALK_END, WALK), 1.1);
