@@ -26,17 +26,17 @@ static void list_del(struct page *page)
 
 void buddy_put(struct page *page, unsigned int order)
 {
-	size_t index = (size_t)(page - arena.pages);
+	size_t index = page_index(page);
 
 	for (; order < MAX_ORDER; order++) {
-		struct page *buddy = arena.pages + (index ^ ((size_t)1 << order));
+		struct page *buddy = page_at(index ^ ((size_t)1 << order));
 
 		if (buddy->listed != order + 1)
 			break;
 		list_del(buddy);
 		index &= ~((size_t)1 << order);
-		arena.pages[index].zeroed = buddy->zeroed && page->zeroed;
-		page = arena.pages + index;
+		page_at(index)->zeroed = buddy->zeroed && page->zeroed;
+		page = page_at(index);
 	}
 	list_add(page, order);
 }
@@ -53,7 +53,7 @@ struct page *buddy_take(unsigned int order)
 	page = free_blocks[from];
 	list_del(page);
 	while (from > order) {
-		struct page *half = page + ((size_t)1 << --from);
+		struct page *half = page_at(page_index(page) + ((size_t)1 << --from));
 
 		half->zeroed = page->zeroed;
 		list_add(half, from);

@@ -62,6 +62,12 @@ struct page {
 	uint64_t apart[4];
 };
 
+/* One of the arena's has two lines: processors like to fetch a line's neighbour as well. */
+struct arena_page {
+	struct page page;
+	char apart[sizeof(struct page)];
+};
+
 /*
  * Per-thread cache of single pages, in more than one batch, so that a thread which
  * goes to and fro over the edge of one does not go to the depot each time.
@@ -78,19 +84,30 @@ struct page_cache {
 /* Where the arena is; set once by page_init(). */
 extern struct page_arena {
 	char *base;
-	struct page *pages;
+	struct arena_page *pages;
 	uint64_t phys_offset; /* paddr = address + phys_offset */
 	size_t size;
 } arena __hidden;
 
+/* A page of the arena by its number, from 0, and back. */
+static inline struct page *page_at(size_t index)
+{
+	return &arena.pages[index].page;
+}
+
+static inline size_t page_index(const struct page *page)
+{
+	return (size_t)((const struct arena_page *)page - arena.pages);
+}
+
 static inline void *page_address(const struct page *page)
 {
-	return arena.base + ((size_t)(page - arena.pages) << PAGE_SHIFT);
+	return arena.base + (page_index(page) << PAGE_SHIFT);
 }
 
 static inline struct page *virt_to_page(const void *address)
 {
-	return arena.pages + ((size_t)((const char *)address - arena.base) >> PAGE_SHIFT);
+	return page_at((size_t)((const char *)address - arena.base) >> PAGE_SHIFT);
 }
 
 static inline uint64_t virt_to_phys(const void *address)

@@ -54,7 +54,7 @@ struct page *phys_to_page(uint64_t paddr)
 {
 	uint64_t at = paddr - virt_to_phys(arena.base);
 
-	return at < atomic_load(&zone.committed) ? arena.pages + (at >> PAGE_SHIFT) : NULL;
+	return at < atomic_load(&zone.committed) ? page_at(at >> PAGE_SHIFT) : NULL;
 }
 
 /* Pages for GFP_ATOMIC alone. A slot is emptied and filled by one exchange. */
@@ -101,7 +101,7 @@ static inline bool reserve_is_short(void)
 
 static size_t pages_bytes(size_t arena_bytes)
 {
-	size_t bytes = (arena_bytes >> PAGE_SHIFT) * sizeof(struct page);
+	size_t bytes = (arena_bytes >> PAGE_SHIFT) * sizeof(struct arena_page);
 
 	return (bytes + CHUNK - 1) & ~(CHUNK - 1);
 }
@@ -109,7 +109,7 @@ static size_t pages_bytes(size_t arena_bytes)
 /* Back the next chunk of the arena and its struct pages. Called under grow. */
 static int commit_chunk(size_t at)
 {
-	size_t pages_end = ((at + CHUNK) >> PAGE_SHIFT) * sizeof(struct page);
+	size_t pages_end = ((at + CHUNK) >> PAGE_SHIFT) * sizeof(struct arena_page);
 
 	while (zone.pages_committed < pages_end) {
 		if (plat_commit((char *)arena.pages + zone.pages_committed, CHUNK))
@@ -121,8 +121,7 @@ static int commit_chunk(size_t at)
 
 static int grow(void)
 {
-	struct page *first;
-	size_t at;
+	size_t at, first;
 	int ret = -ENOMEM;
 
 	plat_mutex_lock(&zone.grow);
@@ -130,12 +129,12 @@ static int grow(void)
 	if (at + CHUNK <= arena.size)
 		ret = commit_chunk(at);
 	if (!ret) {
-		first = arena.pages + (at >> PAGE_SHIFT);
+		first = at >> PAGE_SHIFT;
 		atomic_store(&zone.committed, at + CHUNK);
 		spin_lock(&zone.lock);
 		/* The lowest goes last, and is taken first. */
 		for (size_t i = CHUNK_PAGES; i; i -= (size_t)1 << MAX_ORDER) {
-			struct page *block = &first[i - ((size_t)1 << MAX_ORDER)];
+			struct page *block = page_at(first + i - ((size_t)1 << MAX_ORDER));
 
 			block->zeroed = true;
 			buddy_put(block, MAX_ORDER);
@@ -471,25 +470,39 @@ static __noinline void page_release(struct mm_thread *self, struct page *page)
 		cache_put(self, page);
 }
 
-/* Nearly all are tables of one page. */
-void page_release_list(struct page *first)
+/* The tables of one page with which a list begins, but for one that would fill the cache. */
+static struct page *release_tables(struct mm_thread *self, struct page *page)
+{
+	struct page *first = self->pages.first, *next;
+	unsigned int before = self->pages.count, count = before;
+
+	for (; page && page->use == PAGE_TABLE && !page->order && count < BATCH - 1; page = next) {
+		next = page->next;
+		page->use = PAGE_FREE;
+		page->next = first;
+		first = page;
+		count++;
+	}
+	self->pages.first = first;
+	self->pages.count = count;
+	count_use(self, PAGE_TABLE, (long)before - (long)count);
+	return page;
+}
+
+/* Nearly all are tables. */
+void page_release_list(struct page *page)
 {
 	struct mm_thread *self = mm_thread_self();
-	const bool scarce = reserve_is_short();
 	struct page *next;
-	long tables = 0;
 
-	for (struct page *page = first; page; page = next) {
+	for (; page; page = next) {
+		if (likely(!reserve_is_short()))
+			page = release_tables(self, page);
+		if (!page)
+			break;
 		next = page->next;
-		if (unlikely(page->use != PAGE_TABLE || page->order || scarce)) {
-			page_release(self, page);
-			continue;
-		}
-		tables++;
-		page->use = PAGE_FREE;
-		cache_put(self, page);
+		page_release(self, page);
 	}
-	count_use(self, PAGE_TABLE, -tables);
 }
 
 void free_pages(struct page *page)

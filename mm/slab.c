@@ -124,7 +124,7 @@ static bool slab_is_outside(const struct kmem_cache *cache)
 static void slab_set_pages(const struct kmem_cache *cache, struct page *page, struct slab *slab)
 {
 	for (size_t i = 0; i < (size_t)1 << cache->order; i++)
-		page[i].slab = slab;
+		page_at(page_index(page) + i)->slab = slab;
 }
 
 static struct slab *slab_descriptor(const struct kmem_cache *cache, struct page *page, gfp_t gfp)

@@ -202,7 +202,7 @@ static void scarce_memory_is_used_page_by_page(void **state)
 	while ((taken[count] = alloc_pages(GFP_KERNEL, 0, NULL, PAGE_OTHER)))
 		count++;
 	for (unsigned int i = 0; i < count; i++)
-		if ((taken[i] - arena.pages) % 2)
+		if (page_index(taken[i]) % 2)
 			free_pages(taken[i]);
 	assert_null(dma_alloc_attrs(rig.dev, 8192, &addr, GFP_KERNEL, 0));
 	sgt = dma_alloc_noncontiguous(rig.dev, 100 * 4096, DMA_BIDIRECTIONAL, GFP_KERNEL, 0);
@@ -214,7 +214,7 @@ static void scarce_memory_is_used_page_by_page(void **state)
 	assert_null(dma_alloc_noncontiguous(rig.dev, ARENA, DMA_TO_DEVICE, GFP_KERNEL, 0));
 	assert_int_equal(buffer_bytes(rig.memcg), 0);
 	for (unsigned int i = 0; i < count; i++)
-		if (!((taken[i] - arena.pages) % 2))
+		if (!(page_index(taken[i]) % 2))
 			free_pages(taken[i]);
 	rig_end(&rig);
 }
