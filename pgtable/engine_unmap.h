@@ -53,10 +53,9 @@ static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsign
 }
 
 /* Are all items of a table in use? */
-static inline bool table_full(const uint64_t *table, unsigned int level)
+static inline bool table_full(const struct page *page, unsigned int level)
 {
-	return atomic_load_explicit(&table_page(table)->live, memory_order_relaxed) ==
-	       1 << pt_index_lg2(level);
+	return atomic_load_explicit(&page->live, memory_order_relaxed) == 1 << pt_index_lg2(level);
 }
 
 /* Is every address under this table, which is not the top, mapped? *leaves: by its own items. */
@@ -66,7 +65,7 @@ static bool subtree_full(const uint64_t *table, unsigned int level, bool *leaves
 	bool below;
 
 	*leaves = true;
-	if (!table_full(table, level))
+	if (!table_full(table_page(table), level))
 		return false;
 	if (!level || all_leaves(table, items))
 		return true;
@@ -76,7 +75,7 @@ static bool subtree_full(const uint64_t *table, unsigned int level, bool *leaves
 
 		if (pt_is_leaf(item, level))
 			continue;
-		if (level == 1 ? !table_full(item_to_table(item), 0)
+		if (level == 1 ? !table_full(item_page(item), 0)
 			       : !subtree_full(item_to_table(item), level - 1, &below))
 			return false;
 	}
@@ -96,10 +95,8 @@ static inline bool subtree_kill(uint64_t *table, unsigned int level)
 }
 
 /* A table that cannot be reached any more, put before those that go with it. */
-static inline struct page *bury(uint64_t *table, struct page *next)
+static inline struct page *bury(struct page *page, struct page *next)
 {
-	struct page *page = table_page(table);
-
 	atomic_store_explicit(&page->live, PT_DEAD, memory_order_relaxed);
 	page->zeroed = false;
 	page->next = next;
@@ -117,7 +114,7 @@ static void lowest_gather(struct unmap *u, const uint64_t *table)
 
 		if (!pt_is_table(item, 1))
 			continue;
-		list = bury(item_to_table(item), list);
+		list = bury(item_page(item), list);
 		gone++;
 	}
 	u->gather->freelist = list;
@@ -136,7 +133,7 @@ static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level,
 			subtree_gather(u, child, level - 1,
 				       all_leaves(child, items_in(u->pt, level - 1)));
 	}
-	u->gather->freelist = bury(table, u->gather->freelist);
+	u->gather->freelist = bury(table_page(table), u->gather->freelist);
 	u->gather->gone[level]++;
 }
 
