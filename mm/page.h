@@ -86,7 +86,7 @@ extern struct page_arena {
 	char *base;
 	struct arena_page *pages;
 	uint64_t phys_offset; /* paddr = address + phys_offset */
-	uint64_t paddr;       /* of the first page */
+	uint64_t pfn;         /* of the first page: paddr / PAGE_SIZE */
 	size_t size;
 } arena __hidden;
 

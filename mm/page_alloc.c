@@ -174,7 +174,7 @@ int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_b
 	arena.size = size;
 	arena.phys_offset =
 		phys_base == UIOMMU_PHYS_IS_VIRT ? 0 : phys_base - (uintptr_t)arena.base;
-	arena.paddr = virt_to_phys(arena.base);
+	arena.pfn = virt_to_phys(arena.base) >> PAGE_SHIFT;
 	plat_mutex_init(&zone.grow);
 	reserve.size = atomic_reserve;
 	atomic_store(&reserve.missing, atomic_reserve);

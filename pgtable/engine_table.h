@@ -180,12 +180,16 @@ static inline struct page *table_page(const uint64_t *table)
 	return PT_OBJECTS ? table_object_page(table) : virt_to_page(table);
 }
 
+#ifndef PT_TABLE_PFN /* a format may have it without a shift to and fro */
+#define PT_TABLE_PFN(item) (pt_table_oa(item) >> PAGE_SHIFT)
+#endif
+
 /* Of the table that an item leads to. */
 static inline struct page *item_page(uint64_t item)
 {
 	if (PT_OBJECTS)
 		return table_object_page(phys_to_virt(pt_table_oa(item)));
-	return page_at((pt_table_oa(item) - arena.paddr) >> PAGE_SHIFT);
+	return page_at(PT_TABLE_PFN(item) - arena.pfn);
 }
 
 static inline uint64_t *page_table(const struct page *page)

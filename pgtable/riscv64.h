@@ -37,11 +37,12 @@
 #define PT_GROWS   0
 #define PT_SIGNED  1
 /* Leaves are marked accessed in advance, which is reserved in tables' items. */
-#define PT_LEAF_KEY(item) ((item)&RISCV_ACCESSED)
-#define PT_LEAF           RISCV_ACCESSED
-#define PT_IS_TABLE(item) ((item)&RISCV_TABLE)
-#define PT_DIRTY          RISCV_DIRTY
-#define PT_ATTRS_MASK     (~(RISCV_PPN | RISCV_NAPOT))
+#define PT_LEAF_KEY(item)  ((item)&RISCV_ACCESSED)
+#define PT_LEAF            RISCV_ACCESSED
+#define PT_IS_TABLE(item)  ((item)&RISCV_TABLE)
+#define PT_TABLE_PFN(item) (((item)&RISCV_PPN) >> 10)
+#define PT_DIRTY           RISCV_DIRTY
+#define PT_ATTRS_MASK      (~(RISCV_PPN | RISCV_NAPOT))
 
 static const struct iommu_format pt_format = {
 	.name = "riscv64",
