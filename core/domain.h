@@ -28,9 +28,12 @@ struct iommu_domain_cookie {
  * (a) atomic
  */
 struct iommu_domain {
-	/* (e) owner, ops: (c); ops NULL: does not translate. First, so that it has the same
-	 * address. */
+	/*
+	 * (e) owner, ops: (c); ops NULL: does not translate. First, so that it has
+	 * the domain's own address.
+	 */
 	struct pgtable pt;
+
 	/*
 	 * (c) Bits that no argument of iommu_map() may have: those below the
 	 * smallest page; all of them for a domain that does not translate, so
