@@ -120,11 +120,45 @@ static void comer_waits(void **state)
 	}
 }
 
+/* What is called inside a section leaves it as it is. */
+static void *call_inside(void *arg)
+{
+	const struct shape shape = {iommu_format_find("vtd"), 39};
+	struct mem_cgroup *memcg = enter_cgroup(NULL);
+	struct iommu_domain *domain = new_domain(&shape);
+	struct mm_thread *self = mm_thread_self();
+
+	errors += iommu_map(domain, 0, PAGE, PAGE, RW, GFP_KERNEL) != 0;
+	errors += !rcu_read_lock(self);
+	map_and_unmap(domain, PAGE);
+	errors += !atomic_load(&self->rcu_seen);
+	errors += iommu_iova_to_phys(domain, 0) != PAGE;
+	errors += !atomic_load(&self->rcu_seen);
+	rcu_read_unlock(self, true);
+	errors += iommu_iova_to_phys(domain, 0) != PAGE;
+	errors += atomic_load(&self->rcu_seen) != 0;
+	errors += iommu_unmap(domain, 0, PAGE) != PAGE;
+	iommu_domain_free(domain);
+	leave_cgroup(memcg);
+	return NULL;
+}
+
+static void sections_nest(void **state)
+{
+	pthread_t thread;
+
+	atomic_store(&errors, 0);
+	assert_int_equal(pthread_create(&thread, NULL, call_inside, NULL), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&errors), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comer_waits),
 		cmocka_unit_test(comers),
+		cmocka_unit_test(sections_nest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,43 @@ static void info_tells(void **state)
 	for_each_shape(info_of);
 }
 
+static void end_translates(struct fixture *f, uint64_t iova, uint64_t paddr)
+{
+	uint64_t page = f->page;
+
+	assert_int_equal(iommu_iova_to_phys(f->domain, iova + page - 1), 0);
+	assert_int_equal(iommu_map(f->domain, iova, paddr, page, RW, GFP_KERNEL), 0);
+	assert_int_equal(iommu_iova_to_phys(f->domain, iova), paddr);
+	assert_int_equal(iommu_iova_to_phys(f->domain, iova + page - 1), paddr + page - 1);
+}
+
+/* The first and the last page, of both halves where there are two. */
+static void ends_of_aperture(struct fixture *f)
+{
+	uint64_t page = f->page, last = domain_info(f->domain).aperture_last;
+	bool is_signed = aperture_bits(&f->shape) != f->shape.width;
+
+	end_translates(f, 0, page);
+	end_translates(f, last - page + 1, 2 * page);
+	if (is_signed) {
+		end_translates(f, ~last, 3 * page);
+		end_translates(f, -page, 4 * page);
+		assert_int_equal(iommu_iova_to_phys(f->domain, ~last - 1), 0);
+	}
+	if (last != UINT64_MAX)
+		assert_int_equal(iommu_iova_to_phys(f->domain, last + 1), 0);
+	for (unsigned int half = 0; half <= is_signed; half++) {
+		assert_int_equal(iommu_unmap(f->domain, half ? ~last : 0, page), page);
+		assert_int_equal(iommu_unmap(f->domain, half ? -page : last - page + 1, page),
+				 page);
+	}
+}
+
+static void ends_translate(void **state)
+{
+	for_each_shape(ends_of_aperture);
+}
+
 /* A page has a table of every level, each as large as the format has it. */
 static void one_page_costs(struct fixture *f)
 {
@@ -156,8 +193,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(formats_are_found), cmocka_unit_test(widths_are_refused),
-		cmocka_unit_test(info_tells),        cmocka_unit_test(tables_cost),
-		cmocka_unit_test(paddr_bounds),      cmocka_unit_test(segments_of_s390),
+		cmocka_unit_test(info_tells),        cmocka_unit_test(ends_translate),
+		cmocka_unit_test(tables_cost),       cmocka_unit_test(paddr_bounds),
+		cmocka_unit_test(segments_of_s390),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
