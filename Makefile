@@ -2,44 +2,63 @@
 # A thin front over Meson: `make help` says what there is.
 BUILD  ?= build
 PREFIX := /usr/local
+# Meson asks dpkg-architecture for Debian's directory, and where there is none takes lib64,
+# in which no program looks.
+LIBDIR := $(shell test ! -e /etc/debian_version || command -v dpkg-architecture >/dev/null || \
+	echo --libdir lib)
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check fuzz conformance oracle bench bench-peers bench-creep install sanitize \
+.PHONY: all deps demo check tests fresh fuzz conformance oracle bench bench-peers bench-creep install sanitize \
 	examples format format-check clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
 
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) --prefix $(PREFIX) $(MESON_FLAGS) >$(BUILD).log 2>&1 || \
+	@tools/install-deps.sh --check build
+	@meson setup $(BUILD) --prefix $(PREFIX) $(LIBDIR) $(MESON_FLAGS) >$(BUILD).log 2>&1 || \
 		{ cat $(BUILD).log; rm -rf $(BUILD) $(BUILD).log; exit 1; }
 	@mv $(BUILD).log $(BUILD)/setup.log
+
+deps:
+	@tools/install-deps.sh build
 
 GUEST = $(BUILD)/examples/map-guest --device /dev/vfio/devices/vfio0
 
 # What is missing is installed first; where all is there this needs no network.
 demo:
+	@echo '[1/5] packages'
 	@tools/install-deps.sh demo
+	@printf '[2/5] build: less than a minute if there is none\n'
 	@$(MAKE) --no-print-directory all
-	@printf '\n-- A program that knows only the kernel finds /dev/iommu, with 1 MiB for its tables:\n\n'
+	@printf '[3/5] a program that knows only the kernel finds /dev/iommu, with 1 MiB for its tables\n\n'
 	$(BUILD)/uiommu run --devices 1 --memlock unlimited --phys scattered --memory-max 1M -- $(GUEST)
-	@printf '\n-- The same with 400 KiB, which is too little: its last mapping fails, and only that.\n\n'
+	@printf '\n[4/5] the same with 400 KiB, which is too little: its last mapping fails, and only that\n\n'
 	! $(BUILD)/uiommu run --devices 1 --memlock unlimited --phys scattered --memory-max 400K -- $(GUEST)
-	@printf '\n-- What seven seconds of a real kernel cost, and what a VM of 64 GiB would:\n\n'
+	@printf '\n[5/5] what seven seconds of a real kernel cost, and what a VM of 64 GiB would\n\n'
 	$(BUILD)/uiommu replay --plot $(BUILD)/replay.svg $(TRACE) >$(BUILD)/replay.txt
 	@$(BUILD)/uiommu replay --plot $(BUILD)/replay.png $(TRACE) >/dev/null
 	$(BUILD)/uiommu size --iommu vtd --guest 64G
 	@echo "The picture is in $(BUILD)/replay.svg and $(BUILD)/replay.png, its figures in $(BUILD)/replay.txt."
 
+# Each way of building has a directory of its own beside $(BUILD); STEPS="gcc tsan": only these.
 check:
 	@tools/install-deps.sh check
-	@$(MAKE) --no-print-directory all
-	@tools/run-tests.py --build $(BUILD)
+	@tools/run-tests.py --build $(BUILD) $(STEPS)
 
 sanitize:
-	@tools/install-deps.sh check
-	@tools/run-tests.py --build $(BUILD) asan-ubsan tsan
+	@$(MAKE) --no-print-directory check STEPS='asan-ubsan tsan'
+
+# The tests as gcc builds them, for `meson test -C $(BUILD)-gcc NAME`.
+tests:
+	@tools/install-deps.sh oracle
+	@tools/run-tests.py --build $(BUILD) --target all gcc
+
+# The demo on bare Debian 12 and 13, then the tests on 13; as root. The roots are kept.
+fresh:
+	@tools/install-deps.sh fresh
+	@tools/fresh.py --tests
 
 # Hostile ioctls and tables, for SECONDS each target; what is found is kept in $(BUILD)/fuzz-corpus.
 SECONDS ?= 3600
@@ -58,9 +77,8 @@ conformance:
 COUNT ?= 100000
 oracle:
 	@tools/install-deps.sh oracle
-	@$(MAKE) --no-print-directory all
-	@ninja -C $(BUILD) --quiet tests/oracle/oracle
-	$(BUILD)/tests/oracle/oracle --count $(COUNT) --mutate --jobs $(shell nproc)
+	@tools/run-tests.py --build $(BUILD) --target tests/oracle/oracle gcc
+	$(BUILD)-gcc/tests/oracle/oracle --count $(COUNT) --mutate --jobs $(shell nproc)
 
 bench:
 	@tools/install-deps.sh bench
@@ -83,8 +101,9 @@ bench-peers:
 	@echo "All builds are in $(BUILD)/bench-peers.json, a picture in $(BUILD)/bench-peers.svg."
 
 # A day of random load on the IOVA allocator; the picture in docs/ is one of these.
-bench-creep: all
+bench-creep:
 	@tools/install-deps.sh demo
+	@$(MAKE) --no-print-directory all
 	@ninja -C $(BUILD) --quiet bench/creep
 	$(BUILD)/bench/creep >$(BUILD)/iova-creep.csv
 	@gnuplot -e "csv='$(BUILD)/iova-creep.csv'; svg='$(BUILD)/iova-creep.svg'" bench/creep.gp
@@ -93,7 +112,9 @@ install: all
 ifneq ($(origin PREFIX),file)
 	@meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) --quiet
 endif
-	$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD) --no-rebuild
+	@$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD) --no-rebuild --quiet
+	@$(if $(DESTDIR),,test "$$(id -u)" != 0 || ldconfig)
+	@echo "uiommu, its library and man pages are installed in $(if $(DESTDIR),$(DESTDIR): )$(PREFIX)"
 
 # Put the real output under every example of README.md and the man pages.
 examples: all
@@ -106,12 +127,15 @@ format-check:
 	@tools/style.py
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan-ubsan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-big-endian
+	rm -rf $(BUILD) $(BUILD)-gcc $(BUILD)-clang $(BUILD)-asan-ubsan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-big-endian
 
 help:
 	@echo 'make              build $(BUILD)/uiommu, libuiommu.so, libuiommu.a and the man pages'
+	@echo 'make deps         install the Debian packages that this takes'
 	@echo 'make demo         a program with a /dev/iommu and a budget; a real kernel trace'
-	@echo 'make check        every test: gcc, clang, sanitizers, big-endian, style'
+	@echo 'make check        every test: gcc, clang, sanitizers, big-endian, style; STEPS="gcc tsan"'
+	@echo 'make tests        build the tests: meson test -C $(BUILD)-gcc NAME runs one'
+	@echo 'make fresh        the demo on bare Debian 12 and 13, the tests on 13; as root'
 	@echo 'make sanitize     only the tests under ASan, UBSan and TSan'
 	@echo 'make fuzz         hostile ioctls and tables for hours, SECONDS=3600 of each target'
 	@echo "make conformance  the kernel's own tests of iommufd, under uiommu run"
@@ -123,4 +147,4 @@ help:
 	@echo 'make format       clang-format the tree; make format-check only looks'
 	@echo 'make examples     put real output in the examples of README.md and man/'
 	@echo 'make clean        remove what was built'
-	@echo 'demo, check, oracle and the benches first install missing Debian packages (as root or with sudo).'
+	@echo 'All but make and make install first install missing Debian packages (as root or with sudo).'

@@ -25,7 +25,7 @@ INTERPOSE int close(int fd)
 
 INTERPOSE int fclose(FILE *stream)
 {
-	int fd = stream ? fileno(stream) : -1;
+	int fd = fileno(stream); /* as the C library's, not for NULL */
 
 	if (maybe_ours(fd) && !table_is_borrowed())
 		table_remove(fd);

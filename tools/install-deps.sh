@@ -1,64 +1,147 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Install the Debian packages that "make $1" lacks. Does nothing, and needs no
-# network, when all of them are there.
+# Install the Debian packages that a target of the Makefile needs and this system
+# lacks (Debian 12 and 13). Does nothing, and needs no network, when none is missing.
+#
+#   tools/install-deps.sh [--check] TARGET
+#
+# With --check nothing is installed: one line says what is missing and how to get it.
+# The exit status is 1 if packages are missing that were not, or cannot be, installed.
 set -eu
-build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libncurses-dev libcmocka-dev'
-conformance="$build xz-utils"
-bench="$build valgrind"
-peers="$build clang gnuplot-nox xz-utils"
+export LC_ALL=C
+
+build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libncurses-dev'
 demo="$build gnuplot-nox xz-utils"
+tests="$build libcmocka-dev"
 cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
 qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
-oracle="$build $cross $qemu"
 big_endian='libc6-dev-s390x-cross qemu-user'
-check="$demo $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev tmux man-db groff-base binutils"
+check="$demo $tests $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev tmux
+	man-db groff-base binutils"
 
 case ${1-} in
-bench) wanted=$bench ;;
-bench-peers) wanted=$peers ;;
+--check) check_only=1; shift ;;
+*) check_only= ;;
+esac
+case ${1-} in
+bench) wanted="$build valgrind" ;;
+bench-peers) wanted="$build clang gnuplot-nox xz-utils" ;;
 build) wanted=$build ;;
-conformance) wanted=$conformance ;;
-demo) wanted=$demo ;;
-oracle) wanted=$oracle ;;
 check) wanted=$check ;;
-*) echo "usage: install-deps.sh bench|bench-peers|build|conformance|demo|oracle|check" >&2; exit 2 ;;
+conformance) wanted="$build xz-utils" ;;
+demo) wanted=$demo ;;
+fresh) wanted='python3 mmdebstrap' ;;
+oracle) wanted="$tests $cross $qemu" ;;
+*)
+	echo 'usage: install-deps.sh [--check]' \
+		'bench|bench-peers|build|check|conformance|demo|fresh|oracle' >&2
+	exit 2
+	;;
+esac
+# The tests ask for gcc by its name, the product does with any compiler.
+case $1 in
+check | oracle) compiler=gcc ;;
+*) compiler=${CC:-cc} ;;
 esac
 
 die()
 {
-	echo "install-deps.sh: $*" >&2
+	printf '%s\n' "$*" >&2
 	exit 1
 }
 
-command -v dpkg-query >/dev/null || exit 0 # not Debian: Meson will say what it misses
+# What a build needs may be on the system without Debian's package of that name.
+is_usable()
+{
+	case $1 in
+	gcc) command -v "$compiler" ;;
+	libc6-dev) echo '#include <stdio.h>' | $compiler -E - ;;
+	meson | python3 | pkg-config | mmdebstrap) command -v "$1" ;;
+	ninja-build) command -v ninja ;;
+	libjson-c-dev) pkg-config --exists json-c ;;
+	libncurses-dev) pkg-config --exists ncursesw ;;
+	libcmocka-dev) pkg-config --exists cmocka ;;
+	*) false ;;
+	esac >/dev/null 2>&1
+}
 
-missing=
-for package in $wanted; do
-	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+is_installed()
+{
+	case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) in
 	*' installed') ;;
-	*) missing="$missing $package" ;;
+	*) is_usable "$1" ;;
 	esac
+}
+
+missing= count=0
+for package in $wanted; do
+	case " $missing " in *" $package "*) continue ;; esac
+	is_installed "$package" || { missing="$missing $package" count=$((count + 1)); }
 done
 [ -n "$missing" ] || exit 0
+packages="$count packages are"
+[ $count -gt 1 ] || packages='1 package is'
 
+if ! command -v apt-get >/dev/null; then
+	# Of the tools that only some tests use nothing is known here: those tests say it.
+	[ "$wanted" = "$build" ] || [ "$wanted" = "$demo" ] || exit 0
+	die "$packages missing (by the names that Debian has for them):$missing"
+fi
+
+# Bytes to fetch and to keep, with all that the packages depend on, as text. Empty if apt
+# has no package lists.
+sizes()
+{
+	apt-get -s -o Debug::NoLocking=true install --no-install-recommends $missing 2>/dev/null |
+		sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1=\2/p' |
+		xargs -r apt-cache show --no-all-versions 2>/dev/null |
+		awk '/^Size: / { fetch += $2 } /^Installed-Size: / { keep += $2 }
+		     END { if (keep) printf "about %.0f MB to fetch, %.0f MB installed",
+		           fetch / 1e6, keep * 1024 / 1e6 }'
+}
+
+command="apt-get update && apt-get install --no-install-recommends$missing"
+if [ -n "$check_only" ]; then
+	size=$(sizes)
+	die "$packages missing${size:+ ($size)}. As root: $command"
+fi
 if [ "$(id -u)" = 0 ]; then
 	root=
 elif command -v sudo >/dev/null; then
 	root=sudo
 else
-	die "missing packages:$missing (run this as root, or install sudo)"
+	die "$packages missing, and there is no sudo. As root: $command"
 fi
 
-echo "installing:$missing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-apt_install()
+fail()
 {
-	$root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -qq -y --no-install-recommends $missing >"$log" 2>&1
+	die "cannot install$missing: $(grep -m1 '^E:' "$log" || tail -n1 "$log")"
 }
-# The package lists may be there already, and fresh enough.
-apt_install || {
-	$root apt-get update -qq >"$log" 2>&1 && apt_install
-} || die "cannot install$missing: $(grep -m1 '^E:' "$log" || tail -n1 "$log")"
+
+# stdin may be the terminal that sudo asks for a password; apt asks nothing.
+apt()
+{
+	$root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >"$log" 2>&1
+}
+
+updated=
+update()
+{
+	[ -z "$updated" ] || fail
+	echo 'fetching the package lists'
+	apt update || fail
+	updated=1
+}
+
+size=$(sizes)
+if [ -z "$size" ]; then
+	update
+	size=$(sizes)
+fi
+echo "installing $count packages${size:+, $size}:$missing"
+# Package lists that are there may be older than the mirror.
+until apt install -y --no-install-recommends $missing; do
+	update
+done
