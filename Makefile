@@ -58,7 +58,7 @@ tests:
 # The demo on bare Debian 12 and 13, then the tests on 13; as root. The roots are kept.
 fresh:
 	@tools/install-deps.sh fresh
-	@tools/fresh.py --tests
+	@tools/fresh.py --tests trixie=gcc
 
 # Hostile ioctls and tables, for SECONDS each target; what is found is kept in $(BUILD)/fuzz-corpus.
 SECONDS ?= 3600
