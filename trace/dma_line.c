@@ -22,6 +22,8 @@
 /* A kernel prints no more of a list of dma_map_sg, but all of dma_unmap_sg's. */
 #define KERNEL_ENTRIES 128
 
+#define RAW_FIELDS "the event's fields alone, which do not tell hexadecimal from decimal"
+
 /* What dma_map_page() returns when it could not. */
 #define MAPPING_ERROR UINT64_MAX
 
@@ -126,10 +128,12 @@ static bool parse_value(struct span *s, unsigned int bit, struct dma_fields *rea
 {
 	switch (bit) {
 	case HAS_DMA_ADDR:
+		eat(s, "0x");
 		return parse_digits(s, &read->dma_addr);
 	case HAS_SIZE:
 		return parse_decimal(s, &read->size);
 	case HAS_PHYS_ADDR:
+		eat(s, "0x");
 		return parse_digits(s, &read->phys_addr);
 	case HAS_DMA_ADDRS:
 		return parse_list(s, &dma->dma_addrs);
@@ -139,17 +143,6 @@ static bool parse_value(struct span *s, unsigned int bit, struct dma_fields *rea
 		return parse_list(s, &dma->phys_addrs);
 	}
 	return true;
-}
-
-static bool at_end(const struct span *s)
-{
-	return s->at == s->end || is_blank(*s->at);
-}
-
-static void skip_word(struct span *s)
-{
-	while (!at_end(s))
-		s->at++;
 }
 
 /* A null pointer by %p of the kernel or of the C library. */
@@ -196,8 +189,7 @@ static int parse_fields(struct span *s, const struct dma_event *of, struct dma_f
 			struct trace_dma *dma, char *why)
 {
 	for (;;) {
-		while (s->at < s->end && is_blank(*s->at))
-			s->at++;
+		skip_blanks(s);
 		if (s->at == s->end)
 			break;
 		if (parse_field(s, read, dma, why))
@@ -269,12 +261,13 @@ static enum trace_kind parse_body(struct span *s, struct trace_event *event,
 	struct trace_dma *dma = &event->dma;
 
 	memset(dma, 0, sizeof(*dma));
-	while (s->at < s->end && is_blank(*s->at))
-		s->at++;
-	dma->device = s->at;
+	skip_blanks(s);
+	if (eat(&(struct span){s->at, s->at, s->end}, "device="))
+		return trace_bad(why, RAW_FIELDS);
+	event->device = s->at;
 	skip_word(s);
-	dma->device_length = (size_t)(s->at - dma->device);
-	if (!dma->device_length || memchr(dma->device, '=', dma->device_length))
+	event->device_length = (size_t)(s->at - event->device);
+	if (!event->device_length || memchr(event->device, '=', event->device_length))
 		return trace_bad(why, "no device in the event");
 	if (parse_fields(s, of, &read, dma, why))
 		return TRACE_BAD;
@@ -313,7 +306,8 @@ enum trace_kind trace_parse_dma_line(const char *text, size_t length, struct tra
 			continue;
 		if (!trace_parse_head(&head, event, why))
 			return parse_body(&body, event, of, why);
-		kind = TRACE_BAD;
+		if (!trace_is_text_of_event(&head))
+			kind = TRACE_BAD;
 	}
 	return kind;
 }

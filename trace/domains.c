@@ -487,9 +487,10 @@ int domains_match_in(struct domains *domains, unsigned int index, const struct t
 		     struct domain_match *match)
 {
 	uint64_t mapped;
-	enum fit fit =
-		find_fit(&domains->domain[index]->runs, event->iova, last_of(event), &mapped);
+	enum fit fit = FIT_NONE;
 
+	if (event->size)
+		fit = find_fit(&domains->domain[index]->runs, event->iova, last_of(event), &mapped);
 	*match = (struct domain_match){.domain = index, .cuts = fit == FIT_WITHIN};
 	return fit == FIT_NONE ? -ENOENT : 0;
 }
