@@ -84,8 +84,9 @@ static struct axis choose_axis(const struct replay_report *report)
 		return (struct axis){report->time_first, span, 1e9,
 				     "seconds since the first event"};
 	if (report->clock == REPLAY_CLOCK_TICKS)
-		return (struct axis){report->time_first, span, 1,
-				     "ticks since the first event, of a clock whose unit is not known"};
+		return (struct axis){
+			report->time_first, span, 1,
+			"ticks since the first event, of a clock whose unit is not known"};
 	return (struct axis){1, report->maps + report->unmaps - 1, 1, "events since the first"};
 }
 

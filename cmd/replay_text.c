@@ -130,13 +130,15 @@ static void print_bytes(const struct replay_report *report, const char *what, ui
 	char now_text[BYTES_TEXT], peak_text[BYTES_TEXT], place[128];
 
 	printf("  %-16s %14s %14s   %s\n", what, format_bytes(now, now_text),
-	       format_bytes(peak, peak_text), at ? format_place(report, at, place, sizeof(place)) : "");
+	       format_bytes(peak, peak_text),
+	       at ? format_place(report, at, place, sizeof(place)) : "");
 }
 
 static void print_mapped(const struct replay_report *report)
 {
 	printf("\n%-18s %14s %14s   %s\n", "Memory", "at the end", "peak", "reached at");
-	print_bytes(report, "mapped", report->mapped_bytes, report->mapped_peak, &report->mapped_peak_at);
+	print_bytes(report, "mapped", report->mapped_bytes, report->mapped_peak,
+		    &report->mapped_peak_at);
 }
 
 static void print_memory(const struct replay_report *report)
@@ -144,7 +146,8 @@ static void print_memory(const struct replay_report *report)
 	print_mapped(report);
 	print_bytes(report, "tables", report->tables.bytes, report->tables_peak.bytes,
 		    &report->tables_peak_at);
-	print_bytes(report, "stranded", report->stranded, report->stranded_peak, &report->stranded_peak_at);
+	print_bytes(report, "stranded", report->stranded, report->stranded_peak,
+		    &report->stranded_peak_at);
 	print_bytes(report, "charged", report->charged, report->charged_peak, NULL);
 	puts("  stranded: empty tables that a kernel which never frees them would hold besides;\n"
 	     "  charged: tables and the domains themselves, by the memory cgroup's own account");

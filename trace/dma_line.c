@@ -35,6 +35,7 @@ enum {
 	HAS_SIZES = 16,
 	HAS_PHYS_ADDRS = 32,
 	HAS_ATTRS = 64,
+	FIELDS = 127,
 	IS_ALLOC = 128,
 	RANGE = HAS_DMA_ADDR | HAS_SIZE,
 };
@@ -185,12 +186,13 @@ static int parse_field(struct span *s, struct dma_fields *read, struct trace_dma
 	return 0;
 }
 
-static int parse_fields(struct span *s, const struct dma_event *of, struct dma_fields *read,
-			struct trace_dma *dma, char *why)
+/* perf adds to the fields what it was asked for. */
+static int parse_fields(struct span *s, const struct dma_event *of, bool perf,
+			struct dma_fields *read, struct trace_dma *dma, char *why)
 {
 	for (;;) {
 		skip_blanks(s);
-		if (s->at == s->end)
+		if (s->at == s->end || (perf && !(of->needs & ~read->has & FIELDS)))
 			break;
 		if (parse_field(s, read, dma, why))
 			return -1;
@@ -255,7 +257,7 @@ static enum trace_kind check_range(struct trace_event *event, const struct dma_e
 
 /* All behind the name of the event. */
 static enum trace_kind parse_body(struct span *s, struct trace_event *event,
-				  const struct dma_event *of, char *why)
+				  const struct dma_event *of, bool perf, char *why)
 {
 	struct dma_fields read = {0};
 	struct trace_dma *dma = &event->dma;
@@ -269,7 +271,7 @@ static enum trace_kind parse_body(struct span *s, struct trace_event *event,
 	event->device_length = (size_t)(s->at - event->device);
 	if (!event->device_length || memchr(event->device, '=', event->device_length))
 		return trace_bad(why, "no device in the event");
-	if (parse_fields(s, of, &read, dma, why))
+	if (parse_fields(s, of, perf, &read, dma, why))
 		return TRACE_BAD;
 	/* dma_free_sgt tells the range as well. */
 	dma->lists = of->needs & HAS_PHYS_ADDRS &&
@@ -297,16 +299,17 @@ enum trace_kind trace_parse_dma_line(const char *text, size_t length, struct tra
 	while ((p = memmem(p, (size_t)(end - p), "dma_", 4)) != NULL) {
 		struct span head = {text, p, end}, body = {text, p, end};
 		const struct dma_event *of = find_event(&body);
+		bool perf;
 
 		p += 4;
 		if (!of)
 			continue;
-		back_literal(&head, "dma:");
+		perf = back_literal(&head, "dma:");
 		if (head.at > text && !is_blank(head.at[-1]))
 			continue;
 		if (!trace_parse_head(&head, event, why))
-			return parse_body(&body, event, of, why);
-		if (!trace_is_text_of_event(&head))
+			return parse_body(&body, event, of, perf, why);
+		if (!trace_is_event(text, end))
 			kind = TRACE_BAD;
 	}
 	return kind;

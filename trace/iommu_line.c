@@ -252,7 +252,7 @@ static enum trace_kind parse_plain(const char *text, const char *end, struct tra
 				   char *why)
 {
 	enum trace_kind kind;
-	bool perf;
+	bool perf, bad = false;
 
 	for (const char *p = text; (p = memmem(p, (size_t)(end - p), "map", 3)) != NULL; p += 3) {
 		struct span head = {text, p + 4, end}, body = {text, p + 4, end};
@@ -266,32 +266,36 @@ static enum trace_kind parse_plain(const char *text, const char *end, struct tra
 			continue;
 		addresses = memmem(body.at, (size_t)(end - body.at), "iova=", 5);
 		if (trace_parse_head(&head, event, why)) {
-			if (addresses && !trace_is_text_of_event(&head))
-				return TRACE_BAD;
+			bad |= addresses; /* unless that was the name of a task */
 			continue;
 		}
 		return addresses ? parse_fields(&body, event, kind, why)
 				 : trace_bad(why, NO_ADDRESSES);
 	}
-	return TRACE_OTHER;
+	return bad && !trace_is_event(text, end) ? TRACE_BAD : TRACE_OTHER;
 }
 
 enum trace_kind trace_parse_iommu_line(const char *text, size_t length, struct trace_event *event,
 				       char *why)
 {
 	struct span head = {text, text, text + length}, body;
-	enum trace_kind kind;
+	enum trace_kind kind = TRACE_OTHER;
 	bool perf = false;
 
 	event->device_length = 0;
-	if (!find_anchor(&head))
+	if (find_anchor(&head)) {
+		body = (struct span){text, head.at + strlen(ANCHOR), head.end};
+		kind = find_name(&head, &perf, why);
+	}
+	if (kind == TRACE_OTHER)
 		return parse_plain(text, text + length, event, why);
-	body = (struct span){text, head.at + strlen(ANCHOR), head.end};
-	kind = find_name(&head, &perf, why);
-	if (kind == TRACE_OTHER || kind == TRACE_BAD)
+	if (kind == TRACE_BAD)
 		return kind;
-	if (trace_parse_head(&head, event, why))
-		return trace_is_text_of_event(&head) ? TRACE_OTHER : TRACE_BAD;
+	if (trace_parse_head(&head, event, why)) {
+		if (!trace_is_event(text, text + length))
+			return TRACE_BAD;
+		return parse_plain(text, text + length, event, why);
+	}
 	kind = parse_body(&body, event, kind, perf, why);
 	if (event->device_length)
 		memset(&event->dma, 0, sizeof(event->dma));

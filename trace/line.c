@@ -15,7 +15,7 @@
 
 #define SHOWN_TEXT 40
 
-/* How many colons of a text are looked at for the event that it is part of. */
+/* How many colons of a line are tried for the one behind an event's time. */
 #define COLONS_TRIED 32
 
 enum trace_kind trace_bad(char *why, const char *format, ...)
@@ -50,18 +50,18 @@ enum trace_kind trace_unexpected(const struct span *s, const char *expected, cha
 	return trace_bad(why, "expected %s, not \"%s\"", expected, text);
 }
 
-bool trace_is_text_of_event(const struct span *s)
+bool trace_is_event(const char *text, const char *end)
 {
-	const char *colon = s->start;
+	const char *colon = text;
 	struct trace_event event;
 	char why[TRACE_WHY_SIZE];
 
 	for (int i = 0; i < COLONS_TRIED; i++) {
-		colon = memmem(colon, (size_t)(s->at - colon), ": ", 2);
+		colon = memmem(colon, (size_t)(end - colon), ": ", 2);
 		if (!colon)
 			break;
 		colon++;
-		if (!trace_parse_head(&(struct span){s->start, colon, s->at}, &event, why))
+		if (!trace_parse_head(&(struct span){text, colon, end}, &event, why))
 			return true;
 	}
 	return false;

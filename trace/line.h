@@ -60,9 +60,9 @@ struct trace_event {
 	enum trace_clock clock;
 	uint64_t dropped; /* TRACE_LOST only: how many; 0 when it does not say */
 	uint32_t pid;
-	uint32_t cpu; /* 0 where it is not told */
-	bool no_task; /* the CPU is told, and not what it runs */
-	const char *device; /* whose domain it is; all dma events tell, few others */
+	uint32_t cpu;         /* 0 where it is not told */
+	bool no_task;         /* the CPU is told, and not what it runs */
+	const char *device;   /* whose domain it is; all dma events tell, few others */
 	size_t device_length; /* 0: not told */
 	struct trace_dma dma; /* TRACE_DMA_MAP and _UNMAP only */
 };

@@ -150,10 +150,10 @@ enum trace_kind trace_bad(char *why, const char *format, ...) __attribute__((for
 enum trace_kind trace_unexpected(const struct span *s, const char *expected, char *why);
 
 /*
- * Whether the name at @s->at, which no task, time and CPU stand before, is part of
- * another event's text: of what a program wrote to trace_marker, say.
+ * Whether the line is some event at all. What looks like the name of one, but has no
+ * task, CPU and time before it, then is another's text, or the name of a task.
  */
-bool trace_is_text_of_event(const struct span *s);
+bool trace_is_event(const char *text, const char *end);
 
 /* ---- head.c ---- */
 
