@@ -4,10 +4,7 @@
  * them: the areas that fill domains and the accesses, kept as intervals, so that
  * what is remembered grows with their number and not with memory.
  */
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -51,8 +48,8 @@ static struct iopt_pages *pages_of(struct itree_node *node)
 	return node ? container_of(node, struct iopt_pages, node) : NULL;
 }
 
-static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages,
-				    bool writable)
+struct iopt_pages *iopt_pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages,
+				  bool writable)
 {
 	struct iopt_pages *pages =
 		iopt_cache_alloc(&pages_cache, "iopt_pages", sizeof(*pages), ctx);
@@ -72,7 +69,7 @@ static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 	return pages;
 }
 
-static void pages_publish(struct iopt_pages *pages)
+void iopt_pages_publish(struct iopt_pages *pages)
 {
 	spin_lock(&all_lock);
 	itree_insert(&all_pages, &pages->node);
@@ -89,81 +86,11 @@ struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 		return ERR_PTR(-EINVAL);
 	if (__builtin_add_overflow(uaddr, length, &end))
 		return ERR_PTR(-EOVERFLOW);
-	pages = pages_new(ctx, uaddr - offset,
-			  (length + offset + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
+	pages = iopt_pages_new(ctx, uaddr - offset,
+			       (length + offset + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
-	pages_publish(pages);
-	return pages;
-}
-
-/* Directly, since the C library's may be the preload's, which watches the program's. */
-static uint64_t sys_mmap(uint64_t at, uint64_t size, int prot, int flags, int fd, uint64_t offset)
-{
-	long ret = syscall(SYS_mmap, at, size, prot, flags, fd, offset);
-
-	return ret == -1 ? 0 : (uint64_t)ret;
-}
-
-static void sys_munmap(uint64_t start, uint64_t end)
-{
-	if (start < end)
-		syscall(SYS_munmap, start, end - start);
-}
-
-/*
- * Map a part of a file at an address that has the same place in a huge page as
- * the part has in the file. Whole huge pages, which hugetlbfs insists on. 0 and
- * errno when it cannot be.
- */
-static uint64_t map_file(int fd, uint64_t start, uint64_t size, bool writable)
-{
-	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
-	uint64_t reserved = size + IOPT_HUGE_SIZE, base;
-	uint64_t at = sys_mmap(0, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			       -1, 0);
-
-	if (!at)
-		return 0;
-	base = (at + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1);
-	if (!sys_mmap(base, size, prot, MAP_SHARED | MAP_FIXED, fd, start)) {
-		int error = errno;
-
-		sys_munmap(at, at + reserved);
-		errno = error;
-		return 0;
-	}
-	sys_munmap(at, base);
-	sys_munmap(base + size, at + reserved);
-	return base;
-}
-
-struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
-					 uint64_t length, bool writable)
-{
-	uint64_t first = start & ~IOPT_PAGE_MASK, base = start & ~(IOPT_HUGE_SIZE - 1), end;
-	struct iopt_pages *pages;
-	uint64_t mapped;
-
-	if (syscall(SYS_fcntl, fd, F_GETFD) < 0)
-		return ERR_PTR(-EBADF);
-	if (!length || length > UINT64_MAX - IOPT_PAGE_SIZE)
-		return ERR_PTR(-EINVAL);
-	if (__builtin_add_overflow(start, length + IOPT_HUGE_SIZE, &end))
-		return ERR_PTR(-EOVERFLOW);
-	end &= ~(IOPT_HUGE_SIZE - 1);
-	mapped = map_file(fd, base, end - base, writable);
-	if (!mapped)
-		return ERR_PTR(errno == ENOMEM ? -ENOMEM : -EINVAL);
-	pages = pages_new(ctx, mapped + (first - base),
-			  (start - first + length + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
-	if (!pages) {
-		sys_munmap(mapped, mapped + (end - base));
-		return ERR_PTR(-ENOMEM);
-	}
-	pages->file = true;
-	pages->file_offset = first - base;
-	pages_publish(pages);
+	iopt_pages_publish(pages);
 	return pages;
 }
 
@@ -175,12 +102,8 @@ void iopt_pages_put(struct iopt_pages *pages)
 	itree_remove(&all_pages, &pages->node);
 	spin_unlock(&all_lock);
 	/* Another process's mapping goes with that process. */
-	if (pages->file && pages->pid == iommufd_getpid()) {
-		uint64_t end = pages->node.start + pages->npages * IOPT_PAGE_SIZE;
-
-		sys_munmap(pages->node.start - pages->file_offset,
-			   (end + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1));
-	}
+	if (pages->file && pages->pid == iommufd_getpid())
+		iopt_pages_unmap_file(pages);
 	kmem_cache_free(atomic_load_explicit(&pages_cache, memory_order_relaxed), pages);
 }
 
@@ -197,11 +120,11 @@ static int uncovered(struct iopt_pages *pages, uint64_t first, uint64_t last, bo
 	while (itree_gap(&pages->areas, &pages->accesses, &first, last, &start, &end)) {
 		*npages += end - start + 1;
 		if (fault) {
-			ret = iommufd_populate(pages->ctx, pages->pid,
-					       pages->node.start + start * IOPT_PAGE_SIZE,
-					       end - start + 1, pages->writable);
+			ret = iommufd_populate(
+				pages->ctx, pages->pid, pages->node.start + start * IOPT_PAGE_SIZE,
+				end - start + 1, pages->writable && !pages->file_readonly);
 			if (ret)
-				return ret;
+				return pages->file ? -EINVAL : ret;
 		}
 		if (end == last)
 			break;
@@ -218,6 +141,8 @@ int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_no
 	uint64_t npages;
 	int ret;
 
+	if (pages->unpinnable)
+		return -EINVAL;
 	uncovered(pages, node->start, node->last, false, &npages);
 	ret = iopt_account(pages, npages);
 	if (ret)
@@ -334,6 +259,8 @@ int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uin
 
 	if (write && !pages->writable)
 		return -EPERM;
+	if (pages->unpinnable)
+		return -EINVAL;
 	if (pages->pid != iommufd_getpid())
 		return rw_remote(pages, uaddr, data, length, write);
 	return rw_own(pages, uaddr, data, length, write);
