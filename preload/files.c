@@ -274,6 +274,7 @@ static int open_iommu(struct file *file)
 	if (file->slot) {
 		__atomic_fetch_add(&file->slot->files_opened, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&file->slot->files_open, 1, __ATOMIC_RELAXED);
+		account_closed(file->slot);
 	}
 	return 0;
 }
@@ -331,6 +332,19 @@ static void account_device(struct file *file)
 	count_for(context);
 	if (context)
 		account_context(context);
+}
+
+/* A domain may have come with a device, or found no memory. */
+static void account_attach(struct file *file, long ret)
+{
+	struct file *context = file->cdev ? vfio_cdev_hold(file->cdev) : NULL;
+
+	if (!context || !context->slot)
+		return;
+	if (!ret)
+		account_context(context);
+	else if (ret == -ENOMEM)
+		account_memlock(context);
 }
 
 static void release_iommu(struct file *file)
@@ -410,7 +424,9 @@ static long iommu_ioctl(struct file *file, unsigned int cmd, void *arg)
 	if (!file->slot)
 		return ret;
 	end = account_now();
-	account_count(file->slot, cmd, ret, end - start);
+	account_count(file->slot, cmd, false, ret, end - start);
+	if (unlikely(ret == -ENOMEM))
+		account_memlock(file);
 	if (!is_shrinking(cmd))
 		atomic_store_explicit(&file->grown, true, memory_order_relaxed);
 	account_sometimes(file, end);
@@ -429,7 +445,9 @@ static long vfio_ioctl(struct file *file, unsigned int cmd, void *arg)
 	ret = vfio_cdev_ioctl(file->cdev, cmd, (uintptr_t)arg);
 
 	if (slot)
-		account_count(slot, cmd, ret, account_now() - start);
+		account_count(slot, cmd, true, ret, account_now() - start);
+	if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
+		account_attach(file, ret);
 	return ret;
 }
 

@@ -55,8 +55,9 @@ struct file {
 		void *object;     /* FILE_FAULT, FILE_ACCESS */
 		unsigned int nth; /* FILE_FAIL_NTH */
 	};
-	struct report_process *slot;              /* FILE_IOMMU: who opened it, or NULL */
-	atomic_bool grown;                        /* since its usage was last accounted */
+	struct report_process *slot; /* FILE_IOMMU: who opened it, or NULL */
+	uint64_t memlock_seen;       /* of its context's failures, by account_memlock() */
+	atomic_bool grown;           /* since its usage was last accounted */
 	struct file_holder holders[FILE_HOLDERS]; /* under the table's lock */
 	struct file *next_free;
 };
@@ -190,7 +191,11 @@ bool test_abi_wanted(void);
 void account_start(void);
 /* The slot that files of this process are accounted in, or NULL. */
 struct report_process *account_slot(void);
-void account_count(struct report_process *slot, unsigned int cmd, long ret, uint64_t ticks);
+/* @device: an ioctl of a device's file, where the same numbers mean others. */
+void account_count(struct report_process *slot, unsigned int cmd, bool device, long ret,
+		   uint64_t ticks);
+/* After a call that failed for want of memory: whether the limit on locked memory was why. */
+void account_memlock(struct file *file);
 /* Bring a context's domains up to date. */
 void account_context(struct file *file);
 /* The same unless looks have become dear and the time for one has not come. */

@@ -179,6 +179,7 @@ struct file *file_alloc(enum file_kind kind)
 	file->slot = NULL;
 	atomic_store(&file->grown, false);
 	memset(file->holders, 0, sizeof(file->holders));
+	file->memlock_seen = 0;
 	atomic_store(&file->refs, 1);
 	return file;
 }

@@ -10,7 +10,7 @@
 #include "tests/iommufd.h"
 
 #define IOVA (64ul << 20)
-#define MAX  UINT64_MAX
+#define TOP  UINT64_MAX
 #define RW_  (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
 
 /* An IOAS with a page table of 4K pages, and 4 pages mapped from IOVA on. */
@@ -131,12 +131,12 @@ static void mapping(void **state)
 	va = (uintptr_t)bed.memory;
 	assert_int_equal(map(&bed, IOVA, va, 0, fixed), -EINVAL);
 	assert_int_equal(map(&bed, IOVA, va, 0, RW_), -EINVAL);
-	assert_int_equal(map(&bed, MAX, va, 0, fixed), -EOVERFLOW);
-	assert_int_equal(map(&bed, IOVA, va, MAX, fixed), -EOVERFLOW);
-	assert_int_equal(map(&bed, IOVA, va, MAX - 1, fixed), -EINVAL);
-	assert_int_equal(map(&bed, IOVA, va, MAX - PAGE, fixed), -EOVERFLOW);
-	assert_int_equal(map(&bed, IOVA, MAX - PAGE + 1, PAGE, fixed), -EOVERFLOW);
-	assert_int_equal(map(&bed, MAX - PAGE + 1, va, 2 * PAGE, fixed), -EOVERFLOW);
+	assert_int_equal(map(&bed, TOP, va, 0, fixed), -EOVERFLOW);
+	assert_int_equal(map(&bed, IOVA, va, TOP, fixed), -EOVERFLOW);
+	assert_int_equal(map(&bed, IOVA, va, TOP - 1, fixed), -EINVAL);
+	assert_int_equal(map(&bed, IOVA, va, TOP - PAGE, fixed), -EOVERFLOW);
+	assert_int_equal(map(&bed, IOVA, TOP - PAGE + 1, PAGE, fixed), -EOVERFLOW);
+	assert_int_equal(map(&bed, TOP - PAGE + 1, va, 2 * PAGE, fixed), -EOVERFLOW);
 	assert_int_equal(map(&bed, IOVA + 1, va, PAGE, fixed), -EINVAL);
 	assert_int_equal(map(&bed, 2 * IOVA, va, PAGE + 1, fixed), -EINVAL);
 	assert_int_equal(map(&bed, 2 * IOVA, va + 1, PAGE, fixed), -EINVAL);
@@ -148,8 +148,8 @@ static void mapping(void **state)
 	assert_int_equal(map(&bed, (1ull << 48) - PAGE, va, PAGE, fixed), 0);
 	assert_int_equal(map(&bed, 0, va, PAGE, fixed), 0);
 	/* The flags come first, then the ids. */
-	assert_int_equal(map(&bed, MAX, va, 0, 8), -EOPNOTSUPP);
-	assert_int_equal(map(&bed, MAX, va, PAGE, 0), -EOVERFLOW);
+	assert_int_equal(map(&bed, TOP, va, 0, 8), -EOPNOTSUPP);
+	assert_int_equal(map(&bed, TOP, va, PAGE, 0), -EOVERFLOW);
 	assert_int_equal(map(&bed, IOVA, va, PAGE, IOMMU_IOAS_MAP_FIXED_IOVA), -EINVAL);
 	bed_end(&bed);
 }
@@ -160,15 +160,15 @@ static void copying(void **state)
 
 	bed_begin(&bed);
 	assert_int_equal(copy(&bed, 2 * IOVA, IOVA, 0, 99), -EINVAL);
-	assert_int_equal(copy(&bed, 2 * IOVA, IOVA, MAX, 99), -EOVERFLOW);
-	assert_int_equal(copy(&bed, 2 * IOVA, MAX - 1, 3, 99), -EOVERFLOW);
-	assert_int_equal(copy(&bed, MAX, IOVA, PAGE, bed.ioas), -EOVERFLOW);
+	assert_int_equal(copy(&bed, 2 * IOVA, IOVA, TOP, 99), -EOVERFLOW);
+	assert_int_equal(copy(&bed, 2 * IOVA, TOP - 1, 3, 99), -EOVERFLOW);
+	assert_int_equal(copy(&bed, TOP, IOVA, PAGE, bed.ioas), -EOVERFLOW);
 	assert_int_equal(copy(&bed, 2 * IOVA, IOVA, 5 * PAGE, bed.ioas), -ENOENT);
 	assert_int_equal(copy(&bed, 2 * IOVA, IOVA, PAGE, 99), -ENOENT);
 	assert_int_equal(copy(&bed, 2 * IOVA, IOVA + 1, PAGE, bed.ioas), -EINVAL);
 	assert_int_equal(copy(&bed, 2 * IOVA + 1, IOVA, PAGE, bed.ioas), -EINVAL);
 	assert_int_equal(copy(&bed, 2 * IOVA, IOVA, PAGE - 1, bed.ioas), -EINVAL);
-	assert_int_equal(copy(&bed, MAX - PAGE + 1, IOVA, 2 * PAGE, bed.ioas), -EOVERFLOW);
+	assert_int_equal(copy(&bed, TOP - PAGE + 1, IOVA, 2 * PAGE, bed.ioas), -EOVERFLOW);
 	assert_int_equal(copy(&bed, IOVA + PAGE, IOVA, PAGE, bed.ioas), -EEXIST);
 	assert_int_equal(copy(&bed, 2 * IOVA, IOVA + PAGE, 3 * PAGE, bed.ioas), 0);
 	bed_end(&bed);
@@ -182,17 +182,17 @@ static void unmapping(void **state)
 	bed_begin(&bed);
 	assert_int_equal(unmap(&bed, IOVA, 0), -EINVAL);
 	assert_int_equal(unmap(&bed, 0, 0), -EINVAL);
-	assert_int_equal(unmap(&bed, MAX, 0), -EOVERFLOW);
-	assert_int_equal(unmap(&bed, IOVA, MAX), -EOVERFLOW);
-	assert_int_equal(unmap(&bed, IOVA, MAX - 1), -EOVERFLOW);
+	assert_int_equal(unmap(&bed, TOP, 0), -EOVERFLOW);
+	assert_int_equal(unmap(&bed, IOVA, TOP), -EOVERFLOW);
+	assert_int_equal(unmap(&bed, IOVA, TOP - 1), -EOVERFLOW);
 	assert_int_equal(unmap(&bed, IOVA, PAGE), -ENOENT);
 	assert_int_equal(unmap(&bed, IOVA + 4 * PAGE, PAGE), -ENOENT);
 	assert_int_equal(unmap(&bed, IOVA - 1, 4 * PAGE + 2), 0);
-	assert_int_equal(unmap(&bed, 0, MAX), 0);
+	assert_int_equal(unmap(&bed, 0, TOP), 0);
 	/* Of type1, which says how much was unmapped even when it fails. */
 	assert_int_equal(dma_unmap(&bed, IOVA, 0, 0, &unmapped), -EINVAL);
 	assert_int_equal(unmapped, 0);
-	assert_int_equal(dma_unmap(&bed, IOVA, MAX, 0, &unmapped), -EOVERFLOW);
+	assert_int_equal(dma_unmap(&bed, IOVA, TOP, 0, &unmapped), -EOVERFLOW);
 	assert_int_equal(unmapped, 0);
 	assert_int_equal(dma_unmap(&bed, IOVA, PAGE, VFIO_DMA_UNMAP_FLAG_ALL, &unmapped), -EINVAL);
 	assert_int_equal(dma_unmap(&bed, IOVA, PAGE, 0, &unmapped), 0);
@@ -211,10 +211,10 @@ static void type1_mapping(void **state)
 	bed_begin(&bed);
 	va = (uintptr_t)bed.memory;
 	assert_int_equal(dma_map(&bed, IOVA, va, 0, rw), -EINVAL);
-	assert_int_equal(dma_map(&bed, IOVA, va, MAX, rw), -EINVAL);
-	assert_int_equal(dma_map(&bed, IOVA, MAX - PAGE + 1, PAGE, rw), -EOVERFLOW);
-	assert_int_equal(dma_map(&bed, MAX - PAGE + 1, va, 2 * PAGE, rw), -EOVERFLOW);
-	assert_int_equal(dma_map(&bed, MAX, va, PAGE, rw), -EINVAL);
+	assert_int_equal(dma_map(&bed, IOVA, va, TOP, rw), -EINVAL);
+	assert_int_equal(dma_map(&bed, IOVA, TOP - PAGE + 1, PAGE, rw), -EOVERFLOW);
+	assert_int_equal(dma_map(&bed, TOP - PAGE + 1, va, 2 * PAGE, rw), -EOVERFLOW);
+	assert_int_equal(dma_map(&bed, TOP, va, PAGE, rw), -EINVAL);
 	assert_int_equal(dma_map(&bed, IOVA, va, PAGE, rw), -EEXIST);
 	assert_int_equal(dma_map(&bed, 2 * IOVA, va, PAGE + 1, rw), -EINVAL);
 	assert_int_equal(dma_map(&bed, 2 * IOVA, va, PAGE, 8), -EINVAL);
@@ -230,7 +230,7 @@ static void allowing(void **state)
 	bed_begin(&bed);
 	assert_int_equal(allow(&bed, IOVA, IOVA), -EINVAL);
 	assert_int_equal(allow(&bed, IOVA, IOVA - 1), -EINVAL);
-	assert_int_equal(allow(&bed, 0, MAX), -EADDRINUSE);
+	assert_int_equal(allow(&bed, 0, TOP), -EADDRINUSE);
 	assert_int_equal(allow(&bed, 0, 1ull << 48), -EADDRINUSE);
 	assert_int_equal(allow(&bed, 0, (1ull << 48) - 1), 0);
 	bed_end(&bed);

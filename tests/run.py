@@ -101,7 +101,8 @@ def report():
                                     'program', 'signal'], 'report: keys')
     tap.equal(sorted(process), sorted(
         ['pid', 'name', 'state', 'phys', 'files_opened', 'files_open', 'inherited_by_exec',
-         'fail_nth', 'fail_nth_hit', 'memory', 'counters', 'domains', 'domains_complete', 'ioctls', 'alive',
+         'fail_nth', 'fail_nth_hit', 'memory', 'memlock', 'counters', 'domains', 'domains_complete',
+         'ioctls', 'ioctls_since_look', 'alive',
          'alive_count', 'munmaps', 'munmap_count']), 'report: keys of a process')
     tap.equal([(a['type'], a['created_by']) for a in process['alive']],
               [('IOAS', 'IOMMU_IOAS_ALLOC'), ('device', 'VFIO_DEVICE_BIND_IOMMUFD'),
