@@ -535,9 +535,11 @@ void page_thread_exit(struct mm_thread *self)
 void uiommu_mm_stat(struct uiommu_mm_stat *stat)
 {
 	long used[PAGE_NR_USES] = {0};
+	struct mm_thread *self = mm_thread_self();
 	long reserved;
 
-	mm_thread_self();
+	if (!self->atomic_depth)
+		rcu_poll(self);
 	for (struct mm_thread *t = mm_thread_list(); t; t = t->next)
 		for (unsigned int use = PAGE_TABLE; use < PAGE_NR_USES; use++)
 			used[use] +=
