@@ -119,8 +119,11 @@ static void dirty_leaves(struct dirty_walk *w, uint64_t *table, uint64_t iova, u
 	index = index >> run << run;
 	while (index < end) {
 		unsigned int n = MIN(end - index, ITEMS_MATCH), next = index + n;
-		uint64_t found = items_match(&table[index], n, item_swap(PT_DIRTY_NEEDS | PT_DIRTY),
-					     item_swap(dirty));
+		uint64_t found;
+
+		PT_STEP();
+		found = items_match(&table[index], n, item_swap(PT_DIRTY_NEEDS | PT_DIRTY),
+				    item_swap(dirty));
 
 		while (found) {
 			unsigned int at = ffs64_index(found);
@@ -184,7 +187,7 @@ static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, 
 	uint64_t top;
 
 	outermost = rcu_read_lock(self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	top = top_load(pt);
 	dirty_range(&w, top, iova, MIN(last, pt->aperture_last));
 	if (PT_SIGNED && pt->sign_extended)
 		dirty_range(&w, top, MAX(iova, ~pt->aperture_last), last);
@@ -202,7 +205,7 @@ static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)
 	if (!range_fits(pt, iova, iova))
 		return false;
 	outermost = rcu_read_lock(self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	top = top_load(pt);
 	table = top_table(top);
 	for (level = top_level(top); !marked && !above_top(top, iova);) {
 		uint64_t *slot = &table[index_of(pt, iova, level)], item = item_load(slot);

@@ -79,7 +79,7 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 		return 0;
 	map_begin(&m, pt, gather, gfp);
 	outermost = rcu_read_lock(m.self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	top = top_load(pt);
 	table = top_table(top);
 	for (level = top_level(top); !ret && !above_top(top, iova);) {
 		uint64_t *slot = &table[index_of(pt, iova, level)], item = item_load(slot);
