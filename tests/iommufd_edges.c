@@ -218,7 +218,7 @@ static void type1_mapping(void **state)
 	assert_int_equal(dma_map(&bed, IOVA, va, PAGE, rw), -EEXIST);
 	assert_int_equal(dma_map(&bed, 2 * IOVA, va, PAGE + 1, rw), -EINVAL);
 	assert_int_equal(dma_map(&bed, 2 * IOVA, va, PAGE, 8), -EINVAL);
-	/* VT-d has no mappings that nobody may use. */
+	/* VT-d has no mappings without rights. */
 	assert_int_equal(dma_map(&bed, 2 * IOVA, va, PAGE, 0), -EINVAL);
 	bed_end(&bed);
 }

@@ -133,6 +133,7 @@ class Form:
     def __init__(self, name, line, clock='us', tool='tracefs', preamble=(), around=None):
         self.name, self.line, self.clock, self.tool = name, line, clock, tool
         self.preamble, self.around = list(preamble), around
+        self.reset = lambda: None
 
     @property
     def unit(self):
@@ -230,21 +231,23 @@ class Graph:
         return columns + '    /* %s: %s */' % (name, text)
 
     def around(self, e):
-        """A call around the event, and who runs, if that is new."""
-        before = ['']
-        if not self.proc and self.running.get(e.cpu) != e.pid:
+        """A call around the event, and a switch of tasks before it."""
+        before, last = [''], self.running.get(e.cpu)
+        if last and last.pid != e.pid:
             before = [' ------------------------------------------',
-                      ' %*d) %s => %s' % (3, e.cpu, 'x'.center(14) + '-7', self.task(e)),
+                      ' %*d) %s => %s' % (3, e.cpu, self.task(last), self.task(e)),
                       ' ------------------------------------------', '']
-            self.running[e.cpu] = e.pid
+        self.running[e.cpu] = e
         return (before + [' %*d)               |  iommu_map() {' % (3, e.cpu)],
                 [' %*d)   1.234 us    |  }' % (3, e.cpu)])
 
 
 def graph(name, clock='none', **columns):
-    form = Graph(**columns)
-    return Form('function_graph' + name, form.line, clock, 'graph',
-                ['# tracer: function_graph', '#'], form.around)
+    columns = Graph(**columns)
+    form = Form('function_graph' + name, columns.line, clock, 'graph',
+                ['# tracer: function_graph', '#'], columns.around)
+    form.reset = columns.running.clear
+    return form
 
 
 # ---- trace-cmd ----

@@ -214,6 +214,7 @@ HOSTILE = ['qemu', 'Web [1] Content', 'kworker/u8:1-ev', 'Main()', 'a: map: b', 
 def render(rng, form, body, events, noise):
     """The text, how many other lines it has, and how many events it says were lost."""
     text, others, lost = [], 0, 0
+    form.reset()
     for line in form.preamble:
         text.append(line)
         others += 1
@@ -279,6 +280,72 @@ def check_forms(tap, uiommu):
             if form.takes(name):
                 for _ in range(2):
                     check_form(tap, uiommu, rng, form, name, body)
+
+
+def two_threads():
+    """
+    Two threads on one CPU that map for a device each, where either domain is as
+    likely: only the thread tells, and the tables tell which domain it was.
+    """
+    events = []
+    for gigabyte in range(1, 7):
+        for pid, offset in ((1234, 0), (77, 2 * M if gigabyte > 1 else 0)):
+            event = Event('map', gigabyte * G + offset, (pid + gigabyte) * M, 4096)
+            event.task, event.pid, event.cpu = 'qemu', pid, 3
+            event.time = 1000000 + len(events) * 1000
+            events.append(event)
+    return events
+
+
+def check_threads(tap, uiommu):
+    """Each form tells the threads apart."""
+    rng = random.Random(SEED)
+    body = BODIES['6.12']
+    plain = figures(uiommu.text('\n'.join(render(rng, HEADS[0], body, two_threads(), False)[0]) +
+                                '\n', '--json').json)
+    same = two_threads()
+    for event in same:
+        event.pid = 1234
+    mixed = figures(uiommu.text('\n'.join(render(rng, HEADS[0], body, same, False)[0]) + '\n',
+                                '--json').json)
+    # A table of the second level for each gigabyte, in both domains.
+    tap.equal((plain['domains'], plain['levels'][1]['now'], mixed['levels'][1]['now']), (2, 12, 7),
+              'the thread tells the domain')
+    for form in HEADS:
+        for names in (['qemu', 'qemu'], ['x => y', 'a=> b']):
+            events = two_threads()
+            for event in events:
+                event.task = names[event.pid == 77]
+            text = '\n'.join(render(rng, form, body, events, False)[0]) + '\n'
+            tap.equal(figures(uiommu.text(text, '--json').json), plain,
+                      form.name + ': two threads, ' + names[0])
+    # perf's latency format differs from one without a CPU in the columns only.
+    perf = [' qemu %7d %12s:     iommu:map: ' % (pid, '1.%06d' % i) for i, pid in
+            enumerate((3, 30, 300, 3000, 30000))]
+    latency = [' qemu %7d %3d %12s:     iommu:map: ' % (77, cpu, '1.%06d' % cpu) for cpu in
+               (0, 12, 345)]
+    text = ''.join(line + 'IOMMU: iova=0x%x paddr=0x1000 size=4096\n' % (M + 4096 * i)
+                   for i, line in enumerate(perf + latency))
+    report = uiommu.text(text, '--json').json
+    tap.equal((report['events']['map'], report['bad_lines']), (8, 0), 'numbers before the time')
+
+
+def check_names(tap, uiommu):
+    """What a domain is called, where that says nothing, and an unmap that found nothing."""
+    line = head() + 'map: IOMMU:%s iova=0x1000 paddr=0x1000 size=0x1000\n'
+    report = uiommu.text(line % '(null)' + line % '(null)', '--json').json
+    tap.equal((report['domains'], 'devices' in report, report['failed']['total']), (2, False, 0),
+              'a domain without a name')
+    report = uiommu.text(line % 'a' + line % 'b' + line % 'a', '--json').json
+    tap.equal((report['domains'], [device['name'] for device in report['devices']],
+               report['failed']['mapped']['events']), (2, ['a', 'b'], 1), 'two names')
+    text = line % 'a' + head() + 'unmap: IOMMU:a iova=0x1000 size=4096 unmapped_size=0\n'
+    report = uiommu.text(text, '--json').json
+    tap.equal((report['unmatched'], report['mapped_bytes']['now']), (1, 4096),
+              'an unmap that found nothing')
+    shown = uiommu.text(line % 'a' + line % 'b').out
+    tap.ok(re.search(r'\n  a +1 +0 ', shown) and re.search(r'\n  b +1 +0 ', shown),
+           'the names are shown', shown)
 
 
 def mutate(rng, line):
@@ -376,6 +443,8 @@ def main():
         check_lost(tap, uiommu)
         check_units(tap, uiommu)
         check_forms(tap, uiommu)
+        check_threads(tap, uiommu)
+        check_names(tap, uiommu)
         check_fuzz(tap, uiommu)
     tap.done()
 

@@ -22,7 +22,7 @@
 /* A kernel prints no more of a list of dma_map_sg, but all of dma_unmap_sg's. */
 #define KERNEL_ENTRIES 128
 
-#define RAW_FIELDS "the event's fields alone, which do not tell hexadecimal from decimal"
+#define RAW_FIELDS "only the event's fields, which do not tell hexadecimal from decimal"
 
 /* What dma_map_page() returns when it could not. */
 #define MAPPING_ERROR UINT64_MAX

@@ -330,18 +330,25 @@ int trace_parse_head(struct span *s, struct trace_event *event, char *why)
 	return wrong ? -1 : 0;
 }
 
+/* "NAME-PID", with blanks around it: the end of it tells. */
+static bool parse_centred_task(const char *start, const char *end, uint32_t *pid)
+{
+	struct span back = {start, end, end};
+
+	back_blanks(&back);
+	return back_number(&back, pid) && back_char(&back, '-');
+}
+
 bool trace_parse_switch(struct span s, struct trace_event *event)
 {
-	struct span back = s;
-	const char *arrow;
-
 	skip_blanks(&s);
 	if (!parse_u32(&s, &event->cpu) || !eat(&s, ")"))
 		return false;
-	arrow = memmem(s.at, (size_t)(s.end - s.at), " => ", 4);
-	if (!arrow)
-		return false;
-	back = (struct span){arrow, s.end, s.end};
-	back_blanks(&back);
-	return back_number(&back, &event->pid) && back_char(&back, '-');
+	/* Which may be in the name of a task, too. */
+	for (const char *arrow = s.at;
+	     (arrow = memmem(arrow, (size_t)(s.end - arrow), " => ", 4)) != NULL; arrow += 4)
+		if (parse_centred_task(s.at, arrow, &event->was_pid) &&
+		    parse_centred_task(arrow, s.end, &event->pid))
+			return true;
+	return false;
 }

@@ -7,8 +7,8 @@
  *
  * without the range's end before 5.18, with size=0x.. and no unmapped_size before
  * 4.0. Kernels of vendors name the domain or its device as well, "IOMMU:NAME" or
- * dev=NAME, and add fields. What prints the fields alone prints "map: iova=.."
- * (the trace option fields, `trace-cmd report -R`).
+ * dev=NAME, and add fields. "map: iova=.." is an event of
+ * which only the fields are printed (the trace option fields, `trace-cmd report -R`).
  *
  * The parser is by hand because reading is most of the work of a replay.
  */

@@ -61,6 +61,7 @@ struct trace_event {
 	uint64_t dropped; /* TRACE_LOST only: how many; 0 when it does not say */
 	uint32_t pid;
 	uint32_t cpu;         /* 0 where it is not told */
+	uint32_t was_pid;     /* TRACE_SWITCH only: what the CPU ran before */
 	bool no_task;         /* the CPU is told, and not what it runs */
 	const char *device;   /* whose domain it is; all dma events tell, few others */
 	size_t device_length; /* 0: not told */

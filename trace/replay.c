@@ -425,10 +425,13 @@ static void note_task(struct replay *replay, enum trace_kind kind, struct trace_
 {
 	uint32_t *running = &replay->running[event->cpu % SWITCH_CPUS];
 
-	if (kind == TRACE_SWITCH)
+	if (kind == TRACE_SWITCH) {
+		if (!*running)
+			domains_name_thread(replay->domains, event->cpu, event->was_pid);
 		*running = event->pid;
-	else if (event->no_task)
+	} else if (event->no_task) {
 		event->pid = *running;
+	}
 }
 
 static int replay_line(struct replay *replay, const struct trace_line *line)

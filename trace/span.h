@@ -160,7 +160,7 @@ bool trace_is_event(const char *text, const char *end);
 /* Backwards over what stands before the name of any event: 0, or -1 with @why. */
 int trace_parse_head(struct span *s, struct trace_event *event, char *why);
 
-/* "3)  qemu-1234  => kworker-31": the CPU, and the task that it runs from here on. */
+/* "3)  qemu-1234  => kworker-31": the CPU, what it ran and what it runs from here on. */
 bool trace_parse_switch(struct span s, struct trace_event *event);
 
 #endif

@@ -162,7 +162,7 @@ struct iommu_ioas_map {
 #define IOMMU_IOAS_MAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP)
 
 /**
- * struct iommu_ioas_map_file - Map memory of a file, whoever has it mapped.
+ * struct iommu_ioas_map_file - Map memory of a file, which need not be mapped.
  * @flags: as in struct iommu_ioas_map
  * @ioas_id: the IOAS
  * @fd: a memfd, or another file on tmpfs or hugetlbfs
