@@ -223,6 +223,7 @@ static __noinline void reap(struct pgtable *pt, uint64_t iova, unsigned int lowe
 #include "pgtable/engine_page.h"
 #include "pgtable/engine_unmap.h"
 #include "pgtable/engine_map.h"
+#include "pgtable/engine_list.h"
 #include "pgtable/engine_split.h"
 
 /* What an item that is no table's says of an address; likely a leaf. */

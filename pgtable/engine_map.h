@@ -525,34 +525,3 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 		return -ERANGE;
 	return map_leaves_or_more(pt, iova, paddr, size, attrs, gfp, gather);
 }
-
-static int engine_map_sg(struct pgtable *pt, uint64_t iova, const struct iommu_sg *sg,
-			 unsigned int nents, uint64_t size, int prot, gfp_t gfp,
-			 struct iommu_iotlb_gather *gather)
-{
-	struct iommu_sg piece;
-	bool outermost;
-	struct map m;
-	int ret;
-
-	for (unsigned int i = 0; i < nents; i++)
-		if (sg[i].length && !oa_fits(sg[i].paddr + sg[i].length - 1))
-			return -ERANGE;
-	if (!range_fits(pt, iova, iova + size - 1))
-		return -ERANGE;
-	map_begin(&m, pt, gather, gfp);
-	m.sg = sg;
-	m.sg_end = sg + nents;
-	piece = pgtable_next_piece(&m.sg, m.sg_end);
-	m.attrs = attrs_of(pt, prot);
-	m.iova = iova;
-	m.paddr = piece.paddr;
-	m.left = piece.length;
-	m.rest = size - piece.length;
-	outermost = rcu_read_lock(m.self);
-	ret = map_anything(&m);
-	if (!ret)
-		flush_if_unsynced(pt, iova, size, gather);
-	rcu_read_unlock(m.self, outermost);
-	return ret;
-}

@@ -137,6 +137,23 @@ static void lists(struct scenario *s)
 	map(s, 1, s->base + s->page, s->page);
 }
 
+static void list_in_table(struct scenario *s)
+{
+	map(s, SETUP, s->base, s->page);
+	map_sg(s, 0, s->base + 4 * s->page, 4 * s->page);
+	unmap(s, 1, s->base, s->page);
+	map(s, 1, s->base + s->page, s->page);
+}
+
+static void list_in_use(struct scenario *s)
+{
+	map(s, SETUP, s->base, s->page);
+	map(s, SETUP, s->base + 7 * s->page, s->page);
+	map_sg(s, 0, s->base + 4 * s->page, 4 * s->page)->expect = -EADDRINUSE;
+	unmap(s, 1, s->base, s->page);
+	map(s, 1, s->base + s->page, s->page);
+}
+
 static void list_that_fails(struct scenario *s)
 {
 	map(s, SETUP, s->base, s->page);
@@ -483,6 +500,8 @@ static const struct {
 	{"three pages", three_pages, 3, 0},
 	{"three in line", three_in_line, 3, 0},
 	{"lists", lists, 2, 0},
+	{"list in a table", list_in_table, 2, 0},
+	{"list in use", list_in_use, 2, 0},
 	{"list that fails", list_that_fails, 2, 0},
 	{"in use", in_use, 2, 0},
 	{"no memory", no_memory, 2, 0},
