@@ -35,6 +35,12 @@ static inline unsigned long rcu_show(struct mm_thread *self, unsigned long flag)
 	return now;
 }
 
+/* Is the calling thread in a section? */
+static inline bool rcu_in_section(const struct mm_thread *self)
+{
+	return atomic_load_explicit(&self->rcu_seen, memory_order_relaxed) != 0;
+}
+
 /* Whether the thread is in no section yet, which the end of this one must know. */
 static inline bool rcu_read_lock(struct mm_thread *self)
 {
