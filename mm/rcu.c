@@ -66,6 +66,12 @@ void rcu_poll(struct mm_thread *self)
 	release_limbo(old);
 }
 
+void rcu_free_own(struct mm_thread *self)
+{
+	self->short_of_own = false;
+	rcu_poll(self);
+}
+
 /* Nobody can be in what the thread has unlinked so far. */
 static void release_all(struct mm_thread *self)
 {

@@ -7,6 +7,9 @@
 /* A call that fills so many tables of the lowest level would only wear the caches out. */
 #define PT_STREAM_TABLES 2048
 
+/* How often to begin again with the memory that a shrinker has freed inside the call. */
+#define MAP_TRIES 64
+
 /*
  * What the functions below return beside 0 and a negative errno: another thread
  * came first, and nothing was done. None of these waits for that thread to go on.
@@ -283,7 +286,7 @@ static inline struct map_place map_place(const struct map *m)
 	return (struct map_place){m->iova, m->paddr, m->left, m->rest, m->sg};
 }
 
-/* What is mapped from there on is in tables that were never linked, and will not be. */
+/* What is mapped from there on is undone, or in tables that will never be linked. */
 static inline void map_go_back(struct map *m, const struct map_place *place)
 {
 	m->iova = place->iova;
@@ -435,10 +438,36 @@ static __noinline void map_undo(struct map *m, uint64_t iova, uint64_t size)
 	iommu_iotlb_gather_add_range(m->gather, iova, size);
 }
 
+/*
+ * After a failure, again: as long as an allocation has failed because what a shrinker
+ * has unmapped inside the section is free only after it. It becomes another section.
+ */
+static __cold int map_retry(struct map *m, const struct map_place *start)
+{
+	int ret = -ENOMEM;
+
+	for (unsigned int tries = 0; ret == -ENOMEM && tries < MAP_TRIES; tries++) {
+		if (!m->self->short_of_own || m->self->nested)
+			break;
+		rcu_read_unlock(m->self, true);
+		m->pt->sync(m->pt, m->gather);
+		rcu_free_own(m->self);
+		rcu_read_lock(m->self);
+		map_go_back(m, start);
+		do
+			ret = map_from_top(m);
+		while (ret > 0);
+		if (ret)
+			map_undo(m, start->iova, start->left + start->rest);
+	}
+	return ret;
+}
+
 /* Whatever it takes, for a caller in a read section. */
 static __noinline int map_anything(struct map *m)
 {
 	uint64_t iova = m->iova, size = m->left + m->rest, top = top_load(m->pt);
+	struct map_place start = map_place(m);
 	int ret;
 
 	m->stream = size >> pt_shift(1) >= PT_STREAM_TABLES;
@@ -446,8 +475,11 @@ static __noinline int map_anything(struct map *m)
 	/* Each time another thread has done something; the top changes a few times at most. */
 	while (unlikely(ret > 0))
 		ret = map_from_top(m);
-	if (unlikely(ret))
+	if (unlikely(ret)) {
 		map_undo(m, iova, size);
+		if (ret == -ENOMEM)
+			ret = map_retry(m, &start);
+	}
 	map_end(m);
 	return ret;
 }
