@@ -6,11 +6,18 @@
  */
 #include "pgtable/items_match.h"
 
+/*
+ * record() may call the library, also for the same addresses. So what comes behind a
+ * range is not looked at before the range is reported, and looked at again after it;
+ * and where record() has emptied the very table, the walk begins again from the top.
+ */
 struct dirty_walk {
-	const struct pgtable *pt;
+	struct pgtable *pt;
 	const struct iommu_dirty_bitmap *dirty;
 	uint64_t first, last; /* dirty range that is not reported yet */
+	unsigned int reports;
 	bool pending;
+	bool lost; /* the table, which record() has emptied */
 	bool clear;
 };
 
@@ -18,9 +25,8 @@ static void dirty_report(struct dirty_walk *w)
 {
 	struct iommu_iotlb_gather *gather = w->dirty->gather;
 
-	if (!w->pending)
-		return;
 	w->pending = false;
+	w->reports++;
 	if (w->dirty->record)
 		w->dirty->record(w->dirty->context, w->first, w->last);
 	if (!w->clear)
@@ -29,13 +35,24 @@ static void dirty_report(struct dirty_walk *w)
 	gather->last = MAX(gather->last, w->last);
 }
 
-static void dirty_add(struct dirty_walk *w, uint64_t first, uint64_t last)
+/*
+ * Before what begins at first, in a table, is read and cleared: report what does not
+ * adjoin it. False when that was done, so that the caller must look again.
+ */
+static inline bool dirty_adjoins(struct dirty_walk *w, const uint64_t *table, uint64_t first)
 {
-	if (!w->pending || first != w->last + 1) {
-		dirty_report(w);
+	if (!w->pending || first == w->last + 1)
+		return true;
+	dirty_report(w);
+	w->lost = table_is_dead(table_page(table));
+	return false;
+}
+
+static inline void dirty_add(struct dirty_walk *w, uint64_t first, uint64_t last)
+{
+	if (!w->pending)
 		w->first = first;
-		w->pending = true;
-	}
+	w->pending = true;
 	w->last = last;
 }
 
@@ -82,26 +99,58 @@ struct dirty_part {
 	uint64_t iova, last;
 };
 
+/* Has record() put an entry there that reaches back over what is reported? It waits for the next
+ * read. */
+static inline bool dirty_reaches_back(const struct dirty_walk *w, uint64_t first)
+{
+	return unlikely(w->reports && first <= w->last);
+}
+
 /*
- * Report, and clear, what begins with a dirty item: several entries of one item, as
- * found has them from bit 0 on, or one of several items. Returns the index behind it.
+ * Clear and add what begins with a dirty item: several entries of one item, as found
+ * has them from bit 0 on, or one of several items. Returns the index behind it, or the
+ * same one, which is to be looked at again.
  */
 static inline unsigned int dirty_leaf(struct dirty_walk *w, const struct dirty_part *p,
 				      unsigned int index, uint64_t found)
 {
-	unsigned int run = entry_run(&p->table[index]), n = 1u << run;
-	uint64_t first, last;
+	unsigned int run = entry_run(&p->table[index]), n = 1u << run, begin = index >> run << run;
+	uint64_t first = p->base + ((uint64_t)begin << pt_shift(0));
 
 	if (!PT_RUNS)
 		n = ~found ? ffs64_index(~found) : ITEMS_MATCH;
-	index = index >> run << run;
-	first = p->base + ((uint64_t)index << pt_shift(0));
-	last = p->base + ((uint64_t)(index + n) << pt_shift(0)) - 1;
-	for (unsigned int i = 0; w->clear && i < n; i++)
-		if (!run || item_is_dirty(item_load(&p->table[index + i])))
-			slot_clean(&p->table[index + i]);
-	dirty_add(w, MAX(first, p->iova), MIN(last, p->last));
-	return index + n;
+	if (unlikely(!dirty_adjoins(w, p->table, MAX(first, p->iova))))
+		return index;
+	if (PT_RUNS && dirty_reaches_back(w, first))
+		return begin + n;
+	for (unsigned int i = begin; w->clear && i < begin + n; i++)
+		if (!run || item_is_dirty(item_load(&p->table[i])))
+			slot_clean(&p->table[i]);
+	dirty_add(w, MAX(first, p->iova),
+		  MIN(p->base + ((uint64_t)(begin + n) << pt_shift(0)) - 1, p->last));
+	return begin + n;
+}
+
+/* n items from index on, of which found are dirty. Returns the index behind them. */
+static inline unsigned int dirty_items(struct dirty_walk *w, const struct dirty_part *p,
+				       unsigned int index, unsigned int n, uint64_t found)
+{
+	unsigned int next = index + n, reports = w->reports;
+
+	while (found && !w->lost) {
+		unsigned int at = ffs64_index(found), behind;
+		bool changed = w->reports != reports;
+		uint64_t *slot = &p->table[index + at];
+
+		if (unlikely(changed) && !item_is_dirty(item_load(slot))) {
+			found &= found - 1;
+			continue;
+		}
+		behind = dirty_leaf(w, p, index + at, changed ? 1 : found >> at);
+		next = MAX(next, behind);
+		found = behind - index < ITEMS_MATCH ? found & ~0ULL << (behind - index) : 0;
+	}
+	return next;
 }
 
 /* What [iova, last], all of it in this table of the lowest level, has of dirty entries. */
@@ -117,23 +166,15 @@ static void dirty_leaves(struct dirty_walk *w, uint64_t *table, uint64_t iova, u
 	end = ((end >> run) + 1) << run;
 	run = entry_run(&table[index]);
 	index = index >> run << run;
-	while (index < end) {
-		unsigned int n = MIN(end - index, ITEMS_MATCH), next = index + n;
+	while (index < end && !w->lost) {
+		unsigned int n = MIN(end - index, ITEMS_MATCH);
 		uint64_t found;
 
 		PT_STEP();
 		found = items_match(&table[index], n, item_swap(PT_DIRTY_NEEDS | PT_DIRTY),
 				    item_swap(dirty));
 
-		while (found) {
-			unsigned int at = ffs64_index(found);
-			unsigned int behind = dirty_leaf(w, &p, index + at, found >> at);
-
-			next = MAX(next, behind);
-			found = behind - index < ITEMS_MATCH ? found & ~0ULL << (behind - index)
-							     : 0;
-		}
-		index = next;
+		index = dirty_items(w, &p, index, n, found);
 	}
 }
 
@@ -147,8 +188,8 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 		dirty_leaves(w, table, iova, last);
 		return;
 	}
-	while (index < end) {
-		uint64_t item = item_load(&table[index]), span = BIT_ULL(pt_shift(level));
+	while (index < end && !w->lost) {
+		uint64_t item = item_load(&table[index]), span = BIT_ULL(pt_shift(level)), end_here;
 		unsigned int n = 1;
 
 		if (item != pt_empty(level) && pt_is_leaf(item, level)) {
@@ -156,26 +197,39 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 			span *= n;
 			index &= ~(n - 1);
 		}
-		span = MIN(last, iova | (span - 1));
-		if (pt_is_table(item, level))
-			dirty_table(w, item_to_table(item), level - 1, iova, span);
-		else if (item != pt_empty(level) && entry_is_dirty(&table[index], n, w->clear))
-			dirty_add(w, iova, span);
+		end_here = MIN(last, iova | (span - 1));
+		if (pt_is_table(item, level)) {
+			dirty_table(w, item_to_table(item), level - 1, iova, end_here);
+		} else if (item != pt_empty(level) && entry_is_dirty(&table[index], n, false)) {
+			if (!dirty_adjoins(w, table, iova)) {
+				index = index_of(w->pt, iova, level);
+				continue;
+			}
+			if (!dirty_reaches_back(w, iova & ~(span - 1))) {
+				entry_is_dirty(&table[index], n, w->clear);
+				dirty_add(w, iova, end_here);
+			}
+		}
 		index += n;
-		iova = span + 1;
+		iova = end_here + 1;
 	}
 }
 
 /* The same for a range that may lie beyond the tables. */
-static void dirty_range(struct dirty_walk *w, uint64_t top, uint64_t iova, uint64_t last)
+static void dirty_range(struct dirty_walk *w, uint64_t iova, uint64_t last)
 {
-	unsigned int bits = pt_shift(top_level(top) + 1);
+	do {
+		uint64_t top = atomic_load_explicit(&w->pt->top, memory_order_acquire);
+		unsigned int bits = pt_shift(top_level(top) + 1);
 
-	if (iova > last || above_top(top, iova))
-		return;
-	if (PT_GROWS && bits < 64)
-		last = MIN(last, BIT_ULL(bits) - 1);
-	dirty_table(w, top_table(top), top_level(top), iova, last);
+		if (iova > last || above_top(top, iova))
+			return;
+		if (PT_GROWS && bits < 64)
+			last = MIN(last, BIT_ULL(bits) - 1);
+		w->lost = false;
+		dirty_table(w, top_table(top), top_level(top), iova, last);
+		iova = MAX(iova, w->last + 1);
+	} while (w->lost);
 }
 
 static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, bool clear,
@@ -184,15 +238,14 @@ static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, 
 	struct dirty_walk w = {.pt = pt, .dirty = dirty, .clear = clear};
 	struct mm_thread *self = mm_thread_self();
 	bool outermost;
-	uint64_t top;
 
 	outermost = rcu_read_lock(self);
-	top = top_load(pt);
-	dirty_range(&w, top, iova, MIN(last, pt->aperture_last));
+	dirty_range(&w, iova, MIN(last, pt->aperture_last));
 	if (PT_SIGNED && pt->sign_extended)
-		dirty_range(&w, top, MAX(iova, ~pt->aperture_last), last);
+		dirty_range(&w, MAX(iova, ~pt->aperture_last), last);
 	rcu_read_unlock(self, outermost);
-	dirty_report(&w);
+	if (w.pending)
+		dirty_report(&w);
 }
 
 static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)

@@ -112,8 +112,8 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 	int ret = split_at(pt, iova, gfp, gather);
 
 	/* As map_retry(). */
-	for (unsigned int tries = 0; ret == -ENOMEM && self->short_of_own &&
-				     !rcu_in_section(self) && tries < MAP_TRIES;
+	for (unsigned int tries = 0;
+	     ret == -ENOMEM && self->short_of_own && !rcu_in_section(self) && tries < MAP_TRIES;
 	     tries++) {
 		rcu_free_own(self);
 		ret = split_at(pt, iova, gfp, gather);

@@ -102,7 +102,7 @@ struct pgtable {
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	/* As iommu_iotlb_sync(), which is the core's. Not in a section. */
 	void (*sync)(struct pgtable *pt, struct iommu_iotlb_gather *gather);
-	atomic_bool track_dirty;  /* mappings begin clean */
+	atomic_bool track_dirty; /* mappings begin clean */
 	/* What changes has its own lines; the last part is everything. */
 	struct pgtable_unsynced unsynced[PGTABLE_PARTS + 1];
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];

@@ -132,9 +132,8 @@ static int map_large(struct stage *s)
 
 static int map_pieces(struct stage *s)
 {
-	struct iommu_sg sg[] = {{3 * s->page, 2 * s->page},
-				{7 * s->page, s->unit},
-				{2 * s->page, 2 * s->page}};
+	struct iommu_sg sg[] = {
+		{3 * s->page, 2 * s->page}, {7 * s->page, s->unit}, {2 * s->page, 2 * s->page}};
 	uint64_t iova = s->base + 2 * s->unit - 2 * s->page;
 	ssize_t ret;
 

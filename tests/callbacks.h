@@ -40,9 +40,9 @@ struct stage {
 	struct range ranges[MAX_RANGES];
 	unsigned int nr_ranges;
 	struct range *kept; /* that the test itself changes */
-	bool may_fail;    /* a limit or an injected failure is at work */
-	uint64_t objects; /* charged, besides tables */
-	uint64_t nr_acts; /* distinguishes physical addresses */
+	bool may_fail;      /* a limit or an injected failure is at work */
+	uint64_t objects;   /* charged, besides tables */
+	uint64_t nr_acts;   /* distinguishes physical addresses */
 };
 
 enum {
@@ -90,10 +90,10 @@ static inline void range_unmap(struct range *range)
 	range->mapped = false;
 }
 
-/* A physical address for pages that no two calls share. */
+/* A physical address for pages that no two calls share, an odd one. */
 static inline uint64_t some_paddr(struct stage *s)
 {
-	return (1000 + 7 * s->nr_acts++) * s->page;
+	return (1001 + 14 * s->nr_acts++) * s->page;
 }
 
 static inline void map_at(struct stage *s, struct iommu_domain *domain, uint64_t iova,
@@ -151,18 +151,18 @@ static inline void check_tables(const struct stage *s, struct iommu_domain *doma
 
 		if (range->domain != domain || !range->mapped)
 			continue;
-		assert_int_equal(iommu_map(twin, range->iova, range->paddr, range->size, RW,
-					   GFP_KERNEL),
-				 0);
+		assert_int_equal(
+			iommu_map(twin, range->iova, range->paddr, range->size, RW, GFP_KERNEL), 0);
 		if (range->split)
-			assert_int_equal(iommu_split_mapping(twin, range->iova, s->page, GFP_KERNEL),
-					 0);
+			assert_int_equal(
+				iommu_split_mapping(twin, range->iova, s->page, GFP_KERNEL), 0);
 	}
 	want = domain_info(twin);
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++) {
 		/* A top that has grown stays so, with or without those below it. */
 		if (is.levels > want.levels && level + 1 >= want.levels)
-			assert_in_range(is.tables[level], level + 1 == is.levels, level < is.levels);
+			assert_in_range(is.tables[level], level + 1 == is.levels,
+					level < is.levels);
 		else
 			assert_int_equal(is.tables[level], want.tables[level]);
 	}
@@ -283,8 +283,7 @@ static inline void unmap_and_reuse(struct stage *s)
 {
 	unmap_all(s);
 	for (unsigned int i = 0; i < 4; i++)
-		map_at(s, s->other, s->base + 2 * i * s->unit + 4 * s->page,
-		       s->unit - 4 * s->page);
+		map_at(s, s->other, s->base + 2 * i * s->unit + 4 * s->page, s->unit - 4 * s->page);
 }
 
 static inline void map_near(struct stage *s)
@@ -345,8 +344,7 @@ static inline void map_list(struct stage *s)
 	struct iommu_sg sg[] = {{16 * s->page, s->page}, {0, 0}, {20 * s->page, 3 * s->page}};
 	uint64_t iova = s->base + 12 * s->unit - 2 * s->page;
 	struct range *range = range_new(s, s->domain, iova, 16 * s->page, s->page);
-	struct range *more =
-		range_new(s, s->domain, iova + s->page, 20 * s->page, 3 * s->page);
+	struct range *more = range_new(s, s->domain, iova + s->page, 20 * s->page, 3 * s->page);
 	ssize_t ret = iommu_map_sg(s->domain, iova, sg, 3, RW, GFP_KERNEL_ACCOUNT);
 
 	range->mapped = more->mapped = ret > 0;

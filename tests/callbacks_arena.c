@@ -103,8 +103,8 @@ static void each_format(void)
 
 	while ((format = iommu_format_next(format))) {
 		struct shape shape = {format, format->width_default};
-		struct iommu_domain *domain = alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED,
-							   GFP_KERNEL);
+		struct iommu_domain *domain =
+			alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED, GFP_KERNEL);
 		uint64_t last = domain_info(domain).aperture_last;
 
 		cache.domain = alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED, GFP_KERNEL);
