@@ -14,46 +14,41 @@
 struct dirty_walk {
 	struct pgtable *pt;
 	const struct iommu_dirty_bitmap *dirty;
-	uint64_t first, last; /* dirty range that is not reported yet */
-	unsigned int reports;
+	uint64_t first, last; /* dirty range that is not reported yet, or was at last */
+	uint64_t lowest;      /* of all that were reported */
 	bool pending;
+	bool reported;
 	bool lost; /* the table, which record() has emptied */
 	bool clear;
 };
 
 static void dirty_report(struct dirty_walk *w)
 {
-	struct iommu_iotlb_gather *gather = w->dirty->gather;
-
+	if (!w->reported)
+		w->lowest = w->first;
+	w->reported = true;
 	w->pending = false;
-	w->reports++;
 	if (w->dirty->record)
 		w->dirty->record(w->dirty->context, w->first, w->last);
-	if (!w->clear)
-		return;
-	gather->start = MIN(gather->start, w->first);
-	gather->last = MAX(gather->last, w->last);
 }
 
 /*
- * Before what begins at first, in a table, is read and cleared: report what does not
- * adjoin it. False when that was done, so that the caller must look again.
+ * Let the range go on with what begins at first, or begin there. False if something is to
+ * be reported before.
  */
-static inline bool dirty_adjoins(struct dirty_walk *w, const uint64_t *table, uint64_t first)
+static inline bool dirty_begin(struct dirty_walk *w, uint64_t first)
 {
-	if (!w->pending || first == w->last + 1)
-		return true;
-	dirty_report(w);
-	w->lost = table_is_dead(table_page(table));
-	return false;
+	if (w->pending)
+		return first == w->last + 1;
+	w->first = first;
+	w->pending = true;
+	return true;
 }
 
-static inline void dirty_add(struct dirty_walk *w, uint64_t first, uint64_t last)
+static void dirty_report_in(struct dirty_walk *w, const uint64_t *table)
 {
-	if (!w->pending)
-		w->first = first;
-	w->pending = true;
-	w->last = last;
+	dirty_report(w);
+	w->lost = table_is_dead(table_page(table));
 }
 
 /* Only what is dirty changes: another thread may unmap or replace the item meanwhile. */
@@ -99,56 +94,79 @@ struct dirty_part {
 	uint64_t iova, last;
 };
 
-/* Has record() put an entry there that reaches back over what is reported? It waits for the next
- * read. */
+/*
+ * Has record() put an entry there that reaches back over what was reported? That waits
+ * for the next read.
+ */
 static inline bool dirty_reaches_back(const struct dirty_walk *w, uint64_t first)
 {
-	return unlikely(w->reports && first <= w->last);
+	return unlikely(w->reported && first <= w->last);
 }
 
-/*
- * Clear and add what begins with a dirty item: several entries of one item, as found
- * has them from bit 0 on, or one of several items. Returns the index behind it, or the
- * same one, which is to be looked at again.
- */
-static inline unsigned int dirty_leaf(struct dirty_walk *w, const struct dirty_part *p,
-				      unsigned int index, uint64_t found)
+/* Clean n items that begin with an entry of 2^run items, and let the range end there. */
+static inline void dirty_leaf(struct dirty_walk *w, const struct dirty_part *p, uint64_t *slot,
+			      unsigned int n, unsigned int run, uint64_t first)
 {
-	unsigned int run = entry_run(&p->table[index]), n = 1u << run, begin = index >> run << run;
-	uint64_t first = p->base + ((uint64_t)begin << pt_shift(0));
-
-	if (!PT_RUNS)
-		n = ~found ? ffs64_index(~found) : ITEMS_MATCH;
-	if (unlikely(!dirty_adjoins(w, p->table, MAX(first, p->iova))))
-		return index;
-	if (PT_RUNS && dirty_reaches_back(w, first))
-		return begin + n;
-	for (unsigned int i = begin; w->clear && i < begin + n; i++)
-		if (!run || item_is_dirty(item_load(&p->table[i])))
-			slot_clean(&p->table[i]);
-	dirty_add(w, MAX(first, p->iova),
-		  MIN(p->base + ((uint64_t)(begin + n) << pt_shift(0)) - 1, p->last));
-	return begin + n;
+	for (unsigned int i = 0; w->clear && i < n; i++)
+		if (!run || item_is_dirty(item_load(&slot[i])))
+			slot_clean(&slot[i]);
+	w->last = MIN(first + ((uint64_t)n << pt_shift(0)) - 1, p->last);
 }
 
-/* n items from index on, of which found are dirty. Returns the index behind them. */
-static inline unsigned int dirty_items(struct dirty_walk *w, const struct dirty_part *p,
-				       unsigned int index, unsigned int n, uint64_t found)
+/* The same where record() may have changed what was found, one entry after the other. */
+static __noinline unsigned int dirty_items_again(struct dirty_walk *w, const struct dirty_part *p,
+						 unsigned int index, unsigned int n, uint64_t found)
 {
-	unsigned int next = index + n, reports = w->reports;
+	unsigned int next = index + n;
 
-	while (found && !w->lost) {
-		unsigned int at = ffs64_index(found), behind;
-		bool changed = w->reports != reports;
-		uint64_t *slot = &p->table[index + at];
+	while (found) {
+		unsigned int at = index + ffs64_index(found), run, begin;
+		uint64_t item = item_load(&p->table[at]), first;
 
-		if (unlikely(changed) && !item_is_dirty(item_load(slot))) {
+		if (!item_is_dirty(item)) {
 			found &= found - 1;
 			continue;
 		}
-		behind = dirty_leaf(w, p, index + at, changed ? 1 : found >> at);
-		next = MAX(next, behind);
-		found = behind - index < ITEMS_MATCH ? found & ~0ULL << (behind - index) : 0;
+		run = PT_RUNS ? pt_run_lg2(item, 0) : 0;
+		begin = at >> run << run;
+		n = 1u << run;
+		first = p->base + ((uint64_t)begin << pt_shift(0));
+		if (dirty_reaches_back(w, first)) {
+			;
+		} else if (dirty_begin(w, MAX(first, p->iova))) {
+			dirty_leaf(w, p, &p->table[begin], n, run, first);
+		} else {
+			dirty_report_in(w, p->table);
+			if (w->lost)
+				break;
+			continue; /* look at the same again */
+		}
+		next = MAX(next, begin + n);
+		found = begin + n - index < ITEMS_MATCH ? found & ~0ULL << (begin + n - index) : 0;
+	}
+	return next;
+}
+
+/* n items from index on, of which found are dirty, bit 0 the first. Returns where to go on. */
+static inline unsigned int dirty_items(struct dirty_walk *w, const struct dirty_part *p,
+				       unsigned int index, unsigned int n, uint64_t found)
+{
+	unsigned int next = index + n;
+
+	while (found) {
+		unsigned int at = ffs64_index(found), run = entry_run(&p->table[index + at]);
+		unsigned int begin = (index + at) >> run << run, count = 1u << run;
+		uint64_t first = p->base + ((uint64_t)begin << pt_shift(0));
+
+		if (unlikely(!dirty_begin(w, MAX(first, p->iova))))
+			return dirty_items_again(w, p, index, n, found);
+		/* Several entries of one item, or one of several items. */
+		if (!PT_RUNS)
+			count = ~(found >> at) ? ffs64_index(~(found >> at)) : ITEMS_MATCH;
+		dirty_leaf(w, p, &p->table[begin], count, run, first);
+		at = begin + count - index;
+		next = MAX(next, begin + count);
+		found = at < ITEMS_MATCH ? found & ~0ULL << at : 0;
 	}
 	return next;
 }
@@ -166,6 +184,8 @@ static void dirty_leaves(struct dirty_walk *w, uint64_t *table, uint64_t iova, u
 	end = ((end >> run) + 1) << run;
 	run = entry_run(&table[index]);
 	index = index >> run << run;
+	if (dirty_reaches_back(w, p.base + ((uint64_t)index << pt_shift(0))))
+		index += 1u << run;
 	while (index < end && !w->lost) {
 		unsigned int n = MIN(end - index, ITEMS_MATCH);
 		uint64_t found;
@@ -201,13 +221,15 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 		if (pt_is_table(item, level)) {
 			dirty_table(w, item_to_table(item), level - 1, iova, end_here);
 		} else if (item != pt_empty(level) && entry_is_dirty(&table[index], n, false)) {
-			if (!dirty_adjoins(w, table, iova)) {
+			if (dirty_reaches_back(w, iova & ~(span - 1))) {
+				;
+			} else if (dirty_begin(w, iova)) {
+				entry_is_dirty(&table[index], n, w->clear);
+				w->last = end_here;
+			} else {
+				dirty_report_in(w, table);
 				index = index_of(w->pt, iova, level);
 				continue;
-			}
-			if (!dirty_reaches_back(w, iova & ~(span - 1))) {
-				entry_is_dirty(&table[index], n, w->clear);
-				dirty_add(w, iova, end_here);
 			}
 		}
 		index += n;
@@ -246,6 +268,10 @@ static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, 
 	rcu_read_unlock(self, outermost);
 	if (w.pending)
 		dirty_report(&w);
+	if (clear && w.reported) {
+		dirty->gather->start = MIN(dirty->gather->start, w.lowest);
+		dirty->gather->last = MAX(dirty->gather->last, w.last);
+	}
 }
 
 static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)

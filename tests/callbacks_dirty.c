@@ -298,7 +298,7 @@ static bool is_usable(const struct setting *at)
 static void each_report(const struct setting *at, bool no_clear)
 {
 	/* The later ones are in the long row of a full table. */
-	for (t.nth = 1; run_once(at, no_clear) && t.nth < 200; t.nth += t.nth < 30 ? 1 : 23)
+	for (t.nth = 1; run_once(at, no_clear) && t.nth < 200; t.nth += t.nth < 14 ? 1 : 41)
 		;
 }
 
