@@ -48,7 +48,7 @@ static inline bool dirty_begin(struct dirty_walk *w, uint64_t first)
 static void dirty_report_in(struct dirty_walk *w, const uint64_t *table)
 {
 	dirty_report(w);
-	w->lost = table_is_dead(table_page(table));
+	w->lost = live_load(table_page(table)) < 0;
 }
 
 /* Only what is dirty changes: another thread may unmap or replace the item meanwhile. */
@@ -241,7 +241,7 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 static void dirty_range(struct dirty_walk *w, uint64_t iova, uint64_t last)
 {
 	do {
-		uint64_t top = atomic_load_explicit(&w->pt->top, memory_order_acquire);
+		uint64_t top = top_load(w->pt);
 		unsigned int bits = pt_shift(top_level(top) + 1);
 
 		if (iova > last || above_top(top, iova))
