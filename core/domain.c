@@ -137,14 +137,21 @@ struct iommu_domain *iommu_domain_alloc(const struct iommu_domain_params *params
 
 void iommu_domain_free(struct iommu_domain *domain)
 {
+	static atomic_uint said, said_in_call;
 	struct iommu_domain_cookie *cookie;
-	static atomic_uint said;
 
 	if (!domain)
 		return;
 	if (atomic_load(&domain->users)) {
 		mm_warn_once(&said, "iommu_domain_free() of a domain that is attached, called from",
 			     NULL, (uintptr_t)__builtin_return_address(0));
+		return;
+	}
+	if (mm_is_called_for(mm_thread_self(), &domain->pt)) {
+		mm_warn_once(
+			&said_in_call,
+			"iommu_domain_free() in a callback of a call on the domain, called from",
+			NULL, (uintptr_t)__builtin_return_address(0));
 		return;
 	}
 	cookie = atomic_load(&domain->cookie);

@@ -33,8 +33,8 @@ struct map {
 	const struct iommu_sg *sg, *sg_end; /* those */
 	unsigned int max_level;             /* highest level that may have leaves */
 	gfp_t gfp;
-	bool stream; /* its tables are more than the caches hold */
-	bool made;   /* tables[] counts */
+	bool stream;       /* its tables are more than the caches hold */
+	unsigned int made; /* levels of which tables[] counts any */
 	unsigned int tables[IOMMU_MAX_LEVELS];
 };
 
@@ -48,25 +48,28 @@ static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iot
 	m->max_level = PT_LEVELS;
 	m->gfp = gfp;
 	m->stream = false;
-	m->made = false;
+	m->made = 0;
 }
 
 static inline void map_end(const struct map *m)
 {
 	if (m->made)
-		pgtable_count_add(m->pt, m->self, m->tables);
+		pgtable_count_add(m->pt, m->self, m->tables, m->made);
 }
 
 static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)
 {
-	struct page *page = table_new(m->pt, level, m->gfp | zero);
+	struct page *page;
 
+	m->self->allocates_for = m->pt;
+	page = table_new(m->pt, level, m->gfp | zero);
+	m->self->allocates_for = NULL;
 	if (unlikely(!page))
 		return NULL;
 	live_set(page, 0);
-	if (!m->made)
-		memset(m->tables, 0, sizeof(m->tables));
-	m->made = true;
+	if (!(m->made & 1u << level))
+		m->tables[level] = 0;
+	m->made |= 1u << level;
 	m->tables[level]++;
 	return page;
 }
@@ -447,7 +450,7 @@ static __cold int map_retry(struct map *m, const struct map_place *start)
 	int ret = -ENOMEM;
 
 	for (unsigned int tries = 0; ret == -ENOMEM && tries < MAP_TRIES; tries++) {
-		if (!m->self->short_of_own || m->self->nested)
+		if (!m->self->short_of_own || rcu_is_nested(m->self))
 			break;
 		rcu_read_unlock(m->self, true);
 		m->pt->sync(m->pt, m->gather);
