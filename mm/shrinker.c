@@ -83,14 +83,13 @@ bool shrink_all(gfp_t gfp)
 		return false;
 	shrinkers_lock(self);
 	mm_call_begin(self, &call, self->allocates_for);
-	self->allocates_for = NULL;
 	self->shrinking = true;
 	for (struct shrinker *shrinker = shrinkers.first; shrinker; shrinker = shrinkers.next) {
 		shrinkers.next = shrinker->next;
 		freed |= shrink_one(shrinker) != 0;
 	}
 	self->shrinking = false;
-	self->allocates_for = call.tables;
+	self->allocates_for = call.tables; /* again, if they made tables of others */
 	mm_call_end(self, &call);
 	shrinkers_unlock(self);
 	return freed;
