@@ -28,7 +28,8 @@ struct mm_thread {
 	struct rcu_limbo {
 		struct page *first; /* unlinked pages that a walk may still be in */
 		unsigned int count;
-		unsigned long after; /* free when every reader has seen this */
+		unsigned long after; /* free when every reader has seen this, */
+		uint64_t not_before; /* and by plat_clock_ms(), where there was no barrier */
 	} limbo[2];
 	unsigned int index;        /* its place in the list, for sharded counters */
 	unsigned int atomic_depth; /* iommu_atomic_enter() */
@@ -52,6 +53,13 @@ struct mm_thread {
 
 /* Make a state for the calling thread and set the library up if need be. */
 struct mm_thread *mm_thread_register(void) __cold;
+
+/*
+ * Make every other thread pass a memory barrier, which may mean to wait a little for
+ * what it has stored; or say from when on that is visible, 0 for now.
+ */
+void mm_barrier_all(void);
+uint64_t mm_barrier_begin(void);
 
 /* First of the list of all states; walk it by ->next. */
 struct mm_thread *mm_thread_list(void);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plat/compiler.h"
@@ -85,6 +86,25 @@ void plat_exiting(void)
 		return;
 	pthread_setspecific(thread_key, NULL);
 	thread_ended(self);
+}
+
+/* Its thread is the one that forked, of which it has a copy with all variables. */
+static void forked(void)
+{
+	if (!shared.base)
+		mm_forked();
+}
+
+static void register_fork_handler(void)
+{
+	pthread_atfork(NULL, NULL, forked);
+}
+
+void plat_watch_forks(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_fork_handler);
 }
 
 /* Nothing is given back but a reservation that turned out too large. */
@@ -161,9 +181,18 @@ bool plat_barrier_init(void)
 	return !shared.base && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
-void plat_barrier_all(void)
+/* A filter of system calls may have come since it was registered. */
+bool plat_barrier_all(void)
 {
-	membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
+}
+
+uint64_t plat_clock_ms(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 void plat_yield(void)

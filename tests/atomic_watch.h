@@ -59,7 +59,7 @@ static void watch_sleep(const char *function)
 
 WATCHED(void, plat_mutex_lock, (struct plat_mutex * mutex), (mutex))
 WATCHED(void, plat_yield, (void), ())
-WATCHED(void, plat_barrier_all, (void), ())
+WATCHED(bool, plat_barrier_all, (void), ())
 WATCHED(int, plat_commit, (void *base, size_t size), (base, size))
 WATCHED(void *, plat_reserve, (size_t size), (size))
 WATCHED(void, plat_warn, (const char *line), (line))
