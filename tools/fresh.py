@@ -264,8 +264,8 @@ class Release:
         self.demo()
         self.run('make demo, as a user without sudo, with the packages there', 'make demo', USER,
                  lambda output: 'memory.peak' in output and 'missing' not in output)
-        self.run('make install, as root: the command runs, programs find the library',
-                 'make install && cd / && uiommu run --report none -- true && ldconfig -p', 0,
+        self.run('make deps install, as root: the command runs, programs find the library',
+                 'make deps install && cd / && uiommu run --report none -- true && ldconfig -p', 0,
                  lambda output: re.search(r'libuiommu\.so\.\d+ .*=> /usr/local/', output))
         if tests:
             command = f'make check STEPS="{tests}"'

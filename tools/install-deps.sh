@@ -17,7 +17,7 @@ cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
 qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
 big_endian='libc6-dev-s390x-cross qemu-user'
 check="$demo $tests $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev tmux
-	man-db groff-base binutils"
+	man-db groff-base binutils bash-completion fish zsh"
 
 case ${1-} in
 --check) check_only=1; shift ;;
@@ -29,12 +29,13 @@ bench-peers) wanted="$build clang gnuplot-nox xz-utils" ;;
 build) wanted=$build ;;
 check) wanted=$check ;;
 conformance) wanted="$build xz-utils" ;;
+deb) wanted="$tests debhelper dpkg-dev fakeroot lintian" ;;
 demo) wanted=$demo ;;
 fresh) wanted='python3 mmdebstrap' ;;
 oracle) wanted="$tests $cross $qemu" ;;
 *)
 	echo 'usage: install-deps.sh [--check]' \
-		'bench|bench-peers|build|check|conformance|demo|fresh|oracle' >&2
+		'bench|bench-peers|build|check|conformance|deb|demo|fresh|oracle' >&2
 	exit 2
 	;;
 esac

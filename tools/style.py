@@ -14,7 +14,8 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = ['cmd', 'trace', 'preload', 'vfio', 'hw', 'iommufd', 'clients', 'dma', 'core', 'pgtable', 'mm',
          'plat']
 ALONE = ['hw']  # rooms that share nothing with the others, to be able to contradict them
-NO_SPDX = ('.xz', '.svg', '.png', '.csv', '.json', 'LICENSE', '.gitignore')
+NO_SPDX = ('.xz', '.svg', '.png', '.csv', '.json', 'LICENSE', '.gitignore', '.install', '.symbols',
+           'debian/changelog', 'debian/control', 'debian/copyright', 'debian/source/format')
 NO_SPDX_IN = 'tests/data/'  # read by tests as they are
 FILE_LINES, FUNCTION_LINES = 600, 60
 
