@@ -149,6 +149,7 @@ class Root:
         self.archives = cache / f'{release}.packages'
         (self.archives / 'partial').mkdir(parents=True, exist_ok=True)
         self.remove()
+        self.path.with_suffix('.log').unlink(missing_ok=True)
         done = run('cp', '-a', '--reflink=auto', str(self.bare), str(self.path))
         if done.returncode:
             raise Unavailable(done.stdout.strip())
@@ -165,6 +166,7 @@ class Root:
             run('chown', '-R', f'{owner}:{owner}', str(directory.parent))
 
     def remove(self):
+        """The copy; what was said in it stays until the next."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def start(self, command, owner=0):
@@ -181,7 +183,12 @@ class Root:
         """(exit status, output)"""
         process = self.start(command, owner)
         output = process.communicate()[0]
+        self.log(command, output)
         return process.returncode, output
+
+    def log(self, command, output):
+        with open(self.path.with_suffix('.log'), 'a', encoding='utf-8') as file:
+            file.write(f'$ {command}\n{output}')
 
     def installed(self):
         """MB of all packages, as dpkg has them."""
@@ -218,7 +225,8 @@ class Release:
         self.root = None
 
     def check(self, good, what, output):
-        self.tap.say(good, f'{self.name}: {what}', output)
+        self.tap.say(good, f'{self.name}: {what}',
+                     f'{output}\nall output is in {self.root.path.with_suffix(".log")}')
 
     def run(self, what, command, owner, is_right):
         """is_right() is asked about the output of a command that succeeds."""
@@ -246,6 +254,7 @@ class Release:
             if step == 3 and not first and line.strip() and not re.match(r'\[|build/uiommu', line):
                 first = time.monotonic() - start
         status, seconds = process.wait(), time.monotonic() - start
+        self.root.log('make demo', output)
         megabytes = self.root.installed() - before
         self.check(status == 0 and first and 'memory.peak' in output
                    and (self.root.path / 'root/uiommu/build/replay.svg').exists(),

@@ -45,6 +45,14 @@ void qemu_start(struct qemu *qemu, const struct peer *peer, unsigned int sockets
 void qemu_stop(struct qemu *qemu);
 
 /*
+ * What QEMU's versions differ in. Whether the peer's lists @word when it is run with the
+ * options @help, such as "-device edu,help".
+ */
+bool qemu_lists(const struct peer *peer, const char *help, const char *word);
+/* The items of -d that log accesses to nothing. */
+const char *qemu_log_items(const struct peer *peer);
+
+/*
  * qtest commands are queued; qtest_sync() sends them and reads the replies. The
  * queue is worked off by itself when it becomes long. qtest_read() implies a sync.
  */
