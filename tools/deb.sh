@@ -14,7 +14,7 @@ rm -rf "$source"
 rm -f "$out"/*uiommu*_"$version"*
 mkdir "$source"
 python3 -B -c "import sys; sys.path.insert(0, 'tools'); import style; print(*style.tree(), sep='\n')" |
-	xargs cp --parents --preserve=mode,links -t "$source"
+	xargs -d '\n' cp --parents --preserve=mode,links -t "$source"
 echo "building; the log is $out/build.log"
 export DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-nocheck}"
 (cd "$source" && dpkg-buildpackage --no-sign >"$out/build.log" 2>&1) || {
