@@ -38,11 +38,15 @@ void out_of_memory(void) __attribute__((noreturn));
 void cmd_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /*
- * A number of bytes: decimal, or hexadecimal after 0x, with an optional suffix
- * K, M, G, T or P (1024 to the power of 1 to 5; either case). Dies with a line
- * that begins with @where ("--map iova") and names the text.
+ * A number of bytes: decimal, with a fraction if it is whole bytes all the same
+ * ("64.5G"), or hexadecimal after 0x, and a unit in either case: K to E, Ki to Ei
+ * and KiB to EiB are powers of 1024, KB to EB powers of 1000, B or none is bytes.
+ * Dies with a line that begins with @where ("--map iova") and names the text.
  */
 uint64_t parse_bytes(const char *where, const char *text);
+
+/* The same where a number without a unit counts @plain bytes, and parts of a byte are dropped. */
+uint64_t parse_bytes_in(const char *where, const char *text, uint64_t plain);
 
 /* A number without a suffix, from @min to @max. */
 uint64_t parse_number(const char *where, const char *text, uint64_t min, uint64_t max);

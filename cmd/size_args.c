@@ -54,7 +54,8 @@ static const struct argp_option options[] = {
 static const char size_doc[] =
 	"Tell how many I/O page tables mappings need, exactly, before anything is started."
 	"\v"
-	"Numbers are decimal or hexadecimal (0x) and may end in K, M, G, T or P.\n\n"
+	"Sizes and addresses are decimal (64.5G too) or hexadecimal (0x). K to E and KiB to "
+	"EiB are powers of 1024, KB to EB powers of 1000.\n\n"
 	"--map maps S bytes from input address A on. B is the size and alignment of the "
 	"physically contiguous pieces behind it: a power of two, 4K if it is not given; use 2M "
 	"or 1G for huge pages. With count and stride the mapping is made N times, D bytes "

@@ -7,7 +7,9 @@ a guest's memory, and one clear line for every kind of bad input.
 Arguments: the command, the kernel's charges as CSV.
 """
 import csv
+import fractions
 import json
+import random
 import re
 import subprocess
 import sys
@@ -78,6 +80,39 @@ def schema():
     same('1000 domains: levels', [level['bytes'] for level in many['levels']],
          [1000 * level['bytes'] for level in answer['levels']])
     same('no maps', size('--iommu', 'amdv1')['total_bytes'], PAGE)
+
+
+UNITS = {'': 1, 'B': 1, **{letter + end: base ** (power + 1)
+                           for power, letter in enumerate('KMGTPE')
+                           for end, base in (('', 1024), ('i', 1024), ('iB', 1024), ('B', 1000))}}
+
+
+def units():
+    """Sizes of random spelling, as exact fractions say they are."""
+    random.seed(64.5)
+    for unit, factor in UNITS.items():
+        for digits in 0, 1, 3, 12, 25:
+            number = str(random.randrange(3)) if factor >= 1 << 50 else str(random.randrange(900))
+            if digits:
+                number += '.' + ''.join(random.choices('0123456789', k=random.randrange(1, 4)))
+                number = number.ljust(digits + number.index('.') + 1, '0')
+            text = number + random.choice((unit, unit.lower(), unit.upper()))
+            exact = fractions.Fraction(number) * factor
+            done = run(*VTD, '--map', f'iova={text},size=4K', '--address-width', '57', '--json')
+            if exact.denominator != 1:
+                passed = done.returncode == 2 and f"'{text}' is not a whole number of bytes" in \
+                    done.stderr
+            elif exact % PAGE:
+                passed = done.returncode == 2 and f'iova {int(exact):#x} is not' in done.stderr
+            elif exact >= 1 << 57:
+                passed = done.returncode == 2 and 'last address of vtd' in done.stderr
+            else:
+                passed = done.returncode == 0
+            ok(f'a size: {text}', passed, f'{exact}\n{done.stdout}{done.stderr}')
+    same('64.5G are 64.5 GiB', leaves(*VTD, '--map', 'iova=0,size=64.5G,backing=1G'),
+         [0, 256, 64, 0])
+    same('64.512MB are whole pages', leaves(*VTD, '--map', 'iova=0,size=64.512MB'),
+         [15750, 0, 0, 0])
 
 
 def defaults():
@@ -277,6 +312,14 @@ BAD = [
     (one_map('iova= 0,size=4K'), "' 0'"),
     (one_map('iova=0,size=18446744073709551616'), '18446744073709551616', '64 bits'),
     (one_map('iova=0,size=16384P'), '16384P', '64 bits'),
+    (one_map('iova=0,size=16E'), '16E', '64 bits'),
+    (one_map('iova=0,size=18446744073709552KB'), '18446744073709552KB', '64 bits'),
+    (one_map('iova=0,size=4.0001K'), '4.0001K', 'whole number of bytes'),
+    (one_map('iova=0,size=4.K'), '4.K', 'not a size'),
+    (one_map('iova=0,size=.5G'), '.5G', 'not a number'),
+    (one_map('iova=0,size=0x1.8G'), '0x1.8G', 'not a size'),
+    (one_map('iova=0,size=4GiBB'), '4GiBB', 'not a size'),
+    (one_map('iova=0,size=1e3'), '1e3', 'not a size'),
     (one_map('iova=0,size=4K,backing=0'), 'backing', 'power of two'),
     (one_map('iova=0,size=4K,backing=6K'), '6K', 'power of two'),
     (one_map('iova=0,size=4K,backing=2K'), '2K', '4K'),
@@ -337,7 +380,7 @@ def speed():
        'stride=0x' not in done.stdout, done.stdout + done.stderr)
 
 
-for part in charges, schema, defaults, layouts, formats, text, guests, bad_input, speed:
+for part in charges, schema, units, defaults, layouts, formats, text, guests, bad_input, speed:
     part()
 print(f'1..{len(results)}')
 sys.exit(not all(results))
