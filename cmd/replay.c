@@ -9,11 +9,14 @@
 #include "cmd/plot.h"
 #include "cmd/replay.h"
 
+#define BUDGET_BROKE 3 /* exit status */
+
 enum {
 	OPTION_IOMMU = 0x100,
 	OPTION_GRANULE,
 	OPTION_ADDRESS_WIDTH,
 	OPTION_MEMORY_MAX,
+	OPTION_CHECK,
 	OPTION_CSV,
 	OPTION_CSV_ALL,
 	OPTION_PLOT,
@@ -29,6 +32,7 @@ static const struct argp_option options[] = {
 	 "Bits of input address (default: the format's usual)", 0},
 	{"memory-max", OPTION_MEMORY_MAX, "BYTES", 0,
 	 "Budget of the memory cgroup: tell where it breaks, and go on", 0},
+	{"check", OPTION_CHECK, NULL, 0, "Exit status 3 when that budget breaks", 0},
 	{"json", OPTION_JSON, NULL, 0, "Print the report as JSON", 0},
 	{"csv", OPTION_CSV, "FILE", 0,
 	 "Write a timeline: event, time, mapped, table and stranded bytes; long traces are "
@@ -59,12 +63,12 @@ static const char doc[] =
 	"number, counted and passed over; all that is no such event is counted as other lines.\n\n"
 	"Examples:\n"
 	"  uiommu replay trace.txt.xz --plot trace.svg\n"
-	"  uiommu replay trace.txt --iommu amdv1 --memory-max 4M\n"
+	"  uiommu replay trace.txt --iommu amdv1 --memory-max 4M --check\n"
 	"  uiommu replay trace.txt --iommu all\n"
 	"  trace-cmd report | uiommu replay - --json\n\n"
 	"Exit status: 0 when events were replayed, bad lines or not; 1 when a file cannot be "
 	"written; 2 when the trace cannot be read to its end or holds no event, or for a wrong "
-	"command line.";
+	"command line; 3 with --check when the budget broke.";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -82,6 +86,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_MEMORY_MAX:
 		args->memory_max = parse_bytes("--memory-max", arg);
+		return 0;
+	case OPTION_CHECK:
+		args->check = true;
 		return 0;
 	case OPTION_CSV:
 		args->csv = arg;
@@ -139,6 +146,8 @@ static void check_args(struct replay_args *args)
 {
 	if (!args->trace)
 		die("no trace given: expected a file, or - for standard input (see --help)");
+	if (args->check && args->memory_max == UINT64_MAX)
+		die("--check: needs --memory-max BYTES");
 	if (args->csv_all && !args->csv)
 		die("--csv-all: needs --csv FILE");
 	if (!strcmp(args->iommu, "all"))
@@ -276,6 +285,15 @@ static int finish(struct job *job, const struct replay_report reports[])
 	return status;
 }
 
+/* The exit status of --check: whether the budget broke with any of the formats. */
+static int check_budget(const struct replay_args *args, const struct replay_report reports[])
+{
+	for (size_t i = 0; i < args->nr_formats && args->check; i++)
+		if (reports[i].failed[FAILED_BUDGET])
+			return BUDGET_BROKE;
+	return 0;
+}
+
 int cmd_replay(int argc, char **argv)
 {
 	struct replay_args args = {.memory_max = UINT64_MAX, .iommu = "vtd"};
@@ -309,5 +327,5 @@ int cmd_replay(int argc, char **argv)
 	if (report->input_error[0])
 		die("%s:%llu: the input ends here: %s", args.trace_name,
 		    (unsigned long long)report->lines, report->input_error);
-	return status;
+	return status ? status : check_budget(&args, reports);
 }

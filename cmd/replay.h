@@ -25,6 +25,7 @@ struct replay_args {
 	const char *csv;
 	const char *plot;
 	bool csv_all;
+	bool check; /* a budget that breaks is an exit status */
 	bool json;
 };
 
