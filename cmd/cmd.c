@@ -10,13 +10,17 @@
 void die(const char *format, ...)
 {
 	va_list args;
+	char *text;
 
 	fflush(stdout);
-	fprintf(stderr, "%s: ", program_invocation_short_name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	if (vasprintf(&text, format, args) < 0)
+		out_of_memory();
 	va_end(args);
-	fputc('\n', stderr);
+	for (char *at = text; *at; at++)
+		if ((unsigned char)*at < ' ')
+			*at = '?';
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
 	exit(CMD_BAD_INPUT);
 }
 

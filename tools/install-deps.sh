@@ -10,7 +10,8 @@
 set -eu
 export LC_ALL=C
 
-build='gcc libc6-dev meson ninja-build pkgconf python3 libjson-c-dev libncurses-dev'
+build='gcc libc6-dev meson ninja-build pkgconf python3 libjson-c-dev libexpat1-dev
+	libncurses-dev'
 demo="$build gnuplot-nox xz-utils"
 tests="$build libcmocka-dev"
 cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
@@ -63,6 +64,7 @@ is_usable()
 	xz-utils) command -v xz ;;
 	ninja-build) command -v ninja ;;
 	libjson-c-dev) pkg-config --exists json-c ;;
+	libexpat1-dev) pkg-config --exists expat ;;
 	libncurses-dev) pkg-config --exists ncursesw ;;
 	libcmocka-dev) pkg-config --exists cmocka ;;
 	*) false ;;
