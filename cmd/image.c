@@ -22,7 +22,7 @@ static void print_json(const struct image *image, const struct image_args *args)
 	json_add(object, "root", image->info.root);
 	json_add(object, "base", args->base);
 	json_add(object, "size", image->size);
-	json_add(object, "levels", image->info.levels);
+	json_add(object, "level_count", image->info.levels);
 	json_add(object, "granule", args->format->granule);
 	json_add(object, "address_width", args->address_width);
 	puts(json_object_to_json_string_ext(object,

@@ -121,7 +121,7 @@ static void add_domains(struct json_object *root, const struct replay_report *re
 static void add_devices(struct json_object *root, const struct replay_args *args,
 			const struct replay_report *report)
 {
-	struct json_object *devices = made(json_object_new_array()), *device;
+	struct json_object *devices = made(json_object_new_array()), *device, *bytes;
 
 	for (unsigned int i = 0; i < report->domains; i++) {
 		const struct replay_device *from = &report->device[i];
@@ -132,9 +132,13 @@ static void add_devices(struct json_object *root, const struct replay_args *args
 		add_count(device, "unmap", from->unmaps);
 		add_count(device, "direct", from->direct);
 		if (args->nr_formats == 1) {
-			add_count(device, "mapped_bytes", from->mapped_bytes);
-			add_count(device, "table_bytes", from->table_bytes);
-			add_count(device, "table_bytes_peak", from->table_peak);
+			bytes = new_object();
+			add_count(bytes, "now", from->mapped_bytes);
+			add(device, "mapped_bytes", bytes);
+			bytes = new_object();
+			add_count(bytes, "now", from->table_bytes);
+			add_count(bytes, "peak", from->table_peak);
+			add(device, "table_bytes", bytes);
 		}
 		if (json_object_array_add(devices, device))
 			die("out of memory");
@@ -196,18 +200,18 @@ static void add_memcg(struct json_object *root, const struct replay_args *args,
 	struct json_object *memcg = new_object();
 
 	if (args->memory_max == UINT64_MAX)
-		add_text(memcg, "max", "max");
+		add(memcg, "max", NULL);
 	else
 		add_count(memcg, "max", args->memory_max);
 	add_count(memcg, "current", report->charged);
 	add_count(memcg, "peak", report->charged_peak);
 	add_count(memcg, "sec_pagetables", report->charged_tables);
-	add(root, "memory_cgroup", memcg);
+	add(root, "memory", memcg);
 }
 
 static void add_format(struct json_object *root, const struct replay_report *report)
 {
-	add_text(root, "iommu", report->format->name);
+	add_text(root, "format", report->format->name);
 	add_count(root, "address_width", report->address_width);
 	add_count(root, "granule", report->format->granule);
 }

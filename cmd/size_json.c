@@ -123,7 +123,7 @@ static void fill_answer(struct json_object *to, const struct request *request,
 {
 	const struct total *total = &answer->total;
 
-	add_text(to, "iommu", answer->format->name);
+	add_text(to, "format", answer->format->name);
 	if (answer->why) {
 		add_number(to, "granule", answer->format->granule);
 		add_text(to, "why", answer->why);

@@ -57,7 +57,7 @@ static struct json_object *new_answer(const struct walk *walk)
 	add_number(root, "root", walk->tables.root);
 	add_number(root, "base", walk->image.base);
 	add_number(root, "size", walk->image.size);
-	add_number(root, "levels", walk->layout.levels);
+	add_number(root, "level_count", walk->layout.levels);
 	add_number(root, "granule", UINT64_C(1) << walk->layout.granule_lg2);
 	add_number(root, "address_width", walk->layout.address_width);
 	return root;
@@ -102,7 +102,7 @@ static void add_ranges(struct json_object *root, const struct walk_list *list)
 		append(ranges, object);
 	}
 	add(root, "ranges", ranges);
-	add_number(root, "ranges_total", list->nr_ranges);
+	add_number(root, "range_count", list->nr_ranges);
 }
 
 static void add_levels(struct json_object *root, const struct walk *walk,
@@ -124,7 +124,7 @@ static void add_levels(struct json_object *root, const struct walk *walk,
 		add_number(object, "bad_items", at->bad);
 		append(levels, object);
 	}
-	add(root, "by_level", levels);
+	add(root, "levels", levels);
 }
 
 static void add_problem(struct json_object *problems, const struct walk_problem *problem)
@@ -152,7 +152,7 @@ static void add_problems(struct json_object *root, const struct walk_list *list)
 			add_number(faults, hw_fault_name((enum hw_fault)fault),
 				   list->faults[fault]);
 	add(root, "problems", problems);
-	add_number(root, "problems_total", list->nr_problems);
+	add_number(root, "problem_count", list->nr_problems);
 	add(root, "faults", faults);
 }
 
@@ -161,8 +161,8 @@ void walk_json_list(const struct walk *walk, const struct walk_list *list)
 	struct json_object *root = new_answer(walk);
 
 	add_ranges(root, list);
-	add_number(root, "mapped", list->mapped);
-	add_number(root, "dirty", list->dirty);
+	add_number(root, "mapped_bytes", list->mapped);
+	add_number(root, "dirty_bytes", list->dirty);
 	add_pages(root, list->leaves);
 	add_levels(root, walk, list);
 	add_number(root, "shared_tables", list->nr_shared);

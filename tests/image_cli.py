@@ -23,7 +23,7 @@ K, M, G, T = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 WIDTHS = [13, 25, 28, 31, 36, 37, 39, 40, 41, 42, 43, 44, 47, 48, 49, 50, 52, 57, 59, 64]
 if SANITIZED:
     WIDTHS = [37, 42, 48, 57, 64]
-IMAGE_KEYS = ['format', 'root', 'base', 'size', 'levels', 'granule', 'address_width']
+IMAGE_KEYS = ['format', 'root', 'base', 'size', 'level_count', 'granule', 'address_width']
 
 results = []
 
@@ -158,7 +158,7 @@ def make(form, width, maps, base):
 
 def walk_args(made, path):
     return ['walk', '--iommu', made['format'], '--granule', made['granule'], '--address-width',
-            made['address_width'], '--levels', made['levels'], '--root', made['root'], '--base',
+            made['address_width'], '--levels', made['level_count'], '--root', made['root'], '--base',
             made['base'], '--image', path]
 
 
@@ -215,7 +215,7 @@ def check_compact(name, form, made, listed, maps):
     """The tables and nothing else; objects of a slab may leave a little between them."""
     # A top table of a few items takes a page all the same.
     least = 1 if form.family == 's390' else form.granule
-    tables = sum(max(level['bytes'], level['tables'] * least) for level in listed['by_level'])
+    tables = sum(max(level['bytes'], level['tables'] * least) for level in listed['levels'])
     holes = 1 - tables / made['size']
     if holes:
         print(f'# {name}: {holes:.1%} of {made["size"]} bytes are not tables')

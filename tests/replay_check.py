@@ -25,7 +25,7 @@ def replay(*args):
 
 def peak(trace, iommu):
     """What is charged at the most, in whole pages, as a cgroup counts its limit."""
-    memory = json.loads(replay(trace, '--iommu', iommu, '--json').stdout)['memory_cgroup']
+    memory = json.loads(replay(trace, '--iommu', iommu, '--json').stdout)['memory']
     return -(-memory['peak'] // PAGE) * PAGE
 
 

@@ -227,7 +227,7 @@ def check_leaves(tap, uiommu):
             report['failed']['total'] == 0 and report['events']['total'] == len(lines)
         tap.ok(good, '%s, %d bits: tables of %d mappings' % (iommu, bits, len(lines)),
                str(result)[:2000])
-        tap.equal(report['memory_cgroup']['sec_pagetables'], report['table_bytes']['now'],
+        tap.equal(report['memory']['sec_pagetables'], report['table_bytes']['now'],
                   '%s, %d bits: charged' % (iommu, bits))
 
 

@@ -85,12 +85,17 @@ def formats():
             tap.equal(domain['address_width'], 57, f'{options}: and this width')
         if options[0] == '--phys':
             tap.equal(done.process['phys'], options[1], f'{options}: the report says so')
-        tap.ok(domain['peak']['mapped'] == 4 << 20 and domain['peak']['areas'] == 1,
+        tap.ok(domain['peak']['mapped_bytes'] == 4 << 20 and domain['peak']['areas'] == 1,
                f'{options}: the peak is that before the unmap', domain)
     # 4 MiB of scattered pages need 2 tables of the lowest level.
-    tap.equal(domain['peak']['tables'][0], 2, 'scattered pages need tables of 4K entries')
-    tap.equal(domain['peak']['table_bytes'], 4096 * sum(domain['peak']['tables']),
+    tap.equal(tables(domain['peak'])[0], 2, 'scattered pages need tables of 4K entries')
+    tap.equal(domain['peak']['table_bytes'], 4096 * sum(tables(domain['peak'])),
               'bytes of tables are those of the levels')
+
+
+def tables(usage):
+    """Of each level, the lowest first."""
+    return [level['tables'] for level in usage['levels']]
 
 
 def report():
@@ -119,7 +124,7 @@ def report():
     tap.ok(done.ioctl('IOMMU_IOAS_MAP')['nanoseconds'] > 0, 'leak: and timed')
     domains = program('detach').process['domains']
     tap.ok(len(domains) == 1 and not domains[0]['alive'] and
-           domains[0]['peak']['mapped'] == 4 << 20 and domains[0]['now']['mapped'] == 0,
+           domains[0]['peak']['mapped_bytes'] == 4 << 20 and domains[0]['now']['mapped_bytes'] == 0,
            'detach: a domain that is gone is reported with its peak', domains)
     errors = program('errors').ioctl('IOMMU_IOAS_ALLOC')
     tap.equal(errors['errors'], {'EFAULT': 3}, 'errors: failures by errno')
@@ -179,7 +184,7 @@ def events():
     lines = done.err.splitlines()
     tap.ok(len(lines) == 1 and 'still mapped for DMA: 2097152 bytes at IOVA 0x40100000' in
            lines[0], 'munmap: one line, when it happens', done)
-    tap.equal([(m['length'], m['iova'], m['mapped']) for m in done.process['munmaps']],
+    tap.equal([(m['length'], m['iova'], m['mapped_bytes']) for m in done.process['munmaps']],
               [(2 << 20, 0x40100000, 2 << 20)], 'munmap: in the report')
     done = program('exec')
     lines = done.err.splitlines()

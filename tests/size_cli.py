@@ -17,7 +17,7 @@ import time
 
 COMMAND, CHARGES = sys.argv[1:3]
 PAGE = 4096
-KEYS = ['iommu', 'address_width', 'granule', 'domains', 'top_bytes', 'table_bytes', 'total_bytes',
+KEYS = ['format', 'address_width', 'granule', 'domains', 'top_bytes', 'table_bytes', 'total_bytes',
         'tables', 'levels']
 LEVEL_KEYS = ['level', 'tables', 'bytes', 'entries']
 K, M, G, T = 1 << 10, 1 << 20, 1 << 30, 1 << 40

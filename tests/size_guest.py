@@ -369,16 +369,16 @@ def all_formats():
         every = answer(*args, iommu='all').get('formats', [])
         tap.ok(len(every) >= 11, f'all formats: {args}', every)
         for one in every:
-            done = run('--iommu', one['iommu'], '--json', *args)
+            done = run('--iommu', one['format'], '--json', *args)
             if 'why' in one:
                 tap.equal(done.stderr, f'uiommu size: {one["why"]}\n',
-                          f'{one["iommu"]}: refused as alone: {args}')
+                          f'{one["format"]}: refused as alone: {args}')
             else:
                 tap.equal(json.loads(done.stdout or '{}'), one,
-                          f'{one["iommu"]}: as alone: {args}')
+                          f'{one["format"]}: as alone: {args}')
         text = run('--iommu', 'all', *args)
         rows = re.findall(r'^  ([a-z][\w-]+) +\d+ +\d+K', text.stdout, re.M)
-        tap.equal(rows, [one['iommu'] for one in every], f'a row for each: {args}')
+        tap.equal(rows, [one['format'] for one in every], f'a row for each: {args}')
         tap.equal(len(re.findall(r' -(?: |$)', text.stdout)) > 0,
                   any('why' in one for one in every), f'no answer is -: {args}')
 

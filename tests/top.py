@@ -123,6 +123,11 @@ def number(text):
     return float(text.replace(',', ''))
 
 
+def tables(usage):
+    """Of each level, the lowest first."""
+    return [level['tables'] for level in usage['levels']]
+
+
 def check_nothing():
     done = top('--once')
     tap.ok(done.returncode == 1 and done.stderr == "uiommu top: no 'uiommu run' is running\n",
@@ -166,9 +171,10 @@ def check_figures():
                   'json: failures')
         domain = process['domains'][0]
         # A table of each of 30 GiB and of its 1 MiB, one of 512 GiB, the top.
-        tap.equal((domain['now']['areas'], domain['now']['mapped'], domain['now']['tables'][:4]),
+        tap.equal((domain['now']['areas'], domain['now']['mapped_bytes'],
+                   tables(domain['now'])[:4]),
                   (30, 30 * MIB, [30, 30, 1, 1]), 'json: the domain')
-        tap.equal(domain['peak']['tables'][:4], [40, 40, 1, 1], 'json: its peak')
+        tap.equal(tables(domain['peak'])[:4], [40, 40, 1, 1], 'json: its peak')
         tap.ok(process['memory']['current'] >= 62 * 4096, 'json: charged', process['memory'])
         tap.equal(process['memory']['max'], None, 'json: no limit')
 
@@ -187,7 +193,7 @@ def check_figures():
         tap.ok('\033' not in text, 'text: no colour in a file')
         client.tell('30 unmap')
         now = sample()['processes'][0]['domains'][0]['now']
-        tap.equal((now['areas'], now['mapped'], now['tables'][:4]), (0, 0, [0, 0, 0, 1]),
+        tap.equal((now['areas'], now['mapped_bytes'], tables(now)[:4]), (0, 0, [0, 0, 0, 1]),
                   'json: all is unmapped')
         tap.equal(client.end(), 0, 'the program is not harmed')
 
@@ -381,8 +387,8 @@ def check_races():
         for _ in range(100):
             for domain in sample()['processes'][0]['domains']:
                 now = domain['now']
-                if now['mapped'] != now['areas'] * MIB or \
-                        now['table_bytes'] != 4096 * sum(now['tables']):
+                if now['mapped_bytes'] != now['areas'] * MIB or \
+                        now['table_bytes'] != 4096 * sum(tables(now)):
                     wrong.append(domain)
         tap.equal(wrong, [], 'a sample is of one moment')
 
