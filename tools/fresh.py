@@ -154,7 +154,8 @@ class Root:
         if done.returncode:
             raise Unavailable(done.stdout.strip())
         for name in ('resolv.conf', 'hosts'):
-            shutil.copy(f'/etc/{name}', self.path / 'etc' / name)
+            if os.path.exists(f'/etc/{name}'):
+                shutil.copy(f'/etc/{name}', self.path / 'etc' / name)
         for name, line in (('passwd', f'user:x:{USER}:{USER}::/home/user:/bin/sh\n'),
                            ('group', f'user:x:{USER}:\n')):
             with open(self.path / 'etc' / name, 'a', encoding='utf-8') as file:
@@ -164,6 +165,9 @@ class Root:
             directory.mkdir(parents=True)
             run('cp', '--parents', '--preserve=mode,links', '-t', str(directory), *tree(), cwd=TOP)
             run('chown', '-R', f'{owner}:{owner}', str(directory.parent))
+        status, output = self.run('true')
+        if status:
+            raise Unavailable(f'its root cannot be entered: {output.strip()}')
 
     def remove(self):
         """The copy; what was said in it stays until the next."""
@@ -288,13 +292,22 @@ def try_release(codename, tap, args):
     release = Release(codename, tap)
     try:
         root = Root(codename, args.cache)
-    except Unavailable as why:
+    except (Unavailable, OSError) as why:
         tap.say(True, f'{release.name}: all # SKIP {why}')
         return
     try:
         release.everything(root, dict(args.tests).get(codename))
     finally:
         root.remove()
+
+
+def wait_for(lock):
+    """One user of the roots at a time."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f'# waiting until {lock.name} is free', flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def main():
@@ -316,7 +329,7 @@ def main():
         need_privileges()
         args.cache.mkdir(parents=True, exist_ok=True)
         with open(args.cache / 'lock', 'w', encoding='utf-8') as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # one user of the roots at a time
+            wait_for(lock)
             with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
                 list(pool.map(lambda codename: try_release(codename, tap, args),
                               args.releases or RELEASES))
