@@ -76,6 +76,14 @@ const char *cmd_format_names(char *text, size_t size);
 /* What --iommu @name and --granule @granule (0: not given) ask for, or dies. */
 const struct iommu_format *cmd_find_format(const char *name, uint64_t granule);
 
+/*
+ * The name of a `uiommu run`, which `uiommu top` finds it by: that of --name @option, or
+ * else of the environment; NULL for none. Dies when it is not a name.
+ */
+const char *cmd_run_name(const char *option);
+
+#define RUN_NAME_MAX 64
+
 #define BYTES_TEXT 32
 
 /* Bytes for people: "1.5 MiB". Returns @text. */

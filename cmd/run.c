@@ -33,6 +33,7 @@ struct run_args {
 	const char *fail_nth;
 	const char *trace;
 	const char *report;
+	const char *name;
 	bool json, test_abi;
 	char limit_where[PATH_MAX];
 };
@@ -49,6 +50,7 @@ enum {
 	OPTION_FAIL_NTH,
 	OPTION_TRACE,
 	OPTION_REPORT,
+	OPTION_NAME,
 	OPTION_JSON,
 	OPTION_TEST_ABI,
 };
@@ -71,6 +73,7 @@ static const struct argp_option options[] = {
 	{"trace", OPTION_TRACE, "FILE", 0, "Write what 'uiommu replay' reads", 0},
 	{"report", OPTION_REPORT, "FILE|none", 0, "Where the report goes (default: stderr)", 0},
 	{"json", OPTION_JSON, NULL, 0, "Make the report JSON", 0},
+	{"name", OPTION_NAME, "NAME", 0, "What 'uiommu top --name' finds it by", 0},
 	{"test-abi", OPTION_TEST_ABI, NULL, 0,
 	 "Answer the test ioctls and fail-nth files of a test kernel too", 0},
 	{0},
@@ -101,6 +104,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		{OPTION_FAIL_NTH, &args->fail_nth},
 		{OPTION_TRACE, &args->trace},
 		{OPTION_REPORT, &args->report},
+		{OPTION_NAME, &args->name},
 	};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
@@ -293,16 +297,17 @@ static void set_preload(void)
 
 /* ---- the report ---- */
 
-static struct report *make_report(bool wanted)
+static struct report *make_report(bool wanted, const char *name)
 {
+	char path[64], memfd[sizeof(REPORT_NAME) + 1 + RUN_NAME_MAX];
 	struct report *report;
-	char path[64];
 	int fd;
 
 	unsetenv(ENV_REPORT);
 	if (!wanted)
 		return NULL;
-	fd = memfd_create(REPORT_NAME, MFD_CLOEXEC);
+	snprintf(memfd, sizeof(memfd), "%s%s%s", REPORT_NAME, name ? ":" : "", name ? name : "");
+	fd = memfd_create(memfd, MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, sizeof(*report)))
 		die("the report's memory: %s", strerror(errno));
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -425,7 +430,7 @@ int cmd_run(int argc, char **argv)
 	set_options(&args);
 	set_preload();
 	out = wanted ? open_report(args.report) : NULL;
-	result.report = make_report(wanted);
+	result.report = make_report(wanted, cmd_run_name(args.name));
 	result.program = argv[own + 1];
 	result.auto_limit = args.limit_where[0] ? args.limit_where : NULL;
 	result.status = run_program(path, argv + own + 1, &result.pid);

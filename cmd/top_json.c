@@ -37,6 +37,7 @@ void top_print_json(const struct top_run *run, const struct top_sample *now,
 	struct top_rates rates;
 
 	add_number(top, "pid", (uint64_t)run->pid);
+	add_text(top, "name", run->name);
 	add_text(top, "command", run->command);
 	add_bool(top, "ended", now->ended);
 	processes = add_array(top, "processes");

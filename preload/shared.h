@@ -20,7 +20,7 @@
 
 #include "plat/spinlock.h"
 
-#define REPORT_NAME "uiommu-report" /* of the memfd */
+#define REPORT_NAME "uiommu-report" /* of the memfd; with a name of the user's: NAME after ':' */
 
 #define ENV_REPORT        "UIOMMU_REPORT" /* a path to the memfd */
 #define ENV_FORMAT        "UIOMMU_FORMAT"
