@@ -78,6 +78,21 @@ const char *format_bytes(uint64_t bytes, char text[BYTES_TEXT])
 	return text;
 }
 
+const char *format_count(uint64_t count, char text[COUNT_TEXT])
+{
+	char digits[COUNT_TEXT];
+	int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
+	char *out = text;
+
+	for (int i = 0; i < n; i++) {
+		if (i && (n - i) % 3 == 0)
+			*out++ = ',';
+		*out++ = digits[i];
+	}
+	*out = '\0';
+	return text;
+}
+
 const char *exact_bytes(uint64_t bytes, char text[BYTES_TEXT])
 {
 	static const char *const suffixes[] = {"", "K", "M", "G", "T", "P"};

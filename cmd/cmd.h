@@ -89,6 +89,11 @@ const char *cmd_run_name(const char *option);
 /* Bytes for people: "1.5 MiB". Returns @text. */
 const char *format_bytes(uint64_t bytes, char text[BYTES_TEXT]);
 
+#define COUNT_TEXT 32
+
+/* "18,955". Returns @text. */
+const char *format_count(uint64_t count, char text[COUNT_TEXT]);
+
 /* Bytes as short as they can be written exactly: "4K", "3M", "4097". Returns @text. */
 const char *exact_bytes(uint64_t bytes, char text[BYTES_TEXT]);
 

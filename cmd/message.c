@@ -14,6 +14,7 @@
 #include <wctype.h>
 
 #include "cmd/cmd.h"
+#include "cmd/progress.h"
 
 #define NAMES 4 /* that one message may hold */
 
@@ -100,6 +101,7 @@ static void complain_args(const char *format, va_list args)
 {
 	char *line;
 
+	progress_clear();
 	fflush(stdout);
 	fprintf(stderr, "%s: ", program_invocation_short_name);
 	if (vasprintf(&line, format, args) < 0) {
