@@ -481,7 +481,7 @@ try:
     for one in writers():
         for part in good, no_space, unwritable, taken_away, ended, direct:
             part(one)
-    for part in names, twice, gnuplots, trace_is_lost, standard_output:
+    for part in names, twice, gnuplots, image_is_too_large, trace_is_lost, standard_output:
         part()
 finally:
     if TMPFS:
