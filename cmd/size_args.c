@@ -43,8 +43,7 @@ static const struct argp_option options[] = {
 	 "Bits of input address (default: the format's usual)", 0},
 	{"domains", OPTION_DOMAINS, "N", 0, "Make the mappings in each of N domains (default: 1)",
 	 0},
-	{"map", OPTION_MAP, "iova=A,size=S[,backing=B][,count=N,stride=D]", 0,
-	 "A mapping; may be given many times", 1},
+	{"map", OPTION_MAP, "iova=A,size=S,...", 0, "A mapping; may be given many times", 1},
 	{"guest", OPTION_GUEST, "RAM[,backing=B]", 0, "The memory of a guest", 1},
 	{"devices", OPTION_DEVICES, "N", 0, "Devices passed to the guest (default: 1)", 1},
 	{"json", OPTION_JSON, NULL, 0, "Print JSON", 2},
@@ -55,7 +54,8 @@ static const char size_doc[] =
 	"Tell how many I/O page tables mappings need, exactly, before anything is started."
 	"\v"
 	"Numbers are decimal or hexadecimal (0x) and may end in K, M, G, T or P.\n\n"
-	"--map maps S bytes from input address A on. B is the size and alignment of the "
+	"  --map iova=A,size=S[,backing=B][,count=N,stride=D]\n"
+	"maps S bytes from input address A on. B is the size and alignment of the "
 	"physically contiguous pieces behind it: a power of two, 4K if it is not given; use 2M "
 	"or 1G for huge pages. With count and stride the mapping is made N times, D bytes "
 	"apart.\n\n"
