@@ -84,8 +84,8 @@ bench:
 	@tools/install-deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@ninja -C $(BUILD) --quiet bench/bench bench/calls bench/instructions
-	$(BUILD)/bench/bench --json $(BUILD)/bench.json
-	@bench/instructions.py $(BUILD)/bench/instructions $(BUILD)/bench.json
+	$(BUILD)/bench/bench --json $(BUILD)/bench.json; status=$$?; \
+	bench/instructions.py $(BUILD)/bench/instructions $(BUILD)/bench.json && exit $$status
 
 # The kernel's own table code beside ours; the first time fetches two packages of 150 MB.
 # ROUNDS=N, FILTER=TEXT: fewer rounds, or only what has TEXT in its name or build.

@@ -34,6 +34,7 @@
 #define HUGE_PAGES   "IOAS_MAP 1G of 2M, auto, per 2M"
 #define ROUND_TRIP   "ioctl round trip"
 #define PRELOAD_TRIP "ioctl round trip, preloaded"
+#define OTHER_READ   "read of another file"
 #define AREA_BYTES   "bytes per area"
 
 /* ---- a context with a device attached ---- */
@@ -326,7 +327,7 @@ struct program_row {
 static const struct program_row program_rows[] = {
 	{"iommu", PRELOAD_TRIP},
 	{"ioctl", "ioctl of another file"},
-	{"read", "read of another file"},
+	{"read", OTHER_READ},
 	{"close", "close of no file"},
 };
 
@@ -375,19 +376,17 @@ void bench_iommufd(struct mem_cgroup *cg, double scale)
 
 static double ratio(const char *operation)
 {
-	return report_min(IOMMUFD, operation) / series_min(report_baseline(IOMMUFD, operation));
+	return report_min(IOMMUFD, operation) / report_baseline_min(IOMMUFD, operation);
 }
 
-bool check_iommufd_aims(void)
+void check_iommufd_aims(void)
 {
-	bool met = true;
-
-	met &= report_aim(IDENTITY ", to engine", ratio(IDENTITY), 1.5);
-	met &= report_aim(SCATTERED ", to engine", ratio(SCATTERED), 1.5);
-	met &= report_aim(AUTO ", to engine and pass", ratio(AUTO), 1.3);
-	met &= report_aim(HUGE_PAGES ", to engine and pass", ratio(HUGE_PAGES), 3);
-	met &= report_aim(ROUND_TRIP, report_min(IOMMUFD, ROUND_TRIP), 150);
-	met &= report_aim(PRELOAD_TRIP, report_min(IOMMUFD, PRELOAD_TRIP), 150);
-	met &= report_aim(AREA_BYTES, report_get(IOMMUFD, AREA_BYTES), 256);
-	return met;
+	report_due(IDENTITY ", to engine", ratio(IDENTITY), 1.5);
+	report_due(SCATTERED ", to engine", ratio(SCATTERED), 1.5);
+	report_due(AUTO ", to engine and pass", ratio(AUTO), 1.3);
+	report_due(HUGE_PAGES ", to engine and pass", ratio(HUGE_PAGES), 3);
+	report_due(ROUND_TRIP, report_min(IOMMUFD, ROUND_TRIP), 150);
+	report_due(PRELOAD_TRIP, report_min(IOMMUFD, PRELOAD_TRIP), 150);
+	report_due(OTHER_READ ", to without", ratio(OTHER_READ), 1.5);
+	report_due(AREA_BYTES, report_get(IOMMUFD, AREA_BYTES), 256);
 }

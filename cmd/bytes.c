@@ -149,3 +149,18 @@ const char *exact_bytes(uint64_t bytes, char text[BYTES_TEXT])
 		 power ? &powers[power - 1] : "");
 	return text;
 }
+
+const char *format_count(uint64_t count, char text[COUNT_TEXT])
+{
+	char digits[COUNT_TEXT];
+	int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
+	char *out = text;
+
+	for (int i = 0; i < n; i++) {
+		if (i && (n - i) % 3 == 0)
+			*out++ = ',';
+		*out++ = digits[i];
+	}
+	*out = '\0';
+	return text;
+}

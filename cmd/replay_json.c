@@ -3,39 +3,17 @@
  * The report of a replay as JSON. Times are as "time_unit" says: seconds on the
  * tracer's clock, integers of a unit that is not known, or null.
  */
-#include <json-c/json.h>
-#include <stdlib.h>
-
-#include "cmd/cmd.h"
+#include "cmd/json.h"
 #include "cmd/replay.h"
-
-/* json-c returns NULL without memory, and adding NULL would say "null". */
-static struct json_object *made(struct json_object *object)
-{
-	if (!object)
-		die("out of memory");
-	return object;
-}
 
 static struct json_object *new_object(void)
 {
 	return made(json_object_new_object());
 }
 
-static void add(struct json_object *object, const char *key, struct json_object *value)
-{
-	if (json_object_object_add(object, key, value))
-		die("out of memory");
-}
-
 static void add_count(struct json_object *object, const char *key, uint64_t count)
 {
 	add(object, key, made(json_object_new_uint64(count)));
-}
-
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-	add(object, key, made(json_object_new_string(text)));
 }
 
 /* All nine decimals, which a double's shortest form may lack. */
@@ -140,8 +118,7 @@ static void add_devices(struct json_object *root, const struct replay_args *args
 			add_count(bytes, "peak", from->table_peak);
 			add(device, "table_bytes", bytes);
 		}
-		if (json_object_array_add(devices, device))
-			die("out of memory");
+		append(devices, device);
 	}
 	add(root, "devices", devices);
 	add_count(root, "direct", report->direct);
@@ -171,8 +148,7 @@ static void add_levels(struct json_object *root, const struct replay_report *rep
 		add_count(level, "now", report->tables.tables[i]);
 		add_count(level, "peak", report->tables_peak.tables[i]);
 		add_count(level, "never_freed", report->never_freed.tables[i]);
-		if (json_object_array_add(levels, level))
-			die("out of memory");
+		append(levels, level);
 	}
 	add(root, "levels", levels);
 }
@@ -241,8 +217,7 @@ static void add_formats(struct json_object *root, const struct replay_args *args
 		format = new_object();
 		add_format(format, &reports[i]);
 		add_costs(format, args, &reports[i]);
-		if (json_object_array_add(formats, format))
-			die("out of memory");
+		append(formats, format);
 	}
 	add(root, "formats", formats);
 }
@@ -262,7 +237,5 @@ void replay_print_json(const struct replay_args *args, const struct replay_repor
 		add_costs(root, args, reports);
 	else
 		add_formats(root, args, reports);
-	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
-							  JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(root);
+	print_json(stdout, root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
 }

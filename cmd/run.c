@@ -18,6 +18,7 @@
 #include <uiommu/iommu.h>
 
 #include "cmd/cmd.h"
+#include "cmd/output.h"
 #include "cmd/run.h"
 #include "vfio/cdev.h"
 
@@ -33,6 +34,7 @@ struct run_args {
 	const char *fail_nth;
 	const char *trace;
 	const char *report;
+	const char *name;
 	bool json, test_abi;
 	char limit_where[PATH_MAX];
 };
@@ -49,6 +51,7 @@ enum {
 	OPTION_FAIL_NTH,
 	OPTION_TRACE,
 	OPTION_REPORT,
+	OPTION_NAME,
 	OPTION_JSON,
 	OPTION_TEST_ABI,
 };
@@ -71,6 +74,7 @@ static const struct argp_option options[] = {
 	{"trace", OPTION_TRACE, "FILE", 0, "Write what 'uiommu replay' reads", 0},
 	{"report", OPTION_REPORT, "FILE|none", 0, "Where the report goes (default: stderr)", 0},
 	{"json", OPTION_JSON, NULL, 0, "Make the report JSON", 0},
+	{"name", OPTION_NAME, "NAME", 0, "What 'uiommu top --name' finds it by", 0},
 	{"test-abi", OPTION_TEST_ABI, NULL, 0,
 	 "Answer the test ioctls and fail-nth files of a test kernel too", 0},
 	{0},
@@ -79,9 +83,15 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Run a program that finds a working /dev/iommu, and report what it was charged."
 	"\vExamples:\n"
-	"  uiommu run -- ./map-guest\n"
-	"  uiommu run --memory-max 16M --iommu amdv1 -- ./map-guest\n"
-	"  uiommu run --devices 1 --json --report report.json -- ./vmm --some-option\n";
+	"  uiommu run -- sh -c ': </dev/iommu'\n"
+	"  uiommu run --devices 1 --memlock unlimited --memory-max 16M -- \\\n"
+	"      ./map-guest --device /dev/vfio/devices/vfio0\n"
+	"  uiommu run --devices 1 --memlock unlimited --trace trace.txt \\\n"
+	"      --json --report report.json -- \\\n"
+	"      ./map-guest --device /dev/vfio/devices/vfio0\n\n"
+	"Exit status: the program's own, or 128 and the signal that killed it; 126 when it cannot "
+	"be started, 127 when it is not there; 1 when the report or the trace cannot be written; "
+	"2 for a wrong command line.";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -101,6 +111,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		{OPTION_FAIL_NTH, &args->fail_nth},
 		{OPTION_TRACE, &args->trace},
 		{OPTION_REPORT, &args->report},
+		{OPTION_NAME, &args->name},
 	};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
@@ -219,24 +230,19 @@ static void set_phys(const char *phys)
 	set(ENV_PHYS, phys);
 }
 
-/* Where the program's own working directory does not matter any more. */
-static void set_trace(const char *file)
+/* By a path to a descriptor of ours: it stays the file's, whatever becomes of its name. */
+static struct output *set_trace(const char *file)
 {
-	int fd;
-	char *path;
+	struct output *trace;
+	char path[64];
 
 	unsetenv(ENV_TRACE);
 	if (!file)
-		return;
-	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
-		die("--trace: %s: %s", file, strerror(errno));
-	close(fd);
-	path = realpath(file, NULL);
-	if (!path)
-		die("--trace: %s: %s", file, strerror(errno));
+		return NULL;
+	trace = output_open("--trace", file);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), output_fd(trace));
 	set(ENV_TRACE, path);
-	free(path);
+	return trace;
 }
 
 static void set_options(struct run_args *args)
@@ -245,7 +251,6 @@ static void set_options(struct run_args *args)
 	set_memory(args);
 	set_memlock(args->memlock);
 	set_phys(args->phys);
-	set_trace(args->trace);
 	set_number(ENV_DEVICES,
 		   args->devices ? parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX) : 0);
 	set_number(ENV_FAIL_NTH,
@@ -293,21 +298,22 @@ static void set_preload(void)
 
 /* ---- the report ---- */
 
-static struct report *make_report(bool wanted)
+static struct report *make_report(bool wanted, const char *name)
 {
+	char path[64], memfd[sizeof(REPORT_NAME) + 1 + RUN_NAME_MAX];
 	struct report *report;
-	char path[64];
 	int fd;
 
 	unsetenv(ENV_REPORT);
 	if (!wanted)
 		return NULL;
-	fd = memfd_create(REPORT_NAME, MFD_CLOEXEC);
+	snprintf(memfd, sizeof(memfd), "%s%s%s", REPORT_NAME, name ? ":" : "", name ? name : "");
+	fd = memfd_create(memfd, MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, sizeof(*report)))
-		die("the report's memory: %s", strerror(errno));
+		fail("the report's memory: %s", strerror(errno));
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (report == MAP_FAILED)
-		die("the report's memory: %s", strerror(errno));
+		fail("the report's memory: %s", strerror(errno));
 	report->magic = REPORT_MAGIC;
 	report->owner = (int32_t)getpid();
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
@@ -315,31 +321,43 @@ static struct report *make_report(bool wanted)
 	return report;
 }
 
-/* Opened before the program is run: a file that cannot be written is bad input. */
-static FILE *open_report(const char *name)
-{
-	FILE *file;
-
-	if (!name)
-		return stderr;
-	file = fopen(name, "we");
-	if (!file)
-		die("--report: %s: %s", name, strerror(errno));
-	return file;
-}
-
-static int print_report(FILE *out, const struct run_result *result, bool json)
+static void print_report(FILE *out, const struct run_result *result, bool json)
 {
 	if (json)
 		run_print_json(out, result);
 	else
 		run_print_text(out, result);
-	if (fflush(out) || ferror(out)) {
-		fprintf(stderr, "%s: cannot write the report: %s\n", program_invocation_short_name,
-			strerror(errno));
-		return -1;
+}
+
+/* To its file, or to standard error: 0, or CMD_FAILED after a message. */
+static int write_report(struct output *file, const struct run_result *result, bool json)
+{
+	if (file) {
+		print_report(output_stream(file), result, json);
+		return output_finish(file);
 	}
-	return 0;
+	print_report(stderr, result, json);
+	if (!fflush(stderr) && !ferror(stderr))
+		return 0;
+	complain("cannot write the report: %s", strerror(errno));
+	return CMD_FAILED;
+}
+
+/* What the processes say of the trace, which they write. */
+static int finish_trace(struct output *trace, const struct report *report)
+{
+	if (!trace)
+		return 0;
+	for (uint32_t i = 0; i < run_processes(report); i++) {
+		const struct report_process *s = &report->processes[i];
+
+		if (s->state == REPORT_RUNNING)
+			complain("--trace: the last lines of process %d are missing: it did not "
+				 "come to its end",
+				 (int)s->pid);
+	}
+	output_failed(trace, report->trace_error);
+	return output_finish(trace);
 }
 
 /* ---- the program ---- */
@@ -362,12 +380,15 @@ static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUS
 static void start(const char *path, char **argv, const struct sigaction old[NR_FORWARDED],
 		  const sigset_t *mask)
 {
+	int error;
+
 	for (size_t i = 0; i < NR_FORWARDED; i++)
 		sigaction(forwarded[i], &old[i], NULL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execv(path, argv);
-	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	error = errno;
+	complain("%s: %s", quoted(path), strerror(error));
+	_exit(error == ENOENT ? CMD_NOT_FOUND : CMD_CANNOT_RUN);
 }
 
 static int run_program(const char *path, char **argv, pid_t *pid)
@@ -386,14 +407,14 @@ static int run_program(const char *path, char **argv, pid_t *pid)
 	fflush(NULL);
 	*pid = fork();
 	if (*pid < 0)
-		die("cannot start another process: %s", strerror(errno));
+		fail("cannot start another process: %s", strerror(errno));
 	if (!*pid)
 		start(path, argv, old, &mask);
 	program_pid = *pid;
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	while (waitpid(*pid, &status, 0) < 0)
 		if (errno != EINTR)
-			die("waiting for the program: %s", strerror(errno));
+			fail("waiting for the program: %s", strerror(errno));
 	return status;
 }
 
@@ -411,10 +432,10 @@ int cmd_run(int argc, char **argv)
 	static const struct argp argp = {options, parse_option, "-- PROGRAM [ARG...]", doc, NULL,
 					 NULL,    NULL};
 	struct run_args args = {.format = "vtd", .phys = "auto"};
+	struct output *file = NULL, *trace;
 	struct run_result result = {0};
-	int own = own_arguments(argc, argv);
+	int own = own_arguments(argc, argv), failed = 0;
 	bool wanted;
-	FILE *out;
 	char *path;
 
 	cmd_parse(&argp, own, argv, &args);
@@ -424,14 +445,19 @@ int cmd_run(int argc, char **argv)
 	wanted = !args.report || strcmp(args.report, "none") != 0;
 	set_options(&args);
 	set_preload();
-	out = wanted ? open_report(args.report) : NULL;
-	result.report = make_report(wanted);
+	trace = set_trace(args.trace);
+	if (wanted && args.report)
+		file = output_open("--report", args.report);
+	result.report = make_report(wanted || trace, cmd_run_name(args.name));
 	result.program = argv[own + 1];
 	result.auto_limit = args.limit_where[0] ? args.limit_where : NULL;
 	result.status = run_program(path, argv + own + 1, &result.pid);
 	free(path);
-	if (out && print_report(out, &result, args.json))
-		return 1;
+	failed |= finish_trace(trace, result.report);
+	if (wanted)
+		failed |= write_report(file, &result, args.json);
+	if (failed)
+		return CMD_FAILED;
 	return WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status)
 					  : WEXITSTATUS(result.status);
 }

@@ -13,8 +13,9 @@
 /* ---- run_program.c ---- */
 
 /*
- * The file that @name stands for, as a shell finds it; dies with one line when
- * there is none that the preload can get into. The caller frees it.
+ * The file that @name stands for, as a shell finds it. Where there is none that the
+ * preload can get into: one line, and CMD_NOT_FOUND or CMD_CANNOT_RUN. The caller frees
+ * it.
  */
 char *run_find_program(const char *name);
 

@@ -192,6 +192,5 @@ void run_print_json(FILE *out, const struct run_result *result)
 	for (uint32_t i = 0; i < nr; i++)
 		run_add_process(processes, &result->report->processes[i]);
 	add_number(top, "processes_not_listed", result->report->nr_processes - nr);
-	fprintf(out, "%s\n", json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
-	json_object_put(top);
+	print_json(out, top, JSON_C_TO_STRING_PRETTY);
 }

@@ -15,6 +15,18 @@
 #include "cmd/cmd.h"
 #include "cmd/run.h"
 
+/* As env(1), nice(1) and shells do. */
+static void __attribute__((noreturn)) cannot_start(const char *path, int error)
+{
+	leave(error == ENOENT ? CMD_NOT_FOUND : CMD_CANNOT_RUN, "%s: %s", quoted(path),
+	      strerror(error));
+}
+
+static void __attribute__((noreturn)) refuse(const char *path, const char *why)
+{
+	leave(CMD_CANNOT_RUN, "%s: %s", quoted(path), why);
+}
+
 /* Of scripts that name scripts: the kernel's own limit. */
 #define INTERPRETERS_MAX 4
 
@@ -24,9 +36,10 @@ static size_t read_start(const char *path, void *buf, size_t size)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
+	if (fd < 0 && errno == EACCES)
+		refuse(path, "cannot be read, to see whether it is dynamically linked");
 	if (fd < 0)
-		die("%s: cannot be read, to see whether it is dynamically linked: %s", path,
-		    strerror(errno));
+		cannot_start(path, errno);
 	n = read(fd, buf, size);
 	close(fd);
 	return n > 0 ? (size_t)n : 0;
@@ -38,13 +51,13 @@ static void check_privileges(const char *path)
 	struct stat st;
 
 	if (stat(path, &st))
-		die("%s: %s", path, strerror(errno));
+		cannot_start(path, errno);
 	if ((st.st_mode & S_ISUID) && st.st_uid != getuid())
-		die("%s: is set-user-ID, so nothing can be preloaded into it", path);
+		refuse(path, "is set-user-ID, so nothing can be preloaded into it");
 	if ((st.st_mode & S_ISGID) && (st.st_mode & S_IXGRP) && st.st_gid != getgid())
-		die("%s: is set-group-ID, so nothing can be preloaded into it", path);
+		refuse(path, "is set-group-ID, so nothing can be preloaded into it");
 	if (getuid() && getxattr(path, "security.capability", NULL, 0) > 0)
-		die("%s: has file capabilities, so nothing can be preloaded into it", path);
+		refuse(path, "has file capabilities, so nothing can be preloaded into it");
 }
 
 static void check_elf(const char *path, const unsigned char *start, size_t length)
@@ -55,8 +68,8 @@ static void check_elf(const char *path, const unsigned char *start, size_t lengt
 	read_start("/proc/self/exe", &own, sizeof(own));
 	if (length < sizeof(*header) || header->e_ident[EI_CLASS] != own.e_ident[EI_CLASS] ||
 	    header->e_machine != own.e_machine)
-		die("%s: is for another kind of processor than uiommu, so it cannot be run with it",
-		    path);
+		refuse(path, "is for another kind of processor than uiommu, so it cannot be run "
+			     "with it");
 	for (unsigned int i = 0; i < header->e_phnum; i++) {
 		size_t at = header->e_phoff + (size_t)i * header->e_phentsize;
 
@@ -64,7 +77,7 @@ static void check_elf(const char *path, const unsigned char *start, size_t lengt
 		    ((const Elf64_Phdr *)(start + at))->p_type == PT_INTERP)
 			return;
 	}
-	die("%s: is statically linked, so nothing can be preloaded into it", path);
+	refuse(path, "is statically linked, so nothing can be preloaded into it");
 }
 
 static void check_file(const char *path, unsigned int depth);
@@ -75,7 +88,7 @@ static void check_script(const char *path, char *line, unsigned int depth)
 
 	interpreter[strcspn(interpreter, " \t\n")] = '\0';
 	if (!*interpreter || depth == INTERPRETERS_MAX)
-		die("%s: names no interpreter that could be run", path);
+		refuse(path, "names no interpreter that could be run");
 	check_file(interpreter, depth + 1);
 }
 
@@ -90,48 +103,67 @@ static void check_file(const char *path, unsigned int depth)
 	} else if (length >= 2 && start[0] == '#' && start[1] == '!') {
 		check_script(path, (char *)start, depth);
 	} else {
-		die("%s: is neither a program nor a script that names its interpreter", path);
+		refuse(path, "is neither a program nor a script that names its interpreter");
 	}
 }
 
-static bool is_executable(const char *path)
+/* Why it cannot be executed; 0 when it can. */
+static int not_executable(const char *path)
 {
 	struct stat st;
 
-	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+	if (stat(path, &st))
+		return errno;
+	if (!S_ISREG(st.st_mode) || access(path, X_OK))
+		return EACCES;
+	return 0;
 }
 
+static void __attribute__((noreturn)) refuse_file(const char *path, int error)
+{
+	if (error == EACCES && !access(path, F_OK))
+		refuse(path, "is not an executable file");
+	cannot_start(path, error);
+}
+
+/* The first that can be run; else what is said of the first that is there. */
 static char *search_path(const char *name)
 {
 	const char *dir = getenv("PATH");
-	char *path = NULL;
+	char *path = NULL, *found = NULL;
+	int error, why = ENOENT;
 
-	for (dir = dir ? dir : "/bin:/usr/bin"; *dir;) {
+	for (dir = dir ? dir : "/bin:/usr/bin"; *dir && *name;) {
 		size_t length = strcspn(dir, ":");
 
 		if (asprintf(&path, "%.*s%s%s", (int)length, dir, length ? "/" : "./", name) < 0)
 			out_of_memory();
-		if (is_executable(path))
+		error = not_executable(path);
+		if (!error)
 			return path;
-		free(path);
+		if (!found && error != ENOENT && error != ENOTDIR) {
+			found = path;
+			why = error;
+		} else {
+			free(path);
+		}
 		dir += length + (dir[length] == ':');
 	}
-	die("%s: no such program in PATH", name);
+	if (found)
+		refuse_file(found, why);
+	leave(CMD_NOT_FOUND, "%s: no such program in PATH", quoted(name));
 }
 
 char *run_find_program(const char *name)
 {
-	char *path;
+	char *path = strchr(name, '/') ? strdup(name) : search_path(name);
+	int error;
 
-	if (!*name)
-		die("the program's name is empty");
-	path = strchr(name, '/') ? strdup(name) : search_path(name);
 	if (!path)
 		out_of_memory();
-	if (access(path, F_OK))
-		die("%s: %s", path, strerror(errno));
-	if (!is_executable(path))
-		die("%s: is not an executable file", path);
+	error = not_executable(path);
+	if (error)
+		refuse_file(path, error);
 	check_file(path, 0);
 	return path;
 }

@@ -255,8 +255,8 @@ static void print_process(const struct printer *p, const struct report_process *
 		snprintf(end, sizeof(end), "went on as another program");
 	else
 		snprintf(end, sizeof(end), "killed, or still running");
-	fprintf(p->out, "%suiommu: %s[%d]%s: %s; physical addresses: %s\n", p->bold, s->comm,
-		(int)s->pid, p->plain, end, s->phys[0] ? s->phys : "none needed");
+	fprintf(p->out, "%suiommu: %s[%d]%s: %s; physical addresses: %s\n", p->bold,
+		quoted(s->comm), (int)s->pid, p->plain, end, s->phys[0] ? s->phys : "none needed");
 	if (s->state == REPORT_RUNNING)
 		fputs("  It did not come to its end: the numbers are the last that it left.\n",
 		      p->out);
@@ -280,7 +280,7 @@ static void print_short(const struct printer *p, const struct report_process *s)
 	fprintf(p->out,
 		"uiommu: %s[%d]: %" PRIu32 " domain%s, peak %s, %" PRIu32
 		" objects alive at exit\n",
-		s->comm, (int)s->pid, s->nr_domains, s->nr_domains == 1 ? "" : "s",
+		quoted(s->comm), (int)s->pid, s->nr_domains, s->nr_domains == 1 ? "" : "s",
 		format_bytes(s->peak, peak), s->nr_objects);
 }
 
@@ -292,7 +292,8 @@ void run_print_text(FILE *out, const struct run_result *result)
 
 	if (!nr) {
 		run_describe_end(result->status, end, sizeof(end));
-		fprintf(out, "uiommu: %s: %s; it did not open /dev/iommu\n", result->program, end);
+		fprintf(out, "uiommu: %s: %s; it did not open /dev/iommu\n",
+			quoted(result->program), end);
 		return;
 	}
 	for (uint32_t i = 0; i < nr; i++) {

@@ -1,46 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uiommu walk: the answers as JSON. */
-#include <stdio.h>
-
-#include <json-c/json.h>
-
-#include "cmd/cmd.h"
+#include "cmd/json.h"
 #include "cmd/walk.h"
-
-/* json-c returns NULL without memory, and adding NULL would say "null". */
-static struct json_object *made(struct json_object *object)
-{
-	if (!object)
-		out_of_memory();
-	return object;
-}
-
-static void add(struct json_object *object, const char *key, struct json_object *value)
-{
-	if (json_object_object_add(object, key, made(value)))
-		out_of_memory();
-}
-
-static void append(struct json_object *array, struct json_object *value)
-{
-	if (json_object_array_add(array, value))
-		out_of_memory();
-}
-
-static void add_number(struct json_object *object, const char *key, uint64_t value)
-{
-	add(object, key, json_object_new_uint64(value));
-}
-
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-	add(object, key, json_object_new_string(text));
-}
-
-static void add_flag(struct json_object *object, const char *key, bool value)
-{
-	add(object, key, json_object_new_boolean(value));
-}
 
 static void add_access(struct json_object *object, unsigned int access)
 {
@@ -65,10 +26,9 @@ static struct json_object *new_answer(const struct walk *walk)
 
 static void print_answer(struct json_object *root)
 {
-	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
-							  JSON_C_TO_STRING_SPACED |
-							  JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(root);
+	print_json(stdout, root,
+		   JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			   JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
 static void add_pages(struct json_object *object, const uint64_t leaves[64])
@@ -167,7 +127,7 @@ void walk_json_list(const struct walk *walk, const struct walk_list *list)
 	add_levels(root, walk, list);
 	add_number(root, "shared_tables", list->nr_shared);
 	add_problems(root, list);
-	add_flag(root, "complete", !list->cut);
+	add_bool(root, "complete", !list->cut);
 	print_answer(root);
 }
 
@@ -219,7 +179,7 @@ void walk_json_iova(const struct walk *walk, const struct hw_translation *at, ui
 		add_number(root, "paddr", at->paddr);
 		add_number(root, "page", UINT64_C(1) << at->size_lg2);
 		add_access(root, at->access);
-		add_flag(root, "dirty", at->dirty);
+		add_bool(root, "dirty", at->dirty);
 	}
 	for (unsigned int i = 0; i < at->nr_steps; i++)
 		add_step(steps, walk, &at->steps[i]);

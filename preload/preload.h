@@ -212,6 +212,8 @@ void account_exit(enum report_state state);
 /* It does not end after all. */
 void account_go_on(void);
 void account_inherited(unsigned int count);
+/* Lines of the trace are lost. */
+void account_trace_failed(int error);
 uint64_t account_clock(void); /* nanoseconds */
 
 /* Ticks, of whatever is quickest to read. */

@@ -20,7 +20,7 @@
 
 #include "plat/spinlock.h"
 
-#define REPORT_NAME "uiommu-report" /* of the memfd */
+#define REPORT_NAME "uiommu-report" /* of the memfd; with a name of the user's: NAME after ':' */
 
 #define ENV_REPORT        "UIOMMU_REPORT" /* a path to the memfd */
 #define ENV_FORMAT        "UIOMMU_FORMAT"
@@ -34,7 +34,7 @@
 #define ENV_TRACE         "UIOMMU_TRACE"
 #define ENV_TEST_ABI      "UIOMMU_TEST_ABI"
 
-#define REPORT_MAGIC     0x70657278 /* changes with the layout */
+#define REPORT_MAGIC     0x70657279 /* changes with the layout */
 #define REPORT_PROCESSES 512
 #define REPORT_NUMBERS   64                   /* ioctls of one kind of file */
 #define REPORT_IOCTLS    (2 * REPORT_NUMBERS) /* of devices, then of /dev/iommu */
@@ -168,6 +168,7 @@ struct report {
 	uint32_t magic;
 	_Atomic uint32_t nr_processes; /* that asked for a slot */
 	int32_t owner;                 /* the process of `uiommu run` */
+	_Atomic int32_t trace_error;   /* why lines of --trace are missing; 0: they are not */
 	struct report_process processes[REPORT_PROCESSES];
 };
 

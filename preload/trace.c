@@ -3,6 +3,7 @@
  * --trace: a line for each mapping that is made and taken away, as the kernel's
  * iommu:map and iommu:unmap events print it; trace_dma.c adds those of the DMA API.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
@@ -37,21 +38,30 @@ void trace_open(void)
 		trace_dma_open();
 }
 
+/* 0, or why not all could be written. */
+static int write_lines(int fd)
+{
+	for (size_t at = 0; at < buffer.used;) {
+		ssize_t n = real()->write(fd, buffer.text + at, buffer.used - at);
+
+		if (n > 0)
+			at += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			return errno;
+	}
+	return 0;
+}
+
 /* The file is open only meanwhile: the program has no descriptor to stumble over. */
 static void flush_locked(void)
 {
 	int fd = real()->open(trace_path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	size_t at = 0;
+	int error = fd < 0 ? errno : write_lines(fd);
 
-	while (fd >= 0 && at < buffer.used) {
-		ssize_t n = real()->write(fd, buffer.text + at, buffer.used - at);
-
-		if (n <= 0)
-			break;
-		at += (size_t)n;
-	}
 	if (fd >= 0)
 		real()->close(fd);
+	if (error)
+		account_trace_failed(error);
 	buffer.used = 0;
 }
 

@@ -25,7 +25,7 @@ def run(options, *arguments, memlock='unlimited'):
     with tempfile.NamedTemporaryFile('r', suffix='.json') as report:
         done = subprocess.run([COMMAND, 'run', '--memlock', memlock, *options, '--json', '--report', report.name,
                                '--', EXAMPLE, *arguments],
-                              capture_output=True, text=True, timeout=120)
+                              capture_output=True, text=True)
         processes = json.load(report)['processes']
     return done.returncode, done.stdout, done.stderr, processes[0] if processes else None
 

@@ -22,7 +22,7 @@ tap = Tap()
 def run(end, *options, process=0):
     """A process in the JSON report, and the text of another run."""
     runs = [subprocess.run([COMMAND, 'run', '--devices', '1', '--phys', 'identity', *options, *more,
-                            '--', PROGRAM, end], capture_output=True, text=True, timeout=60)
+                            '--', PROGRAM, end], capture_output=True, text=True)
             for more in (['--json'], [])]
     expected = 128 + 9 if end.startswith('killed') or end.endswith('and-killed') else 0
     tap.ok([one.returncode for one in runs] == [expected] * 2, f'{end}: status {expected}',

@@ -16,7 +16,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 
 COMMAND, SANITIZED = sys.argv[1], sys.argv[3] != 'none'
 DIRECTORY = pathlib.Path(sys.argv[2])
@@ -40,7 +39,7 @@ def same(name, found, expected):
 
 
 def run(*args):
-    return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True, timeout=120)
+    return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True)
 
 
 def walk(path, *args, root=BASE, base=BASE, iommu='vtd', status=0):
@@ -140,10 +139,8 @@ def endless():
     answer = walk(write('few', GOOD[0], {i: table(2) for i in range(4)}, *GOOD[2:]))
     same('some shared tables', (answer.get('complete'), answer.get('shared_tables'),
                                 ranges(answer)), (True, 6, [(i * G, 2 * M) for i in range(4)]))
-    start = time.monotonic()
     answer = walk(path, '--budget', 2 * M if SANITIZED else 5 * M, '--plot',
                   DIRECTORY / 'shared.svg', status=1)
-    print(f'# three listings of many items: {time.monotonic() - start:.1f} s')
     same('a picture of it', answer.get('complete'), False)
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A QEMU as a child: its qtest socket, its gdbstub, its QMP monitor and its log.
- * The child dies with us, and nothing waits for longer than QEMU_TIMEOUT.
+ * The child dies with us.
  */
 #ifndef TESTS_ORACLE_QEMU_H
 #define TESTS_ORACLE_QEMU_H
@@ -10,8 +10,6 @@
 #include <sys/types.h>
 
 #include "tests/oracle/oracle.h"
-
-#define QEMU_TIMEOUT 20 /* seconds without an answer */
 
 #define QEMU_QTEST 1u
 #define QEMU_GDB   2u
