@@ -15,6 +15,7 @@
 #define PT_INDEX_LG2     (ARM_GRANULE_LG2 - 3)
 #define PT_WIDE_TOP      1
 #define PT_RUN_ADDRESSES 1
+#define PT_BREAKS        1
 #define PT_DIRTY_NEEDS   ARM_DBM
 /* Bits 51:48 of an address are in 15:12 of the item, with 64K pages only. */
 #define PT_OA_LINEAR_LG2 (ARM_GRANULE_LG2 == 16 ? 48 : 64)

@@ -30,6 +30,7 @@ static const struct iommu_format pt_format = {
 	.width_min = ARM_WIDTH_MIN,
 	.width_max = ARM_WIDTH_MAX,
 	.width_default = 48,
+	.features = IOMMU_FEATURE_BBML2,
 };
 
 static inline unsigned int pt_levels(unsigned int width)
