@@ -4,6 +4,7 @@
  * addresses they reach.
  */
 #include "tests/geometry.h"
+#include "tests/hw.h"
 
 /* By name, by family and granule: the first that fits, in the order of the list. */
 static void formats_are_found(void **state)
@@ -161,6 +162,85 @@ static void segments_of_s390(void **state)
 	leave_cgroup(memcg);
 }
 
+/* The size that hardware sees at an address, as a log2; 0 where nothing is mapped. */
+static unsigned int leaf_lg2(struct iommu_domain *domain, uint64_t iova)
+{
+	struct hw_tables tables = hw_tables_of(domain);
+	struct hw_translation translation;
+
+	return hw_translate(&tables, iova, 0, &translation) ? 0 : translation.size_lg2;
+}
+
+/* Every power of two but 512 GiB, which is two leaves of 256 GiB. */
+static void sizes_of_amdv1(void **state)
+{
+	struct iommu_domain_params params = {.format = "amdv1"};
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
+
+	assert_false(IS_ERR(domain));
+	for (unsigned int lg2 = 12; lg2 < 52; lg2++) {
+		uint64_t size = 1ULL << lg2, paddr = lg2 < 51 ? size : 0;
+		unsigned int leaf = lg2 == 39 ? 38 : lg2;
+
+		assert_int_equal(iommu_map(domain, size, paddr, size, RW, GFP_KERNEL), 0);
+		assert_int_equal(leaf_lg2(domain, size), leaf);
+		assert_int_equal(leaf_lg2(domain, 2 * size - 1), leaf);
+		assert_int_equal(iommu_iova_to_phys(domain, 2 * size - 1), paddr + size - 1);
+		assert_int_equal(iommu_unmap(domain, size, 4096), 1ULL << leaf);
+		if (leaf != lg2)
+			assert_int_equal(iommu_unmap(domain, size + size / 2, 4096), size / 2);
+		assert_int_equal(count_tables(domain), 1);
+	}
+	iommu_domain_free(domain);
+}
+
+/* Half a tebibyte before, behind and between leaves of 1 TiB, and askew of them. */
+static void half_tebibytes(void **state)
+{
+	static const struct {
+		unsigned int iova, paddr, size; /* in halves of 1 TiB */
+		unsigned int leaf[4];           /* log2, of each half */
+	} maps[] = {
+		{1, 1, 1, {38}},
+		{1, 1, 3, {38, 40, 40}},
+		{2, 2, 3, {40, 40, 38}},
+		{2, 1, 2, {38, 38}},
+		{1, 2, 3, {38, 38, 38}},
+		{1, 3, 4, {38, 40, 40, 38}},
+		{4, 4, 4, {41, 41, 41, 41}},
+		{6, 6, 3, {40, 40, 38}},
+	};
+	const uint64_t half = 1ULL << 39;
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		struct iommu_domain_params params = {.format = "amdv1"};
+		struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
+		uint64_t iova = maps[i].iova * half, size = maps[i].size * half;
+
+		assert_int_equal(
+			iommu_map(domain, iova, maps[i].paddr * half, size, RW, GFP_KERNEL), 0);
+		for (unsigned int k = 0; k < maps[i].size; k++)
+			assert_int_equal(leaf_lg2(domain, iova + k * half), maps[i].leaf[k]);
+		assert_int_equal(leaf_lg2(domain, iova + size), 0);
+		assert_int_equal(iommu_unmap(domain, iova, size), size);
+		assert_int_equal(count_tables(domain), 1);
+		iommu_domain_free(domain);
+	}
+}
+
+/* The level has no leaves at all where 1 TiB is not allowed. */
+static void sizes_without_tebibytes(void **state)
+{
+	struct iommu_domain_params params = {.format = "amdv1", .pgsizes = 0x68040001000};
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
+
+	assert_false(IS_ERR(domain));
+	assert_int_equal(domain_info(domain).pgsizes, 0x40001000);
+	assert_int_equal(iommu_map(domain, 1ULL << 42, 0, 1ULL << 42, RW, GFP_KERNEL), 0);
+	assert_int_equal(leaf_lg2(domain, 1ULL << 42), 30);
+	iommu_domain_free(domain);
+}
+
 static void tables_cost(void **state)
 {
 	for_each_shape(one_page_costs);
@@ -195,7 +275,8 @@ int main(void)
 		cmocka_unit_test(formats_are_found), cmocka_unit_test(widths_are_refused),
 		cmocka_unit_test(info_tells),        cmocka_unit_test(ends_translate),
 		cmocka_unit_test(tables_cost),       cmocka_unit_test(paddr_bounds),
-		cmocka_unit_test(segments_of_s390),
+		cmocka_unit_test(segments_of_s390),  cmocka_unit_test(sizes_of_amdv1),
+		cmocka_unit_test(half_tebibytes),    cmocka_unit_test(sizes_without_tebibytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
