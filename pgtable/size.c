@@ -53,7 +53,7 @@ static const struct layout layouts[] = {
 	{"arm64-s2-16k", 14, {11, 11, 11, 11}, 0, false, TOP_JOINED},
 	{"arm64-s2-64k", 16, {13, 13, 13}, 0, false, TOP_JOINED},
 	{"riscv64", 12, {9, 9, 9, 9, 9}, 0, true, TOP_WIDE},
-	{"s390", 12, {8, 11, 11}, 0, false, TOP_WHOLE},
+	{"s390", 12, {8, 11, 11, 11, 11}, 0, false, TOP_WHOLE},
 };
 
 #define JOINED_LG2    4 /* tables that a JOINED top is made of at most */

@@ -48,6 +48,8 @@ static const struct geometry {
 	{"riscv64", 57, 5, 4096, 4096},
 	{"riscv64", 59, 5, 16384, 4096},
 	{"s390", 42, 3, 16384, 16384}, /* 2048 pointers of 8 bytes; see table_bytes() */
+	{"s390", 53, 4, 16384, 16384},
+	{"s390", 64, 5, 16384, 16384},
 };
 #define NR_GEOMETRIES (sizeof(geometries) / sizeof(geometries[0]))
 
