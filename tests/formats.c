@@ -241,6 +241,125 @@ static void sizes_without_tebibytes(void **state)
 	iommu_domain_free(domain);
 }
 
+/* "4K" as a log2. */
+static unsigned int size_lg2(const char **text)
+{
+	unsigned long number = strtoul(*text, (char **)text, 10);
+	const char *unit = strchr("KMGTP", **text);
+
+	if (!number || !unit || !*unit)
+		fail_msg("no size: %s", *text);
+	(*text)++;
+	return (unsigned int)__builtin_ctzl(number) + 10 * (unsigned int)(1 + unit - "KMGTP");
+}
+
+/* Bits for "4K, 2M", or for "4K to 2P but 512G". */
+static uint64_t listed_sizes(const char *text)
+{
+	uint64_t sizes = 0;
+
+	while (*text) {
+		bool up_to = !strncmp(text, "to ", 3), but = !strncmp(text, "but ", 4);
+		unsigned int lg2;
+
+		text += up_to ? 3 : but ? 4 : 0;
+		lg2 = size_lg2(&text);
+		for (uint64_t size = 1ULL << lg2; up_to && !(sizes & size); size >>= 1)
+			sizes |= size;
+		sizes = but ? sizes & ~(1ULL << lg2) : sizes | 1ULL << lg2;
+		text += strspn(text, ", ");
+	}
+	return sizes;
+}
+
+/* Is a width in "39, 48, 57", or in "25 to 48"? */
+static bool is_listed(const char *text, unsigned int width)
+{
+	bool found = false;
+
+	while (*text) {
+		unsigned long first = strtoul(text, (char **)&text, 10), last = first;
+
+		if (!strncmp(text, " to ", 4))
+			last = strtoul(text + 4, (char **)&text, 10);
+		found |= width >= first && width <= last;
+		text += strspn(text, ", ");
+	}
+	return found;
+}
+
+/* The next cell of a row, without the blanks around it. */
+static char *next_cell(char **row)
+{
+	char *cell = *row + strspn(*row, "| "), *end = strchr(cell, '|');
+
+	assert_non_null(end);
+	*row = end;
+	while (end > cell && end[-1] == ' ')
+		end--;
+	**row = 0;
+	(*row)++;
+	*end = 0;
+	return cell;
+}
+
+static void compare_row(const struct iommu_format *format, char *row)
+{
+	uint64_t leaves = listed_sizes(next_cell(&row)), asked = 0, usual = format->pgsizes;
+	char *cell = row + strspn(row, " ");
+	const char *widths;
+
+	if (*cell != '|')
+		asked = listed_sizes(next_cell(&row));
+	else
+		row = cell;
+	widths = next_cell(&row);
+	if (format->pgsizes_default)
+		usual = format->pgsizes_default;
+	assert_true(leaves == usual);
+	assert_true((leaves | asked) == format->pgsizes);
+	for (unsigned int width = 1; width <= 64; width++) {
+		struct shape shape = {format, width};
+		struct iommu_domain *domain =
+			alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED, GFP_KERNEL);
+
+		if (IS_ERR(domain) == is_listed(widths, width))
+			fail_msg("%s, %u bits: not as docs/formats.md has it", format->name, width);
+		if (!IS_ERR(domain))
+			iommu_domain_free(domain);
+	}
+}
+
+/* The first table of docs/formats.md has each format's leaves and widths. */
+static void documents_agree(void **state)
+{
+	const char *path = getenv("FORMATS_MD");
+	FILE *file = path ? fopen(path, "r") : NULL;
+	unsigned int rows = 0, formats = 0;
+	char line[1024];
+
+	if (!path)
+		skip();
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) && strncmp(line, "### By", 6)) {
+		const struct iommu_format *format;
+		char *row = line, *name;
+
+		if (strncmp(line, "| `", 3))
+			continue;
+		name = next_cell(&row) + 1;
+		name[strlen(name) - 1] = 0;
+		format = iommu_format_find(name);
+		assert_non_null(format);
+		compare_row(format, row);
+		rows++;
+	}
+	fclose(file);
+	for (const struct iommu_format *format = NULL; (format = iommu_format_next(format));)
+		formats++;
+	assert_int_equal(rows, formats);
+}
+
 static void tables_cost(void **state)
 {
 	for_each_shape(one_page_costs);
@@ -277,6 +396,7 @@ int main(void)
 		cmocka_unit_test(tables_cost),       cmocka_unit_test(paddr_bounds),
 		cmocka_unit_test(segments_of_s390),  cmocka_unit_test(sizes_of_amdv1),
 		cmocka_unit_test(half_tebibytes),    cmocka_unit_test(sizes_without_tebibytes),
+		cmocka_unit_test(documents_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
