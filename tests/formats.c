@@ -228,6 +228,42 @@ static void half_tebibytes(void **state)
 	}
 }
 
+/*
+ * Both items of 1 TiB become tables when it is split, since neither can be a leaf; each
+ * allocation of that may fail, and then nothing has changed.
+ */
+static void tebibyte_is_split(void **state)
+{
+	const uint64_t tib = 1ULL << 40, page = 4096;
+	struct iommu_domain_params params = {.format = "amdv1"};
+	struct mem_cgroup *memcg = enter_cgroup(NULL);
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
+	uint64_t before;
+	unsigned int nth = 0;
+	int ret;
+
+	assert_false(IS_ERR(domain));
+	assert_int_equal(iommu_map(domain, tib, tib, tib, RW, GFP_KERNEL), 0);
+	before = mem_cgroup_usage(memcg);
+	do {
+		assert_int_equal(leaf_lg2(domain, tib), 40);
+		assert_int_equal(mem_cgroup_usage(memcg), before);
+		uiommu_fail_nth(++nth, false);
+		ret = iommu_split_mapping(domain, tib + page, tib - page, GFP_KERNEL);
+	} while (uiommu_fail_nth(0, false) && ret == -ENOMEM);
+	assert_int_equal(ret, 0);
+	assert_int_equal(nth, 5); /* tables of levels 2, 1, 0 and 2 */
+	assert_int_equal(leaf_lg2(domain, tib), 12);
+	assert_int_equal(leaf_lg2(domain, tib + page), 12);
+	assert_int_equal(leaf_lg2(domain, 2 * tib - 1), 38);
+	assert_int_equal(iommu_unmap(domain, tib + page, tib - page), tib - page);
+	assert_int_equal(iommu_iova_to_phys(domain, tib), tib);
+	assert_int_equal(iommu_unmap(domain, tib, page), page);
+	assert_int_equal(count_tables(domain), 1);
+	iommu_domain_free(domain);
+	leave_cgroup(memcg);
+}
+
 /* The level has no leaves at all where 1 TiB is not allowed. */
 static void sizes_without_tebibytes(void **state)
 {
@@ -396,7 +432,7 @@ int main(void)
 		cmocka_unit_test(tables_cost),       cmocka_unit_test(paddr_bounds),
 		cmocka_unit_test(segments_of_s390),  cmocka_unit_test(sizes_of_amdv1),
 		cmocka_unit_test(half_tebibytes),    cmocka_unit_test(sizes_without_tebibytes),
-		cmocka_unit_test(documents_agree),
+		cmocka_unit_test(tebibyte_is_split), cmocka_unit_test(documents_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
