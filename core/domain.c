@@ -108,6 +108,7 @@ static struct iommu_domain *alloc_translating(const struct iommu_domain_params *
 		return ERR_PTR(-ENOMEM);
 	domain->pt.ops = ops;
 	domain->pt.pgsizes = pgsizes;
+	domain->pt.features = params->features & ops->format->features;
 	domain->pt.sync = sync_tables;
 	ret = ops->init(&domain->pt, params->address_width, gfp);
 	if (ret) {
@@ -183,6 +184,7 @@ static void table_info(struct pgtable *pt, struct iommu_domain_info *info)
 	info->aperture_start = pt->aperture_start;
 	info->aperture_last = pt->aperture_last;
 	info->pgsizes = pt->pgsizes;
+	info->split_breaks = pt->ops->format->features & ~pt->features & IOMMU_FEATURE_BBML2;
 	info->levels = top & (PAGE_SIZE - 1);
 	info->root = virt_to_phys((const void *)(uintptr_t)(top & ~(PAGE_SIZE - 1)));
 	pgtable_count(pt, info->tables);

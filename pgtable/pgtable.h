@@ -99,6 +99,7 @@ struct pgtable {
 	unsigned int wide_level, wide_items;    /* PT_WIDE_TOP: the top level, and its items */
 	unsigned int address_width;
 	bool sign_extended;       /* input addresses */
+	unsigned int features;    /* IOMMU_FEATURE_* of the hardware */
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	/* As iommu_iotlb_sync(), which is the core's. Not in a section. */
 	void (*sync)(struct pgtable *pt, struct iommu_iotlb_gather *gather);

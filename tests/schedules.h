@@ -55,6 +55,8 @@ struct scenario {
 	uint64_t page, table, big, base; /* bytes under an item of level 0, 1 and 2 */
 	struct call calls[MAX_CALLS];
 	unsigned int nr_calls;
+	unsigned int features;    /* of the hardware */
+	bool breaks;              /* what is split is not there for a moment */
 	bool tracks;              /* dirty pages */
 	bool has_device;          /* behind an IOTLB */
 	bool any_leaves;          /* of what size the leaves are depends on the schedule */
@@ -361,9 +363,13 @@ static inline void run_calls(unsigned int thread)
 
 static inline void begin_run(void)
 {
-	const struct shape shape = {current->shape.format, current->shape.width};
+	const struct iommu_domain_params params = {
+		.format = current->shape.format->name,
+		.address_width = current->shape.width,
+		.features = current->features,
+	};
 
-	current->domain = alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED, GFP_KERNEL_ACCOUNT);
+	current->domain = iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
 	current->device.domain = current->domain;
 	if (current->has_device) {
 		hw_iotlb_invalidate_all(current->device.cached.iotlb);

@@ -262,7 +262,7 @@ BAD = [
     (('--iommu', 'arm64-s1-16k', '--granule', '64K'), '64K', '16K'),
     (('--iommu', 'arm64-s2', '--address-width', '49'), '49', '25 to 48'),
     (('--iommu', 'riscv64', '--address-width', '40'), '40', '39, 41, 48, 50, 57, 59'),
-    (('--iommu', 's390', '--address-width', '48'), '48', '42'),
+    (('--iommu', 's390', '--address-width', '48'), '48', '42, 53, 64'),
     (('--iommu', 'arm64-s1-64k', '--map', 'iova=0,size=4K'), '4K', '64K'),
     (('--iommu', 'arm64-s1-64k', '--guest', '4G,backing=4K'), 'backing', '64K'),
     (('--iommu', 'arm64-s1-64k', '--guest', '4100K'), '4100K', '64K'),
