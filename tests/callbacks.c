@@ -162,7 +162,9 @@ static int split(struct stage *s)
 
 	if (!s->kept->mapped)
 		return 0;
+	s->kept->breaks = domain_info(s->domain).split_breaks;
 	ret = iommu_split_mapping(s->domain, s->kept->iova, s->page, GFP_KERNEL_ACCOUNT);
+	s->kept->breaks = false;
 	s->kept->split = !ret;
 	return ret;
 }
