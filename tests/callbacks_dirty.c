@@ -321,7 +321,7 @@ static void records_act(void **state)
 	for (unsigned int i = 0; i < count * 4; i++) {
 		struct setting at = {shapes[i / 4], i & 1, i & 2};
 
-		if (!is_usable(&at))
+		if (!setting_is_chosen(i) || !is_usable(&at))
 			continue;
 		for (unsigned int act = 0; act < NR_OWN + NR_ACTS; act++) {
 			if (act >= NR_OWN && acts[act - NR_OWN].run == use_dirty_bits)
