@@ -25,8 +25,7 @@ tap = Tap()
 
 
 def run(*args, text=''):
-    return subprocess.run([COMMAND, 'size', *args], capture_output=True, text=True, input=text,
-                          timeout=120)
+    return subprocess.run([COMMAND, 'size', *args], capture_output=True, text=True, input=text)
 
 
 def answer(*args, iommu='vtd', text=''):
@@ -565,7 +564,7 @@ def hostile():
         args, text = texts[number % len(texts)]
         text = mutated(text, rng)
         done = subprocess.run([COMMAND, 'size', '--iommu', 'vtd', *args], input=text.encode(),
-                              capture_output=True, timeout=120)
+                              capture_output=True)
         lines = done.stderr.splitlines()
         if done.returncode not in (0, 2) or len(lines) != (done.returncode == 2) or \
                 (done.returncode == 2) == bool(done.stdout):
