@@ -115,7 +115,7 @@ struct rproc;
  * missing, or a segment that lies in no carveout; an error of iommu_map() for a
  * DEVMEM entry; -ENOMEM for whatever keeps a carveout from being made: memory, an
  * error of iommu_map(), a name that another has; -ENOMEM also for a table of more
- * than 64 KiB.
+ * than 256 KiB.
  */
 struct rproc *rproc_boot(struct iommu_domain *domain, const void *elf, size_t size,
 			 const struct rproc_ops *ops, void *context);

@@ -54,7 +54,7 @@ void tegra_drm_exit(struct tegra_drm *tegra);
  *
  * Context: May block. Any number of threads.
  * Return: the memory; as ERR_PTR(): -ENOMEM when memory is short or @size is 0 or
- * more than 64 KiB; -EBUSY when the carveout is full, or what it must note finds
+ * more than 256 KiB; -EBUSY when the carveout is full, or what it must note finds
  * no memory; an error of iommu_map().
  */
 void *tegra_drm_alloc(struct tegra_drm *tegra, size_t size, dma_addr_t *dma);
