@@ -50,6 +50,8 @@ void *__wrap_plat_reserve(size_t size)
 	atomic_store(&holding, true);
 	while (atomic_load(&waiting) < waiters)
 		__real_plat_yield();
+	/* Only this call fails: those that have waited for it reserve next. */
+	atomic_store(&hold_up, 0);
 	return NULL;
 }
 
@@ -154,38 +156,25 @@ static void hold_up_init(pthread_t *thread, unsigned int waiters)
 		__real_plat_yield();
 }
 
-/* It had not failed when it was asked, but reserving has to succeed for those who waited. */
-static void *reserve_again(void *arg)
-{
-	while (atomic_load(&waiting) < atomic_load(&hold_up))
-		__real_plat_yield();
-	atomic_store(&hold_up, 0);
-	return NULL;
-}
-
 static void waiter_sets_up(void)
 {
-	pthread_t thread, helper;
+	pthread_t thread;
 
 	hold_up_init(&thread, 1);
-	pthread_create(&helper, NULL, reserve_again, NULL);
 	CHECK(uiommu_init(&config) == 0);
 	CHECK(uiommu_init(&config) == -EBUSY);
 	pthread_join(thread, NULL);
-	pthread_join(helper, NULL);
 	use_library();
 }
 
 static void waiter_uses(void)
 {
-	pthread_t thread, helper;
+	pthread_t thread;
 
 	hold_up_init(&thread, 1);
-	pthread_create(&helper, NULL, reserve_again, NULL);
 	use_library();
 	CHECK(uiommu_init(&config) == -EBUSY);
 	pthread_join(thread, NULL);
-	pthread_join(helper, NULL);
 }
 
 #define WAITERS 4
@@ -204,16 +193,14 @@ static void *try_init(void *arg)
 
 static void one_of_waiters_sets_up(void)
 {
-	pthread_t thread, helper, waiter[WAITERS];
+	pthread_t thread, waiter[WAITERS];
 
 	hold_up_init(&thread, WAITERS);
-	pthread_create(&helper, NULL, reserve_again, NULL);
 	for (unsigned int i = 0; i < WAITERS; i++)
 		pthread_create(&waiter[i], NULL, try_init, NULL);
 	for (unsigned int i = 0; i < WAITERS; i++)
 		pthread_join(waiter[i], NULL);
 	pthread_join(thread, NULL);
-	pthread_join(helper, NULL);
 	CHECK(set_up == 1 && busy == WAITERS - 1);
 }
 
