@@ -62,9 +62,12 @@ static void read_json(struct qemu_opts *opts, const char *text)
 		out_of_memory();
 	object = json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1);
 	error = json_tokener_get_error(tokener);
-	if (error != json_tokener_success || !json_object_is_type(object, json_type_object))
+	json_tokener_free(tokener);
+	if (error != json_tokener_success || !json_object_is_type(object, json_type_object)) {
+		json_object_put(object);
 		die("%s: %.40s: not a JSON object: %s", opts->where, text,
 		    json_tokener_error_desc(error));
+	}
 	json_object_object_foreach(object, key, value)
 	{
 		if (json_object_is_type(value, json_type_boolean))
@@ -74,7 +77,6 @@ static void read_json(struct qemu_opts *opts, const char *text)
 			qemu_opts_add(opts, key, json_object_get_string(value));
 	}
 	json_object_put(object);
-	json_tokener_free(tokener);
 }
 
 void qemu_opts_read(struct qemu_opts *opts, struct guest *guest, const char *where,
