@@ -15,7 +15,6 @@
 
 #include "bench/iommufd.h"
 #include "bench/report.h"
-#include "iommufd/user.h"
 
 #define K4      4096ULL
 #define M2      (2ULL << 20)
@@ -361,9 +360,6 @@ void bench_iommufd(struct mem_cgroup *cg, double scale)
 {
 	unsigned int rounds = (unsigned int)(20 * scale);
 
-	/* As the preload does. */
-	if (iommufd_user_guard(sigaction))
-		fail("no handler for bad pointers");
 	bench_maps(cg, rounds > 2 ? rounds : 2);
 	bench_small(cg, 10 * (rounds > 2 ? rounds : 2));
 	bench_area_bytes(cg);

@@ -133,7 +133,7 @@ int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len);
 
 int iommufd_option(struct iommufd_ucmd *ucmd);
 
-/* ---- user.c: memory of the program; a bad pointer is -EFAULT, see user.h ---- */
+/* ---- user.c: memory of the caller; a bad pointer is -EFAULT, see user.h ---- */
 
 int iommufd_copy_from_user(struct iommufd_ctx *ctx, void *to, uint64_t from, size_t len);
 int iommufd_copy_to_user(struct iommufd_ctx *ctx, uint64_t to, const void *from, size_t len);
@@ -147,7 +147,7 @@ int iommufd_copy_struct_from_user(struct iommufd_ctx *ctx, void *to, size_t len,
 /* ---- pages.c: ranges of user memory that are mapped ---- */
 
 /*
- * How often a page of user memory is pinned, over all contexts of the process:
+ * How often a page of the caller's memory is pinned, over all contexts:
  * once per mapping (with its copies) that has it in a domain or an access. Any
  * thread, while nothing is mapped or unmapped.
  */

@@ -54,11 +54,16 @@ static struct iopt_pages *pages_of(struct itree_node *node)
 static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages,
 				    bool writable)
 {
-	struct iopt_pages *pages =
-		iopt_cache_alloc(&pages_cache, "iopt_pages", sizeof(*pages), ctx);
+	struct iommufd_mm *source = iommufd_caller_mm();
+	struct iopt_pages *pages;
 
-	if (!pages)
-		return NULL;
+	if (IS_ERR(source))
+		return (void *)source;
+	pages = iopt_cache_alloc(&pages_cache, "iopt_pages", sizeof(*pages), ctx);
+	if (!pages) {
+		iommufd_mm_put(source);
+		return ERR_PTR(-ENOMEM);
+	}
 	pages->ctx = ctx;
 	pages->node.start = uaddr;
 	pages->node.last = uaddr + npages * IOPT_PAGE_SIZE - 1;
@@ -66,7 +71,7 @@ static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 		pages->node.last = UINT64_MAX;
 	pages->npages = npages;
 	pages->refs = 1;
-	pages->pid = iommufd_getpid();
+	pages->source = source;
 	pages->writable = writable;
 	pages->account_mode = iopt_account_mode(ctx);
 	return pages;
@@ -91,24 +96,23 @@ struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 		return ERR_PTR(-EOVERFLOW);
 	pages = pages_new(ctx, uaddr - offset,
 			  (length + offset + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
-	if (!pages)
-		return ERR_PTR(-ENOMEM);
-	pages_publish(pages);
+	if (!IS_ERR(pages))
+		pages_publish(pages);
 	return pages;
 }
 
-/* Directly, since the C library's may be the preload's, which watches the program's. */
-static uint64_t sys_mmap(uint64_t at, uint64_t size, int prot, int flags, int fd, uint64_t offset)
+/* 0 and errno when it cannot be. */
+static uint64_t map_at(uint64_t at, uint64_t size, int prot, int flags, int fd, uint64_t offset)
 {
-	long ret = syscall(SYS_mmap, at, size, prot, flags, fd, offset);
+	void *mapped = mmap((void *)(uintptr_t)at, size, prot, flags, fd, (off_t)offset);
 
-	return ret == -1 ? 0 : (uint64_t)ret;
+	return mapped == MAP_FAILED ? 0 : (uintptr_t)mapped;
 }
 
-static void sys_munmap(uint64_t start, uint64_t end)
+static void unmap_range(uint64_t start, uint64_t end)
 {
 	if (start < end)
-		syscall(SYS_munmap, start, end - start);
+		munmap((void *)(uintptr_t)start, end - start);
 }
 
 /*
@@ -120,21 +124,21 @@ static uint64_t map_file(int fd, uint64_t start, uint64_t size, bool writable)
 {
 	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
 	uint64_t reserved = size + IOPT_HUGE_SIZE, base;
-	uint64_t at = sys_mmap(0, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			       -1, 0);
+	uint64_t at =
+		map_at(0, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (!at)
 		return 0;
 	base = (at + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1);
-	if (!sys_mmap(base, size, prot, MAP_SHARED | MAP_FIXED, fd, start)) {
+	if (!map_at(base, size, prot, MAP_SHARED | MAP_FIXED, fd, start)) {
 		int error = errno;
 
-		sys_munmap(at, at + reserved);
+		unmap_range(at, at + reserved);
 		errno = error;
 		return 0;
 	}
-	sys_munmap(at, base);
-	sys_munmap(base + size, at + reserved);
+	unmap_range(at, base);
+	unmap_range(base + size, at + reserved);
 	return base;
 }
 
@@ -157,9 +161,9 @@ struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64
 		return ERR_PTR(errno == ENOMEM ? -ENOMEM : -EINVAL);
 	pages = pages_new(ctx, mapped + (first - base),
 			  (start - first + length + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
-	if (!pages) {
-		sys_munmap(mapped, mapped + (end - base));
-		return ERR_PTR(-ENOMEM);
+	if (IS_ERR(pages)) {
+		unmap_range(mapped, mapped + (end - base));
+		return pages;
 	}
 	pages->file = true;
 	pages->file_offset = first - base;
@@ -174,13 +178,13 @@ void iopt_pages_put(struct iopt_pages *pages)
 	spin_lock(&all_lock);
 	itree_remove(&all_pages, &pages->node);
 	spin_unlock(&all_lock);
-	/* Another process's mapping goes with that process. */
-	if (pages->file && pages->pid == iommufd_getpid()) {
+	if (pages->file) {
 		uint64_t end = pages->node.start + pages->npages * IOPT_PAGE_SIZE;
 
-		sys_munmap(pages->node.start - pages->file_offset,
-			   (end + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1));
+		unmap_range(pages->node.start - pages->file_offset,
+			    (end + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1));
 	}
+	iommufd_mm_put(pages->source);
 	kmem_cache_free(atomic_load_explicit(&pages_cache, memory_order_relaxed), pages);
 }
 
@@ -197,7 +201,7 @@ static int uncovered(struct iopt_pages *pages, uint64_t first, uint64_t last, bo
 	while (itree_gap(&pages->areas, &pages->accesses, &first, last, &start, &end)) {
 		*npages += end - start + 1;
 		if (fault) {
-			ret = iommufd_populate(pages->ctx, pages->pid,
+			ret = iommufd_populate(pages->ctx, iopt_pages_mm(pages),
 					       pages->node.start + start * IOPT_PAGE_SIZE,
 					       end - start + 1, pages->writable);
 			if (ret)
@@ -301,63 +305,38 @@ bool iopt_pages_remove_access(struct iopt_pages *pages, uint64_t first, uint64_t
 
 /* ---- reading and writing ---- */
 
-static int rw_own(struct iopt_pages *pages, uint64_t uaddr, void *data, uint64_t length, bool write)
-{
-	if (write)
-		return iommufd_copy_to_user(pages->ctx, uaddr, data, length);
-	return iommufd_copy_from_user(pages->ctx, data, uaddr, length);
-}
-
-/*
- * Memory of a process that forked off. What it had pinned outlives it; here that
- * is true of memory that it shared with us.
- */
-static int rw_remote(struct iopt_pages *pages, uint64_t uaddr, void *data, uint64_t length,
-		     bool write)
-{
-	struct iovec local = {.iov_base = data, .iov_len = length};
-	struct iovec remote = {.iov_base = (void *)(uintptr_t)uaddr, .iov_len = length};
-	ssize_t done = write ? process_vm_writev(pages->pid, &local, 1, &remote, 1, 0)
-			     : process_vm_readv(pages->pid, &local, 1, &remote, 1, 0);
-
-	if (done == (ssize_t)length)
-		return 0;
-	if (done < 0 && errno == ESRCH && pages->npinned)
-		return rw_own(pages, uaddr, data, length, write);
-	return -EFAULT;
-}
-
 int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uint64_t length,
 		  bool write)
 {
-	uint64_t uaddr = pages->node.start + start_byte;
-
 	if (write && !pages->writable)
 		return -EPERM;
-	if (pages->pid != iommufd_getpid())
-		return rw_remote(pages, uaddr, data, length, write);
-	return rw_own(pages, uaddr, data, length, write);
+	return iommufd_mm_rw(iopt_pages_mm(pages), pages->node.start + start_byte, data, length,
+			     write);
 }
 
 /* ---- who has user memory ---- */
 
 unsigned int iopt_pages_pin_count(uint64_t uaddr)
 {
+	struct iommufd_mm *mm = iommufd_caller_mm();
 	struct iopt_pages *pages;
 	struct itree_node *node;
 	unsigned int count = 0;
 
+	if (IS_ERR(mm))
+		return 0;
 	spin_lock(&all_lock);
 	for (node = itree_first(&all_pages, uaddr, uaddr); node;
 	     node = itree_next(&all_pages, node, uaddr, uaddr)) {
 		uint64_t index = (uaddr - node->start) >> IOPT_PAGE_SHIFT;
 
 		pages = pages_of(node);
-		if (itree_first(&pages->areas, index, index) ||
-		    itree_first(&pages->accesses, index, index))
+		if (iopt_pages_mm(pages) == mm && (itree_first(&pages->areas, index, index) ||
+						   itree_first(&pages->accesses, index, index)))
 			count++;
 	}
 	spin_unlock(&all_lock);
+	iommufd_mm_put(mm);
 	return count;
 }
 

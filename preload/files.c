@@ -15,7 +15,6 @@
 #include <uiommu/abi/iommufd.h>
 #include <uiommu/abi/vfio.h>
 
-#include "iommufd/user.h"
 #include "vfio/cdev.h"
 
 #define VFIO_DIRECTORY "/dev/vfio/devices/vfio"
@@ -258,8 +257,6 @@ static int open_iommu(struct file *file)
 		.test_abi = o->test_abi,
 	};
 
-	/* Without it every copy is a system call; that works too. */
-	iommufd_user_guard(real()->sigaction);
 	table_reap();
 	arm_fail_nth();
 	file->slot = account_slot();

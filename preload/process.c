@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a process: begin, fork, exec, exit; and its handlers for faults. */
+/* The life of a process: begin, fork, exec, exit. */
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "iommufd/user.h"
 #include "plat/plat.h"
 #include "preload/preload.h"
 
@@ -237,51 +236,4 @@ INTERPOSE int execle(const char *path, const char *first, ...)
 	envp = va_arg(args, char *const *);
 	va_end(args);
 	return n ? execve(path, (char *const *)argv, envp) : (int)libc_result(-E2BIG);
-}
-
-/* ---- handlers that we share with the program ---- */
-
-INTERPOSE int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	if (unlikely(sig == SIGSEGV || sig == SIGBUS))
-		return iommufd_user_sigaction(sig, act, old, real()->sigaction);
-	return real()->sigaction(sig, act, old);
-}
-
-/* As the C library does it: restarting, and not blocked again by itself. */
-INTERPOSE sighandler_t signal(int sig, sighandler_t handler)
-{
-	struct sigaction act = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
-
-	sigemptyset(&act.sa_mask);
-	sigaddset(&act.sa_mask, sig);
-	return sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
-}
-
-/*
- * A fault whose signal is blocked kills, also one that a copy of ours would
- * survive. For the program's own faults it makes no difference.
- */
-static const sigset_t *without_faults(int how, const sigset_t *set, sigset_t *copy)
-{
-	if (!set || how == SIG_UNBLOCK)
-		return set;
-	*copy = *set;
-	sigdelset(copy, SIGSEGV);
-	sigdelset(copy, SIGBUS);
-	return copy;
-}
-
-INTERPOSE int sigprocmask(int how, const sigset_t *set, sigset_t *old)
-{
-	sigset_t copy;
-
-	return real()->sigprocmask(how, without_faults(how, set, &copy), old);
-}
-
-INTERPOSE int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-	sigset_t copy;
-
-	return real()->pthread_sigmask(how, without_faults(how, set, &copy), old);
 }

@@ -84,8 +84,9 @@ static void scattered_frames(void **state)
 	struct fd fd;
 
 	fd_open_as(&fd, (struct iommufd_config){.format = "vtd", .phys = IOMMUFD_PHYS_SCATTERED});
-	assert_int_equal(
-		iommufd_phys_runs(fd.ctx, getpid(), 0x7f0000000000, MANY, take_frames, &frames), 0);
+	assert_int_equal(iommufd_phys_runs(fd.ctx, iommufd_mm_own(), 0x7f0000000000, MANY,
+					   take_frames, &frames),
+			 0);
 	assert_int_equal(frames.nr, MANY);
 	for (unsigned int i = 1; i < MANY; i++) {
 		assert_int_not_equal(frames.paddr[i], frames.paddr[i - 1] + PAGE);
@@ -357,7 +358,7 @@ static void check_faulting_in(enum iommufd_phys_mode phys)
 	assert_int_equal(map_at(iopt, IOVA, memory, 128 * PAGE, IOMMU_READ), 0);
 	assert_int_not_equal(iommu_iova_to_phys(domain, IOVA + 100 * PAGE), 0);
 	assert_int_equal(map_at(iopt, 2 * IOVA, fresh, 128 * PAGE, CACHE), 0);
-	if (!iommufd_vma_at((uintptr_t)fresh, &vma))
+	if (!iommufd_vma_at(iommufd_mm_own(), (uintptr_t)fresh, &vma))
 		assert_int_equal(resident(fresh, 128), phys == IOMMUFD_PHYS_AUTO ? 128 : 0);
 	drop_domain(iopt, domain);
 	munmap(memory + 100 * PAGE, PAGE);

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "iommufd/user.h"
 #include "tests/fuzz/harness.h"
 
 #define STRUCT_ROOM 256
@@ -184,10 +183,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_caller caller = {.fuzz = &fuzz, .at = data, .end = data + size};
 	bool files_last = size && data[0] & 128;
 
-	if (!fuzz_pool) {
+	if (!fuzz_pool)
 		fuzz_pool_begin();
-		assert_int_equal(iommufd_user_guard(sigaction), 0);
-	}
 	fuzz_begin(&fuzz, &caller);
 	if (fuzz_family.racing)
 		run_racing(&caller);
