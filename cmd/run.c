@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uiommu run: start a program with libuiommu-preload.so in it, wait, and print
- * what the processes that it consisted of have left in the report's memfd. So
- * the report does not depend on how the program ends.
+ * uiommu run: run a program under the supervisor, wait, and print what the report has
+ * of the processes that it consisted of.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +18,8 @@
 
 #include "cmd/cmd.h"
 #include "cmd/run.h"
+#include "supervisor/run.h"
 #include "vfio/cdev.h"
-
-#define PRELOAD_NAME "libuiommu-preload.so"
 
 struct run_args {
 	const char *format;
@@ -33,7 +31,7 @@ struct run_args {
 	const char *fail_nth;
 	const char *trace;
 	const char *report;
-	bool json, test_abi;
+	bool json, test_abi, no_wait;
 	char limit_where[PATH_MAX];
 };
 
@@ -51,6 +49,7 @@ enum {
 	OPTION_REPORT,
 	OPTION_JSON,
 	OPTION_TEST_ABI,
+	OPTION_NO_WAIT,
 };
 
 static const struct argp_option options[] = {
@@ -73,6 +72,8 @@ static const struct argp_option options[] = {
 	{"json", OPTION_JSON, NULL, 0, "Make the report JSON", 0},
 	{"test-abi", OPTION_TEST_ABI, NULL, 0,
 	 "Answer the test ioctls and fail-nth files of a test kernel too", 0},
+	{"no-wait", OPTION_NO_WAIT, NULL, 0,
+	 "End with the program; serve what it leaves running in the background", 0},
 	{0},
 };
 
@@ -115,6 +116,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_TEST_ABI:
 		args->test_abi = true;
 		return 0;
+	case OPTION_NO_WAIT:
+		args->no_wait = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		die("%s: the program comes after '--' (see --help)", arg);
 	default:
@@ -122,21 +126,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* ---- options, checked, into the environment ---- */
-
-static void set(const char *name, const char *value)
-{
-	if (setenv(name, value, 1))
-		out_of_memory();
-}
-
-static void set_number(const char *name, uint64_t value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	set(name, text);
-}
+/* ---- options, checked ---- */
 
 /* Within the range a format may have some widths only. */
 static void check_width(const char *format, uint64_t width)
@@ -154,7 +144,7 @@ static void check_width(const char *format, uint64_t width)
 	iommu_domain_free(domain);
 }
 
-static void set_format(const struct run_args *args)
+static void set_format(const struct run_args *args, struct supervisor_options *to)
 {
 	uint64_t granule = args->granule ? parse_bytes("--granule", args->granule) : 0;
 	const struct iommu_format *format = cmd_find_format(args->format, granule);
@@ -170,139 +160,85 @@ static void set_format(const struct run_args *args)
 				     format->width_max);
 		check_width(format->name, width);
 	}
-	set(ENV_FORMAT, format->name);
-	set_number(ENV_ADDRESS_WIDTH, width);
+	to->format = format->name;
+	to->address_width = (unsigned int)width;
 }
 
-static void set_limit(const char *name, const char *where, const char *text)
+static uint64_t parse_limit(const char *where, const char *text)
 {
-	if (!text || !strcmp(text, "max"))
-		set(name, "max");
-	else
-		set_number(name, parse_bytes(where, text));
+	return !text || !strcmp(text, "max") ? UINT64_MAX : parse_bytes(where, text);
 }
 
-static void set_memory(struct run_args *args)
+static void set_memory(struct run_args *args, struct supervisor_options *to)
+{
+	to->memory_high = parse_limit("--memory-high", args->memory_high);
+	if (!args->memory_max || strcmp(args->memory_max, "auto") != 0) {
+		to->memory_max = parse_limit("--memory-max", args->memory_max);
+		return;
+	}
+	to->memory_max = run_real_limit(args->limit_where, sizeof(args->limit_where));
+	if (to->memory_max == UINT64_MAX)
+		snprintf(args->limit_where, sizeof(args->limit_where),
+			 "no limit in the real cgroup");
+}
+
+/* 0 is the limit that there is, so nothing at all is 1 byte. */
+static uint64_t parse_memlock(const char *text)
 {
 	uint64_t limit;
 
-	set_limit(ENV_MEMORY_HIGH, "--memory-high", args->memory_high);
-	if (!args->memory_max || strcmp(args->memory_max, "auto") != 0) {
-		set_limit(ENV_MEMORY_MAX, "--memory-max", args->memory_max);
-		return;
-	}
-	limit = run_real_limit(args->limit_where, sizeof(args->limit_where));
-	if (limit == UINT64_MAX) {
-		snprintf(args->limit_where, sizeof(args->limit_where),
-			 "no limit in the real cgroup");
-		set(ENV_MEMORY_MAX, "max");
-	} else {
-		set_number(ENV_MEMORY_MAX, limit);
-	}
+	if (!text)
+		return 0;
+	limit = !strcmp(text, "unlimited") ? UINT64_MAX : parse_bytes("--memlock", text);
+	return limit ? limit : 1;
 }
 
-/* To the preload 0 is the limit that there is, so nothing at all is 1 byte. */
-static void set_memlock(const char *text)
+static enum iommufd_phys_mode parse_phys(const char *phys)
 {
-	uint64_t limit = 0;
-
-	if (text)
-		limit = !strcmp(text, "unlimited") ? UINT64_MAX : parse_bytes("--memlock", text);
-	set_number(ENV_MEMLOCK, text && !limit ? 1 : limit);
+	if (!strcmp(phys, "auto"))
+		return IOMMUFD_PHYS_AUTO;
+	if (!strcmp(phys, "identity"))
+		return IOMMUFD_PHYS_IDENTITY;
+	if (!strcmp(phys, "scattered"))
+		return IOMMUFD_PHYS_SCATTERED;
+	die("--phys: '%s' is not a mode: expected auto, identity or scattered", phys);
 }
 
-static void set_phys(const char *phys)
+/* One that cannot be written is bad input. */
+static void empty_trace(const char *file)
 {
-	if (strcmp(phys, "auto") != 0 && strcmp(phys, "identity") != 0 &&
-	    strcmp(phys, "scattered") != 0)
-		die("--phys: '%s' is not a mode: expected auto, identity or scattered", phys);
-	set(ENV_PHYS, phys);
-}
+	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
-/* Where the program's own working directory does not matter any more. */
-static void set_trace(const char *file)
-{
-	int fd;
-	char *path;
-
-	unsetenv(ENV_TRACE);
-	if (!file)
-		return;
-	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		die("--trace: %s: %s", file, strerror(errno));
 	close(fd);
-	path = realpath(file, NULL);
-	if (!path)
-		die("--trace: %s: %s", file, strerror(errno));
-	set(ENV_TRACE, path);
-	free(path);
 }
 
-static void set_options(struct run_args *args)
+static void set_options(struct run_args *args, struct supervisor_options *to)
 {
-	set_format(args);
-	set_memory(args);
-	set_memlock(args->memlock);
-	set_phys(args->phys);
-	set_trace(args->trace);
-	set_number(ENV_DEVICES,
-		   args->devices ? parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX) : 0);
-	set_number(ENV_FAIL_NTH,
-		   args->fail_nth ? parse_number("--fail-nth", args->fail_nth, 1, UINT32_MAX) : 0);
-	set_number(ENV_TEST_ABI, args->test_abi);
-}
-
-/* ---- the preload ---- */
-
-static bool try_preload(char *path, const char *dir, const char *below)
-{
-	snprintf(path, PATH_MAX, "%s%s/%s", dir, below, PRELOAD_NAME);
-	return !access(path, R_OK);
-}
-
-/* Beside this program as built, or where an installation puts it. */
-static void find_preload(char path[PATH_MAX])
-{
-	char own[PATH_MAX / 2];
-	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
-
-	own[length > 0 ? length : 0] = '\0';
-	if (strrchr(own, '/'))
-		*strrchr(own, '/') = '\0';
-	if (try_preload(path, own, "") || try_preload(path, own, "/../" UIOMMU_LIBDIR_NAME) ||
-	    try_preload(path, UIOMMU_LIBDIR, "") || try_preload(path, own, "/../lib"))
-		return;
-	die("%s: not found beside %s/uiommu or in %s", PRELOAD_NAME, own, UIOMMU_LIBDIR);
-}
-
-static void set_preload(void)
-{
-	const char *others = getenv("LD_PRELOAD");
-	char path[PATH_MAX], *all;
-
-	find_preload(path);
-	if (strpbrk(path, " :"))
-		die("%s: the dynamic linker cannot preload from a path with a blank or a colon",
-		    path);
-	if (asprintf(&all, "%s%s%s", path, others && *others ? ":" : "", others ? others : "") < 0)
-		out_of_memory();
-	set("LD_PRELOAD", all);
-	free(all);
+	set_format(args, to);
+	set_memory(args, to);
+	to->memlock = parse_memlock(args->memlock);
+	to->phys = parse_phys(args->phys);
+	to->trace = args->trace;
+	if (args->trace)
+		empty_trace(args->trace);
+	if (args->devices)
+		to->devices =
+			(unsigned int)parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX);
+	if (args->fail_nth)
+		to->fail_nth =
+			(unsigned int)parse_number("--fail-nth", args->fail_nth, 1, UINT32_MAX);
+	to->test_abi = args->test_abi;
 }
 
 /* ---- the report ---- */
 
-static struct report *make_report(bool wanted)
+static struct report *make_report(void)
 {
 	struct report *report;
-	char path[64];
-	int fd;
+	int fd = memfd_create(REPORT_NAME, MFD_CLOEXEC);
 
-	unsetenv(ENV_REPORT);
-	if (!wanted)
-		return NULL;
-	fd = memfd_create(REPORT_NAME, MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, sizeof(*report)))
 		die("the report's memory: %s", strerror(errno));
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -310,8 +246,6 @@ static struct report *make_report(bool wanted)
 		die("the report's memory: %s", strerror(errno));
 	report->magic = REPORT_MAGIC;
 	report->owner = (int32_t)getpid();
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
-	set(ENV_REPORT, path);
 	return report;
 }
 
@@ -344,57 +278,60 @@ static int print_report(FILE *out, const struct run_result *result, bool json)
 
 /* ---- the program ---- */
 
-static volatile sig_atomic_t program_pid;
-
-/* What the terminal sends, it sends to the program as well. */
-static void forward(int sig, siginfo_t *info, void *context)
+static int exit_status(int status)
 {
-	(void)context;
-	if (program_pid > 0 && info->si_code <= 0)
-		kill(program_pid, sig);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+/* Of --no-wait: where the status of the program goes. */
+static int status_pipe = -1;
 
-#define NR_FORWARDED (sizeof(forwarded) / sizeof(forwarded[0]))
-
-/* The program starts with the signals as they were for us. */
-static void start(const char *path, char **argv, const struct sigaction old[NR_FORWARDED],
-		  const sigset_t *mask)
+static void tell_status(int status)
 {
-	for (size_t i = 0; i < NR_FORWARDED; i++)
-		sigaction(forwarded[i], &old[i], NULL);
-	sigprocmask(SIG_SETMASK, mask, NULL);
-	execv(path, argv);
-	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path, strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	if (write(status_pipe, &status, sizeof(status)) < 0)
+		_exit(1);
 }
 
-static int run_program(const char *path, char **argv, pid_t *pid)
-{
-	struct sigaction act = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
-	struct sigaction old[NR_FORWARDED];
-	sigset_t block, mask;
-	int status;
+/*
+ * --no-wait: the supervisor goes on in a process of its own, and this one ends with
+ * the program. What it is sent meanwhile is for the program.
+ */
+static volatile sig_atomic_t supervisor_pid;
 
-	sigemptyset(&block);
-	for (size_t i = 0; i < NR_FORWARDED; i++)
-		sigaddset(&block, forwarded[i]);
-	sigprocmask(SIG_BLOCK, &block, &mask);
-	for (size_t i = 0; i < NR_FORWARDED; i++)
-		sigaction(forwarded[i], &act, &old[i]);
-	fflush(NULL);
-	*pid = fork();
-	if (*pid < 0)
-		die("cannot start another process: %s", strerror(errno));
-	if (!*pid)
-		start(path, argv, old, &mask);
-	program_pid = *pid;
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	while (waitpid(*pid, &status, 0) < 0)
-		if (errno != EINTR)
-			die("waiting for the program: %s", strerror(errno));
-	return status;
+static void forward(int sig)
+{
+	kill(supervisor_pid, sig);
+}
+
+static void go_to_background(void)
+{
+	int ends[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		die("--no-wait: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		die("--no-wait: %s", strerror(errno));
+	if (!pid) {
+		close(ends[0]);
+		status_pipe = ends[1];
+		return;
+	}
+	supervisor_pid = pid;
+	signal(SIGTERM, forward);
+	signal(SIGINT, forward);
+	signal(SIGHUP, forward);
+	close(ends[1]);
+	do
+		n = read(ends[0], &status, sizeof(status));
+	while (n < 0 && errno == EINTR);
+	if (n == sizeof(status))
+		exit(exit_status(status));
+	/* It has said why. */
+	waitpid(pid, &status, 0);
+	exit(exit_status(status));
 }
 
 /* The arguments of ours, up to the "--" that begins the program's. */
@@ -406,32 +343,45 @@ static int own_arguments(int argc, char **argv)
 	return argc;
 }
 
+static int run(const struct run_args *args, const struct supervisor_options *with, char *path,
+	       char **argv, FILE *out)
+{
+	struct run_result result = {
+		.program = argv[0],
+		.auto_limit = args->limit_where[0] ? args->limit_where : NULL,
+	};
+	struct report *report = make_report();
+	char error[512];
+
+	result.report = report;
+	if (supervisor_run(with, report, path, argv, args->no_wait ? tell_status : NULL,
+			   &result.pid, &result.status, error, sizeof(error)))
+		die("%s", error);
+	if (out && print_report(out, &result, args->json))
+		return 1;
+	return exit_status(result.status);
+}
+
 int cmd_run(int argc, char **argv)
 {
 	static const struct argp argp = {options, parse_option, "-- PROGRAM [ARG...]", doc, NULL,
 					 NULL,    NULL};
 	struct run_args args = {.format = "vtd", .phys = "auto"};
-	struct run_result result = {0};
-	int own = own_arguments(argc, argv);
-	bool wanted;
-	FILE *out;
+	struct supervisor_options with = {0};
+	int own = own_arguments(argc, argv), status;
+	FILE *out = NULL;
 	char *path;
 
 	cmd_parse(&argp, own, argv, &args);
 	if (own + 1 >= argc)
 		die("no program given: expected -- PROGRAM [ARG...] after the options");
 	path = run_find_program(argv[own + 1]);
-	wanted = !args.report || strcmp(args.report, "none") != 0;
-	set_options(&args);
-	set_preload();
-	out = wanted ? open_report(args.report) : NULL;
-	result.report = make_report(wanted);
-	result.program = argv[own + 1];
-	result.auto_limit = args.limit_where[0] ? args.limit_where : NULL;
-	result.status = run_program(path, argv + own + 1, &result.pid);
+	set_options(&args, &with);
+	if (!args.report || strcmp(args.report, "none") != 0)
+		out = open_report(args.report);
+	if (args.no_wait)
+		go_to_background();
+	status = run(&args, &with, path, argv + own + 1, out);
 	free(path);
-	if (out && print_report(out, &result, args.json))
-		return 1;
-	return WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status)
-					  : WEXITSTATUS(result.status);
+	return status;
 }

@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "preload/shared.h"
+#include "supervisor/report.h"
 
 /* ---- run_program.c ---- */
 
 /*
  * The file that @name stands for, as a shell finds it; dies with one line when
- * there is none that the preload can get into. The caller frees it.
+ * there is none. The caller frees it.
  */
 char *run_find_program(const char *name);
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "preload/shared.h"
+#include "supervisor/report.h"
 
 /* ---- top_find.c ---- */
 

@@ -40,6 +40,8 @@ struct procmap_query_arg {
 #define PAGEMAP_SCAN_CMD  _IOWR('f', 16, struct pagemap_scan)
 #define PROCMAP_QUERY_CMD _IOWR('f', 17, struct procmap_query_arg)
 
+#define COVERING_OR_NEXT 0x10
+
 #define VMA_READABLE 0x1
 #define VMA_WRITABLE 0x2
 #define VMA_SHARED   0x8
@@ -208,9 +210,12 @@ static int parse_maps(FILE *maps, uint64_t uaddr, struct user_vma *vma)
 		if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &start, &end, flags, &inode) != 4 ||
 		    end <= uaddr)
 			continue;
-		if (start > uaddr)
+		if (start > uaddr) {
+			vma->start = start;
 			return -ENOENT;
-		*vma = (struct user_vma){.end = end,
+		}
+		*vma = (struct user_vma){.start = start,
+					 .end = end,
 					 .read = flags[0] == 'r',
 					 .write = flags[1] == 'w',
 					 .shared = flags[3] == 's',
@@ -232,7 +237,7 @@ static int vma_by_text(const struct iommufd_mm *mm, uint64_t uaddr, struct user_
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)mm->pid);
 	maps = fopen(path, "re");
 	if (!maps)
-		return -ENOENT;
+		return -ESRCH;
 	ret = parse_maps(maps, uaddr, vma);
 	fclose(maps);
 	return ret;
@@ -240,20 +245,25 @@ static int vma_by_text(const struct iommufd_mm *mm, uint64_t uaddr, struct user_
 
 int iommufd_vma_at(const struct iommufd_mm *mm, uint64_t uaddr, struct user_vma *vma)
 {
-	struct procmap_query_arg query = {.size = sizeof(query), .query_addr = uaddr};
+	struct procmap_query_arg query = {
+		.size = sizeof(query), .query_flags = COVERING_OR_NEXT, .query_addr = uaddr};
 	int fd = iommufd_mm_is_own(mm) ? proc_get(&own.maps) : mm->maps;
 	int ret = 0;
 
 	if (fd < 0)
 		return -ENOTTY;
 	if (syscall(SYS_ioctl, fd, PROCMAP_QUERY_CMD, &query))
-		ret = errno == ENOENT || errno == ESRCH ? -ENOENT : -ENOTTY;
+		ret = errno == ENOENT || errno == ESRCH ? -errno : -ENOTTY;
 	if (iommufd_mm_is_own(mm))
 		proc_put(&own.maps, fd);
+	vma->start = UINT64_MAX;
 	if (ret == -ENOTTY)
 		return vma_by_text(mm, uaddr, vma);
 	if (ret)
 		return ret;
+	vma->start = query.vma_start;
+	if (vma->start > uaddr)
+		return -ENOENT;
 	vma->end = query.vma_end;
 	vma->read = query.vma_flags & VMA_READABLE;
 	vma->write = query.vma_flags & VMA_WRITABLE;

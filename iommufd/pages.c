@@ -340,48 +340,66 @@ unsigned int iopt_pages_pin_count(uint64_t uaddr)
 	return count;
 }
 
-/* The part of user memory [start, last] that an area of @iopt has. */
-static bool area_has(const struct iopt_area *area, const struct io_pagetable *iopt, uint64_t start,
-		     uint64_t last, uint64_t *iova, uint64_t *length)
+/* ---- memory that its process has given back ---- */
+
+/* Larger ones are walked at a close only. */
+#define SCAN_MAX (UINT64_C(4) << 20)
+
+/*
+ * The first part of [start, end) that is in no mapping, or, where everything was
+ * faulted in, is not there any more: something else has been mapped in its place.
+ */
+static bool find_gone(const struct iommufd_ctx *ctx, const struct iommufd_mm *mm, uint64_t start,
+		      uint64_t end, bool scan, uint64_t *gone, uint64_t *gone_end)
 {
-	uint64_t first = area->pages->node.start + area->start_byte;
-	uint64_t end = first + (area->node.last - area->node.start);
+	const unsigned int there = PAGE_SCAN_PRESENT | PAGE_SCAN_SWAPPED;
+	struct user_vma vma;
+	int fd, ret;
 
-	if (area->iopt != iopt || first > last || end < start)
-		return false;
-	*iova = area->node.start + (start > first ? start - first : 0);
-	*length = MIN(end, last) - (start > first ? start : first) + 1;
-	return true;
-}
-
-/* @start and @last lie within @pages or beyond its ends. */
-static bool pages_find_area(struct iopt_pages *pages, const struct io_pagetable *iopt,
-			    uint64_t start, uint64_t last, uint64_t *iova, uint64_t *length)
-{
-	uint64_t base = pages->node.start;
-	uint64_t first_index = start > base ? (start - base) >> IOPT_PAGE_SHIFT : 0;
-	uint64_t last_index = (last - base) >> IOPT_PAGE_SHIFT;
-	struct itree_node *node;
-
-	for (node = itree_first(&pages->areas, first_index, last_index); node;
-	     node = itree_next(&pages->areas, node, first_index, last_index))
-		if (area_has(container_of(node, struct iopt_area, pages_node), iopt, start, last,
-			     iova, length))
+	for (uint64_t at = start; at < end; at = vma.end) {
+		ret = iommufd_vma_at(mm, at, &vma);
+		if (ret == -ENOENT) {
+			*gone = at;
+			*gone_end = MIN(vma.start, end);
 			return true;
-	return false;
+		}
+		if (ret)
+			return false;
+	}
+	if (!scan || ctx->config.phys != IOMMUFD_PHYS_AUTO)
+		return false;
+	fd = iommufd_pagemap_get(mm);
+	ret = iommufd_pagemap_scan(fd, start, end, there, true, gone, gone_end);
+	iommufd_pagemap_put(mm, fd);
+	return ret == 1;
 }
 
-bool iopt_find_user(struct io_pagetable *iopt, uint64_t start, uint64_t last, uint64_t *iova,
-		    uint64_t *length)
+void iopt_area_check(struct iopt_area *area, bool all)
+{
+	struct iopt_pages *pages = area->pages;
+	const struct iommufd_host *host = pages->ctx->config.host;
+	uint64_t length = area->node.last - area->node.start + 1;
+	uint64_t uaddr = iopt_pages_uaddr(pages) + area->start_byte, start, end;
+
+	if (!host || !host->memory_gone || pages->file || pages->told ||
+	    list_empty(&area->iopt->domains))
+		return;
+	if (!find_gone(pages->ctx, pages->source, uaddr & ~IOPT_PAGE_MASK,
+		       (uaddr + length + IOPT_PAGE_MASK) & ~IOPT_PAGE_MASK,
+		       all || length <= SCAN_MAX, &start, &end))
+		return;
+	pages->told = true;
+	start = start > uaddr ? start : uaddr;
+	end = MIN(end, uaddr + length);
+	host->memory_gone(pages->ctx->config.host_context, start, end - start,
+			  area->node.start + (start - uaddr), end - start);
+}
+
+void iopt_check_memory(struct io_pagetable *iopt)
 {
 	struct itree_node *node;
-	bool found = false;
 
-	spin_lock(&all_lock);
-	for (node = itree_first(&all_pages, start, last); node && !found;
-	     node = itree_next(&all_pages, node, start, last))
-		if (!pages_of(node)->file)
-			found = pages_find_area(pages_of(node), iopt, start, last, iova, length);
-	spin_unlock(&all_lock);
-	return found;
+	for (node = itree_first(&iopt->areas, 0, UINT64_MAX); node;
+	     node = itree_next(&iopt->areas, node, 0, UINT64_MAX))
+		iopt_area_check(container_of(node, struct iopt_area, node), true);
 }

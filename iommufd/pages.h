@@ -117,6 +117,9 @@ bool iopt_pages_remove_access(struct iopt_pages *pages, uint64_t first, uint64_t
 int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uint64_t length,
 		  bool write);
 
+/* Tell the host of memory that is gone; @all: however much there is to look at. */
+void iopt_area_check(struct iopt_area *area, bool all);
+
 /* ---- populate.c ---- */
 
 /* Fault memory in for reading or writing, as a pin does. 0 or -EFAULT. */
@@ -171,10 +174,13 @@ int iommufd_pagemap_scan(int fd, uint64_t start, uint64_t end, unsigned int cate
 			 uint64_t *found_start, uint64_t *found_end);
 
 struct user_vma {
-	uint64_t end;
+	uint64_t start, end;
 	bool read, write, shared, file;
 };
-/* The mapping at @uaddr: 0, -ENOENT for none, -ENOTTY if unknown. */
+/*
+ * The mapping at @uaddr. 0; -ENOENT for none, with the start of the next one, or
+ * UINT64_MAX; -ESRCH when the process is gone; -ENOTTY if unknown.
+ */
 int iommufd_vma_at(const struct iommufd_mm *mm, uint64_t uaddr, struct user_vma *vma);
 
 /* ---- smaps.c ---- */

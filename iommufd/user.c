@@ -86,6 +86,8 @@ int iommufd_copy_to_user(struct iommufd_ctx *ctx, uint64_t to, const void *from,
 		return 0;
 	if (!is_user_range(to, len))
 		return -EFAULT;
+	if (iommufd_caller && !iommufd_caller->is_valid(iommufd_caller))
+		return -EFAULT;
 	forget_ahead(iommufd_caller, to, len);
 	return process_vm_writev(target(), &local, 1, &remote, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }

@@ -54,6 +54,8 @@ struct iommufd_caller {
 	pid_t pid; /* its process */
 	/* Its address space, without a reference; an ERR_PTR. Called in this thread. */
 	struct iommufd_mm *(*mm)(struct iommufd_caller *caller);
+	/* The thread still waits for the call: its number is not another's by now. */
+	bool (*is_valid)(struct iommufd_caller *caller);
 	/* What iommufd_read_ahead() has of the caller's memory. */
 	uint64_t ahead_at;
 	size_t ahead;

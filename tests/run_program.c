@@ -94,7 +94,7 @@ static void test_descriptors(void)
 		check_errno(map(copies[i], ioas, NULL, 0, 0), EINVAL);
 	check(!destroy(copies[3], ioas));
 	/* Another file takes the place of one of ours. */
-	check(open("/dev/null", O_RDWR) == fd);
+	check(dup2(open("/dev/null", O_RDWR), fd) == fd);
 	check(dup2(fd, 100) == 100);
 	check_errno(ioctl(100, IOMMU_IOAS_ALLOC, NULL), ENOTTY);
 	check(!close_range(101, 200, 0));

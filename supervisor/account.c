@@ -6,6 +6,7 @@
  * before a call that may make them smaller, which is when a peak ends, when
  * something ends, and in between as often as costs little.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +15,7 @@
 
 #include "iommufd/iommufd.h"
 #include "plat/spinlock.h"
-#include "preload/preload.h"
+#include "supervisor/supervisor.h"
 
 /* Looking costs at most one part in this many of the time that passes. */
 #define SHARE_OF_TIME 20
@@ -46,70 +47,40 @@ static void note_clock(struct report_clock *clock)
 
 /* ---- the slot ---- */
 
-static void read_comm(char comm[16])
+void account_start(struct report *memory)
 {
-	int fd = real()->open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : real()->read(fd, comm, 15);
-
-	if (fd >= 0)
-		real()->close(fd);
-	comm[n > 0 ? n : 0] = '\0';
-	comm[strcspn(comm, "\n")] = '\0';
+	report = memory;
 }
 
-static struct report *map_report(void)
-{
-	const char *path = getenv(ENV_REPORT);
-	int fd = path && *path ? real()->open(path, O_RDWR | O_CLOEXEC) : -1;
-	struct report *map;
-
-	if (fd < 0)
-		return NULL;
-	map = real()->mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	real()->close(fd);
-	if (map == MAP_FAILED)
-		return NULL;
-	if (map->magic != REPORT_MAGIC) {
-		real()->munmap(map, sizeof(*map));
-		return NULL;
-	}
-	return map;
-}
-
-static void take_slot(void)
+static struct report_process *take_slot(struct process *process)
 {
 	uint32_t n = atomic_fetch_add(&report->nr_processes, 1);
 	struct report_process *slot;
 
 	if (n >= REPORT_PROCESSES)
-		return;
+		return NULL;
 	slot = &report->processes[n];
-	slot->pid = process.pid;
-	read_comm(slot->comm);
+	slot->pid = process->pid;
+	memcpy(slot->comm, process->comm, sizeof(slot->comm));
 	note_clock(&slot->first);
-	slot->fail_nth = options()->fail_nth;
+	slot->fail_nth = options->fail_nth;
 	atomic_store(&slot->state, REPORT_RUNNING);
-	process.slot = slot;
+	return slot;
 }
 
-void account_start(void)
-{
-	report = map_report();
-}
-
-struct report_process *account_slot(void)
+struct report_process *account_slot(struct process *process)
 {
 	static struct spinlock lock;
 
-	if (!report || process.slot_taken)
-		return process.slot;
+	if (!report || process->slot_taken)
+		return process->slot;
 	spin_lock(&lock);
-	if (!process.slot_taken) {
-		take_slot();
-		process.slot_taken = true;
+	if (!process->slot_taken) {
+		process->slot = take_slot(process);
+		process->slot_taken = true;
 	}
 	spin_unlock(&lock);
-	return process.slot;
+	return process->slot;
 }
 
 /* ---- calls ---- */
@@ -154,12 +125,6 @@ void account_munmap(struct report_process *s, const struct report_munmap *event)
 		s->munmaps[s->nr_munmaps] = *event;
 	s->nr_munmaps++;
 	spin_unlock(&s->lock);
-}
-
-void account_inherited(unsigned int count)
-{
-	if (process.slot)
-		process.slot->inherited = count;
 }
 
 /* ---- domains ---- */
@@ -251,12 +216,12 @@ static void end_domains(struct report_process *s, unsigned int file)
 	}
 }
 
-static uint64_t memcg_number(const char *file, const char *key)
+static uint64_t memcg_number(struct mem_cgroup *cgroup, const char *file, const char *key)
 {
 	char text[256];
 	const char *at = text;
 
-	if (mem_cgroup_read(options()->owner, file, text, sizeof(text)) < 0)
+	if (!cgroup || mem_cgroup_read(cgroup, file, text, sizeof(text)) < 0)
 		return 0;
 	if (key)
 		at = strstr(text, key);
@@ -266,17 +231,16 @@ static uint64_t memcg_number(const char *file, const char *key)
 	return strncmp(at, "max", 3) ? strtoull(at, NULL, 10) : UINT64_MAX;
 }
 
-static void look_at_memcg(struct report_process *s)
+/* What a process has is its own cgroup's, the limits are those of the run. */
+static void look_at_memcg(struct report_process *s, const struct process *process)
 {
 	note_clock(&s->last);
-	if (!options()->owner)
-		return;
-	s->memory_max = memcg_number("memory.max", NULL);
-	s->memory_high = memcg_number("memory.high", NULL);
-	s->current = memcg_number("memory.current", NULL);
-	s->peak = memcg_number("memory.peak", NULL);
-	s->events_max = memcg_number("memory.events", "\nmax ");
-	s->events_high = memcg_number("memory.events", "high ");
+	s->memory_max = memcg_number(run_cgroup, "memory.max", NULL);
+	s->memory_high = memcg_number(run_cgroup, "memory.high", NULL);
+	s->current = memcg_number(process->cgroup, "memory.current", NULL);
+	s->peak = memcg_number(process->cgroup, "memory.peak", NULL);
+	s->events_max = memcg_number(run_cgroup, "memory.events", "\nmax ");
+	s->events_high = memcg_number(run_cgroup, "memory.events", "high ");
 }
 
 /* Under the lock: a reader who sees an odd number, or another one, reads again. */
@@ -350,7 +314,7 @@ void account_context(struct file *file)
 	start = account_now();
 	began = processor_ns();
 	look_at_context(file, false);
-	look_at_memcg(file->slot);
+	look_at_memcg(file->slot, file->opener);
 	cost = processor_ns() - began;
 	atomic_store(&look_cost, cost);
 	put_off_look(start, ns_to_ticks(file->slot, cost));
@@ -372,8 +336,8 @@ void account_close(struct file *file)
 {
 	struct report_process *s = file->slot;
 
-	/* At the exit of its process it has been described as still open. */
-	if (!s || (s == process.slot && atomic_load(&s->state) != REPORT_RUNNING))
+	/* At the end of its process it has been described as still open. */
+	if (!s || atomic_load(&s->state) != REPORT_RUNNING)
 		return;
 	look_at_context(file, false);
 	begin_lists(s);
@@ -386,35 +350,67 @@ void account_close(struct file *file)
 	__atomic_fetch_sub(&s->files_open, 1, __ATOMIC_RELAXED);
 }
 
-void account_closed(struct report_process *s)
+void account_closed(const struct file *file)
 {
-	if (s && (s != process.slot || atomic_load(&s->state) == REPORT_RUNNING))
-		look_at_memcg(s);
+	if (file->slot && atomic_load(&file->slot->state) == REPORT_RUNNING)
+		look_at_memcg(file->slot, file->opener);
 }
 
 /* ---- the end ---- */
 
-static void look_for_exit(int fd, struct file *file)
+struct open_files {
+	const struct process *opener;
+	unsigned int nr, room;
+	struct file **file;
+};
+
+/* Looking takes locks that may not be taken under that of the files. */
+static void collect(struct file *file, void *arg)
 {
-	if (file->kind == FILE_IOMMU && file->slot == process.slot && table_find(file) == fd)
-		look_at_context(file, true);
+	struct open_files *open = arg;
+
+	if (file->kind != FILE_IOMMU || file->opener != open->opener || !file->slot)
+		return;
+	if (open->nr == open->room) {
+		unsigned int room = open->room ? open->room * 2 : 16;
+		struct file **more = realloc(open->file, room * sizeof(*more));
+
+		if (!more)
+			return;
+		open->file = more;
+		open->room = room;
+	}
+	file_hold(file);
+	open->file[open->nr++] = file;
 }
 
-void account_exit(enum report_state state)
+static int by_number(const void *a, const void *b)
 {
-	struct report_process *slot = process.slot;
+	const struct file *x = *(struct file *const *)a, *y = *(struct file *const *)b;
 
-	if (!slot || slot->pid != process.pid || atomic_load(&slot->state) == (uint32_t)state)
+	return (x->number > y->number) - (x->number < y->number);
+}
+
+void account_exit(struct process *process, enum report_state state, int status)
+{
+	struct open_files open = {.opener = process};
+	struct report_process *slot = process->slot;
+
+	if (!slot || atomic_load(&slot->state) != REPORT_RUNNING)
 		return;
 	slot->nr_objects = 0;
-	slot->fail_hit = process.fail_nth_set && uiommu_fail_nth(0, false);
-	table_for_each(look_for_exit);
-	look_at_memcg(slot);
+	slot->status = status;
+	slot->fail_hit = options->fail_nth && fail_was_hit();
+	files_for_each(collect, &open);
+	if (open.nr)
+		qsort(open.file, open.nr, sizeof(*open.file), by_number);
+	for (unsigned int i = 0; i < open.nr; i++) {
+		memory_check(open.file[i]);
+		look_at_context(open.file[i], true);
+	}
+	look_at_memcg(slot, process);
 	atomic_store(&slot->state, state);
-}
-
-void account_go_on(void)
-{
-	if (process.slot)
-		atomic_store(&process.slot->state, REPORT_RUNNING);
+	for (unsigned int i = 0; i < open.nr; i++)
+		file_put(open.file[i]);
+	free(open.file);
 }

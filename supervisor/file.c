@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files of programs.
+ *
+ * A file is a memfd, or a pipe for one that is polled, with one open description,
+ * which the program gets and the supervisor does not keep. The inode is what it is
+ * known by, whatever descriptor of whatever process it is reached through. When the
+ * last descriptor and mapping of it is gone, inotify tells of a close: the kernel
+ * queues that before the close or the end of the process returns, so a call that comes
+ * after a close is served after the release. Nothing is polled for.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "plat/compiler.h"
+#include "supervisor/supervisor.h"
+#include "vfio/cdev.h"
+
+#define CHAINS 1024
+
+static int events = -1; /* of inotify */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct file *chains[CHAINS]; /* open ones */
+/* Those whose last close is being handled. */
+static struct file *releasing;
+static atomic_uint nr_releasing;
+static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+
+int files_start(void)
+{
+	events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	return events < 0 ? -errno : 0;
+}
+
+int files_descriptor(void)
+{
+	return events;
+}
+
+struct file *file_alloc(enum file_kind kind, struct process *opener)
+{
+	struct file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->kind = kind;
+	file->watch = -1;
+	file->signal = -1;
+	atomic_init(&file->refs, 1);
+	if (opener) {
+		atomic_fetch_add(&opener->refs, 1);
+		file->opener = opener;
+	}
+	return file;
+}
+
+void file_hold(struct file *file)
+{
+	atomic_fetch_add(&file->refs, 1);
+}
+
+void file_put(struct file *file)
+{
+	if (atomic_fetch_sub(&file->refs, 1) != 1)
+		return;
+	if (!file->released)
+		device_release(file);
+	if (file->context)
+		file_put(file->context);
+	if (file->signal >= 0)
+		close(file->signal);
+	if (file->opener)
+		process_put(file->opener);
+	free(file);
+}
+
+/* ---- the one description ---- */
+
+static int open_again(int fd, int flags)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC);
+	return again < 0 ? -errno : again;
+}
+
+/* Nothing can be written to it behind our back. */
+static int open_memory(int flags)
+{
+	int fd = memfd_create("uiommu", MFD_CLOEXEC | MFD_ALLOW_SEALING), again;
+
+	if (fd < 0)
+		return -errno;
+	fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	again = open_again(fd, flags & (O_ACCMODE | O_NONBLOCK));
+	close(fd);
+	return again;
+}
+
+/* Readable while there is a byte in it, and always writable. */
+static int open_pipe(struct file *file)
+{
+	int ends[2], again;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	again = open_again(ends[0], O_RDWR);
+	file->signal = again < 0 ? -1 : open_again(ends[0], O_RDWR | O_NONBLOCK);
+	close(ends[0]);
+	close(ends[1]);
+	return again;
+}
+
+static int watch(struct file *file, int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	file->watch = inotify_add_watch(events, path, IN_CLOSE);
+	return file->watch < 0 ? -errno : 0;
+}
+
+static struct file **chain_of(ino_t ino)
+{
+	return &chains[(size_t)ino % CHAINS];
+}
+
+int file_open(struct file *file, int flags)
+{
+	int fd = file->kind == FILE_FAULT ? open_pipe(file) : open_memory(flags), ret;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	ret = fstat(fd, &st) ? -errno : watch(file, fd);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	file->dev = st.st_dev;
+	file->ino = st.st_ino;
+	file_hold(file); /* being open */
+	pthread_mutex_lock(&lock);
+	file->next = *chain_of(file->ino);
+	*chain_of(file->ino) = file;
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+struct file *file_of_stat(const struct stat *st)
+{
+	struct file *file;
+
+	pthread_mutex_lock(&lock);
+	file = *chain_of(st->st_ino);
+	while (file && (file->ino != st->st_ino || file->dev != st->st_dev))
+		file = file->next;
+	if (file)
+		file_hold(file);
+	pthread_mutex_unlock(&lock);
+	return file;
+}
+
+struct file *file_get(pid_t tid, int fd)
+{
+	char path[48];
+	struct stat st;
+
+	if (fd < 0)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)tid, fd);
+	return stat(path, &st) ? NULL : file_of_stat(&st);
+}
+
+void files_for_each(void (*each)(struct file *file, void *arg), void *arg)
+{
+	pthread_mutex_lock(&lock);
+	for (unsigned int i = 0; i < CHAINS; i++)
+		for (struct file *file = chains[i]; file; file = file->next)
+			each(file, arg);
+	pthread_mutex_unlock(&lock);
+}
+
+/* Called with locks of the library held. */
+void file_signal(const void *object, bool readable)
+{
+	char byte[16];
+
+	pthread_mutex_lock(&lock);
+	for (unsigned int i = 0; i < CHAINS; i++)
+		for (struct file *file = chains[i]; file; file = file->next) {
+			if (file->kind != FILE_FAULT || file->object != object)
+				continue;
+			while (read(file->signal, byte, sizeof(byte)) > 0)
+				;
+			if (readable && write(file->signal, "", 1) < 0)
+				break;
+		}
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- the last close ---- */
+
+/* Take the file of a watch out of the table of open ones. */
+static struct file *take_closed(int watch_number)
+{
+	for (unsigned int i = 0; i < CHAINS; i++)
+		for (struct file **at = &chains[i]; *at; at = &(*at)->next) {
+			struct file *file = *at;
+
+			if (file->watch != watch_number)
+				continue;
+			*at = file->next;
+			file->next = releasing;
+			releasing = file;
+			atomic_fetch_add(&nr_releasing, 1);
+			inotify_rm_watch(events, watch_number);
+			return file;
+		}
+	return NULL;
+}
+
+static struct file *next_closed(void)
+{
+	union {
+		struct inotify_event event;
+		char room[sizeof(struct inotify_event) + 256];
+	} next;
+	struct file *file = NULL;
+
+	/* One event at a time: what is not read yet stays queued. */
+	while (!file && read(events, &next, sizeof(struct inotify_event)) > 0)
+		if (next.event.mask & IN_CLOSE)
+			file = take_closed(next.event.wd);
+	return file;
+}
+
+static void end_release(struct file *file)
+{
+	struct file **at = &releasing;
+
+	pthread_mutex_lock(&lock);
+	while (*at != file)
+		at = &(*at)->next;
+	*at = file->next;
+	atomic_fetch_sub(&nr_releasing, 1);
+	pthread_cond_broadcast(&released);
+	pthread_mutex_unlock(&lock);
+}
+
+/* Whether a call on @file, or of @process, may notice that @other is not released yet. */
+static bool may_notice(const struct file *other, const struct file *file,
+		       const struct process *process)
+{
+	if (process && other->opener == process)
+		return true;
+	if (!file)
+		return false;
+	if (other->opener == file->opener || other->context == file || file->context == other ||
+	    (file->context && file->context == other->context))
+		return true;
+	return file->kind == FILE_VFIO && other->kind == FILE_VFIO &&
+	       vfio_cdev_index(file->cdev) == vfio_cdev_index(other->cdev);
+}
+
+/* Another thread may be about to release what matters here. */
+static void wait_for_others(const struct file *file, const struct process *process)
+{
+	struct file *other;
+
+	pthread_mutex_lock(&lock);
+	do {
+		other = releasing;
+		while (other && !may_notice(other, file, process))
+			other = other->next;
+		if (other)
+			pthread_cond_wait(&released, &lock);
+	} while (other);
+	pthread_mutex_unlock(&lock);
+}
+
+void files_settle(const struct file *file, const struct process *process)
+{
+	struct file *closed;
+
+	for (;;) {
+		pthread_mutex_lock(&lock);
+		closed = next_closed();
+		pthread_mutex_unlock(&lock);
+		if (!closed)
+			break;
+		/* Else a call that is under way, or another file, needs it still. */
+		if (atomic_load(&closed->refs) == 1) {
+			device_release(closed);
+			closed->released = true;
+		}
+		end_release(closed);
+		file_put(closed); /* being open */
+	}
+	if (atomic_load(&nr_releasing))
+		wait_for_others(file, process);
+}
