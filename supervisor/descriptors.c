@@ -84,21 +84,16 @@ static long duplicate(struct call *call, int flags)
 
 	if (fd < 0)
 		return CONTINUE;
-	ret = call_give(call, fd, flags, true);
+	ret = call_give(call, fd, flags, GIVE_IN_WINDOW);
 	close(fd);
 	return ret;
 }
 
 static long stat_of(struct file *file, struct call *call)
 {
-	char path[32];
-	struct stat st, self;
-	unsigned int mode;
-	uint64_t rdev;
+	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/%d", (int)call->caller.tid);
-	device_stat(file, &mode, &rdev);
-	fill_stat(&st, mode, rdev, file->ino, stat(path, &self) ? 0 : self.st_uid);
+	stat_file(call, file, &st);
 	return iommufd_copy_to_user(NULL, call->args[1], &st, sizeof(st));
 }
 

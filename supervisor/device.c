@@ -69,7 +69,7 @@ static int install_file(void *context, enum iommufd_file_kind kind, void *object
 	file->context = context;
 	file_hold(file->context);
 	fd = file_open(file, O_RDWR);
-	ret = fd < 0 ? fd : call_give(current_call, fd, O_CLOEXEC, false);
+	ret = fd < 0 ? fd : call_give(current_call, fd, O_CLOEXEC, GIVE_ONLY);
 	if (ret < 0)
 		file->object = NULL; /* still the caller's */
 	if (fd >= 0)
@@ -199,7 +199,8 @@ static int open_file(struct file *file, unsigned int index, int flags)
 	return ret ? ret : file_open(file, flags);
 }
 
-int device_open(struct call *call, enum file_kind kind, unsigned int index, int flags)
+int device_open(struct call *call, enum file_kind kind, const struct node *node, unsigned int index,
+		int flags)
 {
 	struct process *process = call_process(call);
 	struct file *file;
@@ -212,6 +213,7 @@ int device_open(struct call *call, enum file_kind kind, unsigned int index, int 
 	file = file_alloc(kind, process);
 	if (!file)
 		return -ENFILE;
+	file->node = node;
 	if (atomic_load(&fail_in_use))
 		fail_begin(call->caller.tid);
 	ret = open_file(file, index, flags);

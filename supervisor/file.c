@@ -28,8 +28,16 @@
 static int events = -1; /* of inotify */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file *chains[CHAINS]; /* open ones */
-/* Those whose last close is being handled. */
-static struct file *releasing;
+/* A last close that a thread handles; what else goes with the file is part of that. */
+struct release {
+	struct release *next;
+	struct file *file; /* not to be looked into */
+	const struct file *context;
+	struct process *opener; /* with a reference */
+	int device;             /* of VFIO, or -1 */
+};
+
+static struct release *releasing;
 static atomic_uint nr_releasing;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 
@@ -70,8 +78,7 @@ void file_put(struct file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)
 		return;
-	if (!file->released)
-		device_release(file);
+	device_release(file);
 	if (file->context)
 		file_put(file->context);
 	if (file->signal >= 0)
@@ -210,8 +217,24 @@ void file_signal(const void *object, bool readable)
 
 /* ---- the last close ---- */
 
+static void begin_release(struct release *release, struct file *file)
+{
+	*release = (struct release){
+		.next = releasing,
+		.file = file,
+		.context = file->context,
+		.opener = file->opener,
+		.device = file->kind == FILE_VFIO && file->cdev ? (int)vfio_cdev_index(file->cdev)
+								: -1,
+	};
+	if (release->opener)
+		atomic_fetch_add(&release->opener->refs, 1);
+	releasing = release;
+	atomic_fetch_add(&nr_releasing, 1);
+}
+
 /* Take the file of a watch out of the table of open ones. */
-static struct file *take_closed(int watch_number)
+static bool take_closed(struct release *release, int watch_number)
 {
 	for (unsigned int i = 0; i < CHAINS; i++)
 		for (struct file **at = &chains[i]; *at; at = &(*at)->next) {
@@ -220,62 +243,61 @@ static struct file *take_closed(int watch_number)
 			if (file->watch != watch_number)
 				continue;
 			*at = file->next;
-			file->next = releasing;
-			releasing = file;
-			atomic_fetch_add(&nr_releasing, 1);
 			inotify_rm_watch(events, watch_number);
-			return file;
+			begin_release(release, file);
+			return true;
 		}
-	return NULL;
+	return false;
 }
 
-static struct file *next_closed(void)
+static bool next_closed(struct release *release)
 {
 	union {
 		struct inotify_event event;
 		char room[sizeof(struct inotify_event) + 256];
 	} next;
-	struct file *file = NULL;
+	bool found = false;
 
 	/* One event at a time: what is not read yet stays queued. */
-	while (!file && read(events, &next, sizeof(struct inotify_event)) > 0)
+	while (!found && read(events, &next, sizeof(struct inotify_event)) > 0)
 		if (next.event.mask & IN_CLOSE)
-			file = take_closed(next.event.wd);
-	return file;
+			found = take_closed(release, next.event.wd);
+	return found;
 }
 
-static void end_release(struct file *file)
+static void end_release(struct release *release)
 {
-	struct file **at = &releasing;
+	struct release **at = &releasing;
 
 	pthread_mutex_lock(&lock);
-	while (*at != file)
+	while (*at != release)
 		at = &(*at)->next;
-	*at = file->next;
+	*at = release->next;
 	atomic_fetch_sub(&nr_releasing, 1);
 	pthread_cond_broadcast(&released);
 	pthread_mutex_unlock(&lock);
+	if (release->opener)
+		process_put(release->opener);
 }
 
-/* Whether a call on @file, or of @process, may notice that @other is not released yet. */
-static bool may_notice(const struct file *other, const struct file *file,
+/* Whether a call on @file, or of @process, may notice that a file is not released yet. */
+static bool may_notice(const struct release *other, const struct file *file,
 		       const struct process *process)
 {
 	if (process && other->opener == process)
 		return true;
 	if (!file)
 		return false;
-	if (other->opener == file->opener || other->context == file || file->context == other ||
-	    (file->context && file->context == other->context))
+	if (other->opener == file->opener || other->context == file ||
+	    (file->context && (file->context == other->file || file->context == other->context)))
 		return true;
-	return file->kind == FILE_VFIO && other->kind == FILE_VFIO &&
-	       vfio_cdev_index(file->cdev) == vfio_cdev_index(other->cdev);
+	return file->kind == FILE_VFIO && other->device == (int)vfio_cdev_index(file->cdev);
 }
 
 /* Another thread may be about to release what matters here. */
 static void wait_for_others(const struct file *file, const struct process *process)
 {
-	struct file *other;
+	struct release *other;
 
 	pthread_mutex_lock(&lock);
 	do {
@@ -290,21 +312,18 @@ static void wait_for_others(const struct file *file, const struct process *proce
 
 void files_settle(const struct file *file, const struct process *process)
 {
-	struct file *closed;
+	struct release release;
+	bool found;
 
 	for (;;) {
 		pthread_mutex_lock(&lock);
-		closed = next_closed();
+		found = next_closed(&release);
 		pthread_mutex_unlock(&lock);
-		if (!closed)
+		if (!found)
 			break;
-		/* Else a call that is under way, or another file, needs it still. */
-		if (atomic_load(&closed->refs) == 1) {
-			device_release(closed);
-			closed->released = true;
-		}
-		end_release(closed);
-		file_put(closed); /* being open */
+		/* Unless a call that is under way, or another file, needs it still. */
+		file_put(release.file);
+		end_release(&release);
 	}
 	if (atomic_load(&nr_releasing))
 		wait_for_others(file, process);

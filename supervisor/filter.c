@@ -45,12 +45,14 @@
 
 static const int always[] = {
 #ifdef SYS_open
-	SYS_open,      SYS_creat,      SYS_stat,       SYS_lstat,
-	SYS_access,    SYS_readlink,
+	SYS_open,       SYS_creat,      SYS_stat,       SYS_lstat,
+	SYS_access,     SYS_readlink,   SYS_chmod,
 #endif
-	SYS_openat,    SYS_openat2,    SYS_newfstatat, SYS_statx,
-	SYS_faccessat, SYS_faccessat2, SYS_readlinkat, SYS_getdents64,
-	SYS_execve,    SYS_execveat,   SYS_exit_group,
+	SYS_openat,     SYS_openat2,    SYS_newfstatat, SYS_statx,
+	SYS_faccessat,  SYS_faccessat2, SYS_readlinkat, SYS_fchmodat,
+	SYS_getdents64, SYS_getcwd,     SYS_statfs,     SYS_getxattr,
+	SYS_lgetxattr,  SYS_listxattr,  SYS_llistxattr, SYS_inotify_add_watch,
+	SYS_execve,     SYS_execveat,   SYS_exit_group,
 };
 
 /* Those with the descriptor as their first argument. */

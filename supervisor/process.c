@@ -198,7 +198,8 @@ struct iommufd_mm *process_mm(struct process *process, pid_t tid)
 	pthread_mutex_unlock(&lock);
 	if (old)
 		iommufd_mm_put(old);
-	if (IS_ERR(mm) && call_is_valid(current_call) && !atomic_exchange(&said, true))
+	if (IS_ERR(mm) && (PTR_ERR(mm) == -EACCES || PTR_ERR(mm) == -EPERM) &&
+	    !atomic_exchange(&said, true))
 		notice("%s[%d]: its memory cannot be used: /proc/%d/mem: %s", process->comm,
 		       (int)process->pid, (int)process->pid, strerror((int)-PTR_ERR(mm)));
 	return mm;

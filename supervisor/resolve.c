@@ -170,6 +170,7 @@ static enum step step_descriptor(struct walk *walk, pid_t tid, int fd)
 	if (!walk->found->node || walk->found->node->kind != NODE_DIRECTORY)
 		return STEP_END;
 	snprintf(walk->at, sizeof(walk->at), "%s", walk->found->node->path);
+	walk->found->from_tree = true;
 	return STEP_ON;
 }
 
@@ -314,6 +315,7 @@ static bool begin(struct walk *walk, int dir)
 	if (node) {
 		snprintf(walk->at, sizeof(walk->at), "%s", node->path);
 		walk->found->node = node;
+		walk->found->from_tree = st.st_ino == node->ino && st.st_dev == node->dev;
 		return true;
 	}
 	length = readlink(link, walk->at, sizeof(walk->at) - 1);

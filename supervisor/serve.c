@@ -128,18 +128,18 @@ static int add_fd(const struct call *call, struct seccomp_notif_addfd *add)
 	return number < 0 ? -errno : number;
 }
 
-int call_give(struct call *call, int fd, int flags, bool answer)
+int call_give(struct call *call, int fd, int flags, enum give how)
 {
 	struct seccomp_notif_addfd add = {
 		.id = call->id,
-		.flags = answer ? SECCOMP_ADDFD_FLAG_SEND : 0,
+		.flags = how == GIVE_ONLY ? 0 : SECCOMP_ADDFD_FLAG_SEND,
 		.srcfd = (unsigned int)fd,
 		.newfd_flags = (unsigned int)flags & O_CLOEXEC,
 	};
 	int number, ret = -EBADF;
 
 	pthread_mutex_lock(&give_lock);
-	number = free_number(call->caller.tid);
+	number = how == GIVE_LOWEST ? -1 : free_number(call->caller.tid);
 	if (number >= 0) {
 		add.flags |= SECCOMP_ADDFD_FLAG_SETFD;
 		add.newfd = (unsigned int)number;
@@ -151,7 +151,7 @@ int call_give(struct call *call, int fd, int flags, bool answer)
 	if (ret == -EBADF || ret == -EMFILE)
 		ret = add_fd(call, &add);
 	pthread_mutex_unlock(&give_lock);
-	if (ret >= 0 && answer)
+	if (ret >= 0 && how != GIVE_ONLY)
 		call->answered = true;
 	return ret;
 }

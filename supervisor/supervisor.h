@@ -79,11 +79,14 @@ int serve_start(int listener, const struct window *window);
 bool call_is_valid(const struct call *call);
 /* Its process, in the table of processes from now on; NULL when it is gone. */
 struct process *call_process(struct call *call);
-/*
- * Put @fd into the caller's table: the number, or a negative errno. @flags: O_CLOEXEC.
- * With @answer the call returns it, too.
- */
-int call_give(struct call *call, int fd, int flags, bool answer);
+enum give {
+	GIVE_ONLY,      /* into the window; the call goes on */
+	GIVE_IN_WINDOW, /* and it is what the call returns */
+	GIVE_LOWEST,    /* the same with the lowest number, as the kernel does */
+};
+
+/* Put @fd into the caller's table: the number, or a negative errno. @flags: O_CLOEXEC. */
+int call_give(struct call *call, int fd, int flags, enum give how);
 /* A copy of the caller's descriptor, or a negative errno. */
 int call_take(const struct call *call, int fd);
 /* A text at @at in the caller's memory: its length, or -EFAULT, -ENAMETOOLONG. */
@@ -136,10 +139,11 @@ enum file_kind {
 struct file {
 	atomic_uint refs; /* its being open, calls under way, files that need this one */
 	enum file_kind kind;
+	const struct node *node; /* that it was opened by, or NULL */
 	dev_t dev;
 	ino_t ino;
 	int watch;            /* of inotify */
-	struct file *next;    /* in a chain by inode, or of those that are released */
+	struct file *next;    /* in a chain by inode */
 	unsigned int number;  /* of a FILE_IOMMU, from 1 */
 	struct file *context; /* the FILE_IOMMU that it holds, or NULL */
 	union {
@@ -152,7 +156,6 @@ struct file {
 	struct process *opener;      /* with a reference */
 	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
 	atomic_bool grown;           /* since its usage was last accounted */
-	bool released;               /* by its last close */
 };
 
 int files_start(void);
@@ -180,7 +183,8 @@ void file_signal(const void *object, bool readable);
 /* ---- device.c ---- */
 
 /* Open one of ours. A descriptor of this process, see file_open(). */
-int device_open(struct call *call, enum file_kind kind, unsigned int index, int flags);
+int device_open(struct call *call, enum file_kind kind, const struct node *node, unsigned int index,
+		int flags);
 void device_stat(const struct file *file, unsigned int *mode, uint64_t *rdev);
 /* What a link of it in /proc says. */
 void device_link(const struct file *file, char *text, size_t size);
@@ -218,8 +222,9 @@ struct node {
 	enum node_kind kind;
 	enum file_kind file; /* NODE_DEVICE */
 	unsigned int index;  /* of a VFIO device */
-	char text[24];       /* NODE_TEXT */
-	dev_t dev;           /* of what stands for it in our directory */
+	_Atomic(unsigned int) mode;
+	char text[24]; /* NODE_TEXT */
+	dev_t dev;     /* of what stands for it in our directory */
 	ino_t ino;
 	dev_t native_dev; /* of what the machine has at this path, or 0 */
 	ino_t native_ino;
@@ -234,7 +239,11 @@ const struct node *tree_of_stat(const struct stat *st);
 bool tree_has_device(dev_t dev);
 /* Open what stands for it. */
 int tree_open(const struct node *node, int flags);
-void tree_stat(const struct node *node, uid_t uid, struct stat *st);
+/* Stat it. False on success, as stat(). */
+bool tree_stat(const struct node *node, struct stat *st);
+void tree_chmod(const struct node *node, unsigned int mode);
+/* inotify_add_watch() for it, a negative errno. */
+int tree_watch(const struct node *node, int watcher, uint32_t mask);
 /* Children of @node from number *at on, in the format of getdents64(): bytes. */
 size_t tree_list(const struct node *node, unsigned int *at, void *buf, size_t size, int64_t base);
 /* Correct what a listing of our directory says of our files. */
@@ -249,19 +258,22 @@ struct found {
 	pid_t fail_nth;     /* /proc/PID/task/TID/fail-nth: the thread, or 0 */
 	bool fault_setting; /* a file below /sys/kernel/debug/fail* */
 	bool is_link;       /* the link itself, which was not followed */
+	bool from_tree;     /* the kernel would begin in our own directory */
 };
 
 /* Where @path of the caller's leads, from directory @dir if it is relative. */
 void resolve(struct call *call, int dir, const char *path, bool follow, struct found *found);
 
-/* ---- paths.c, descriptors.c: system calls; a result, a negative errno or CONTINUE ---- */
+/* ---- system calls: each returns a result, a negative errno or CONTINUE ---- */
 
 long paths_call(struct call *call);
+/* A call's path, read, and what it leads to. False when it is not ours. */
+bool paths_find(struct call *call, int dir, uint64_t at, bool follow, struct found *found);
+long names_call(struct call *call);
+void stat_file(const struct call *call, const struct file *file, struct stat *st);
+/* False when it cannot be. */
+bool stat_node(const struct call *call, const struct node *node, struct stat *st);
 long descriptors_call(struct call *call);
-void fill_stat(struct stat *st, unsigned int mode, uint64_t rdev, ino_t ino, uid_t uid);
-
-/* ---- exec.c ---- */
-
 long exec_call(struct call *call);
 
 /* ---- account.c ---- */

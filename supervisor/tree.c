@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "plat/compiler.h"
@@ -28,7 +28,7 @@ struct entry {
 
 static struct node *nodes;
 static unsigned int nr_nodes, room;
-static char base[64];
+static char base[256];
 static int base_fd = -1;
 
 /* ---- making it ---- */
@@ -70,6 +70,7 @@ static int add_device(const char *path, enum file_kind file, unsigned int index)
 		return -ENOMEM;
 	node->file = file;
 	node->index = index;
+	atomic_init(&node->mode, 0600);
 	return 0;
 }
 
@@ -164,21 +165,31 @@ static int make_node(struct node *node)
 	return 0;
 }
 
+/* Where there is room, and preferably not where a program would list it. */
+static int make_base(void)
+{
+	const char *const places[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp",
+				      "/dev/shm"};
+	int ret = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (!places[i] || (size_t)snprintf(base, sizeof(base), "%s/uiommu-XXXXXX",
+						   places[i]) >= sizeof(base))
+			continue;
+		if (mkdtemp(base))
+			return 0;
+		ret = -errno;
+	}
+	base[0] = '\0';
+	return ret;
+}
+
 int tree_start(void)
 {
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-	int ret;
+	int ret = make_base();
 
-	if (!dir || access(dir, W_OK))
-		dir = "/dev/shm";
-	if (access(dir, W_OK))
-		dir = "/tmp";
-	snprintf(base, sizeof(base), "%.40s/uiommu-XXXXXX", dir);
-	if (!mkdtemp(base)) {
-		ret = -errno;
-		base[0] = '\0';
+	if (ret)
 		return ret;
-	}
 	base_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (base_fd < 0)
 		return -errno;
@@ -232,25 +243,31 @@ bool tree_has_device(dev_t dev)
 
 int tree_open(const struct node *node, int flags)
 {
-	int fd = openat(base_fd, node->path + 1, (flags & ~(O_CREAT | O_TRUNC)) | O_CLOEXEC);
+	/* One of O_PATH cannot be given away. */
+	int fd = openat(base_fd, node->path + 1,
+			(flags & ~(O_CREAT | O_TRUNC | O_PATH)) | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
 
-void tree_stat(const struct node *node, uid_t uid, struct stat *st)
+bool tree_stat(const struct node *node, struct stat *st)
 {
-	unsigned int mode = S_IFREG | 0444;
-	uint64_t rdev = 0;
+	return fstatat(base_fd, node->path + 1, st, AT_SYMLINK_NOFOLLOW);
+}
 
-	if (node->kind == NODE_DIRECTORY) {
-		mode = S_IFDIR | 0755;
-	} else if (node->kind == NODE_DEVICE) {
-		mode = S_IFCHR | 0600;
-		rdev = node->file == FILE_IOMMU ? IOMMU_DEVICE : makedev(VFIO_MAJOR, node->index);
-	}
-	fill_stat(st, mode, rdev, node->ino, uid);
-	if (node->kind == NODE_TEXT)
-		st->st_size = 4096; /* as sysfs */
+void tree_chmod(const struct node *node, unsigned int mode)
+{
+	atomic_store(&nodes[node - nodes].mode, mode);
+}
+
+int tree_watch(const struct node *node, int watcher, uint32_t mask)
+{
+	char path[PATH_MAX];
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d%s", base_fd, node->path);
+	ret = inotify_add_watch(watcher, path, mask);
+	return ret < 0 ? -errno : ret;
 }
 
 /* ---- listings ---- */
