@@ -6,6 +6,7 @@
  * before a call that may make them smaller, which is when a peak ends, when
  * something ends, and in between as often as costs little.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -336,8 +337,7 @@ void account_close(struct file *file)
 {
 	struct report_process *s = file->slot;
 
-	/* At the end of its process it has been described as still open. */
-	if (!s || atomic_load(&s->state) != REPORT_RUNNING)
+	if (!s || atomic_load(&file->described))
 		return;
 	look_at_context(file, false);
 	begin_lists(s);
@@ -352,7 +352,7 @@ void account_close(struct file *file)
 
 void account_closed(const struct file *file)
 {
-	if (file->slot && atomic_load(&file->slot->state) == REPORT_RUNNING)
+	if (file->slot && !atomic_load(&file->described))
 		look_at_memcg(file->slot, file->opener);
 }
 
@@ -369,7 +369,7 @@ static void collect(struct file *file, void *arg)
 {
 	struct open_files *open = arg;
 
-	if (file->kind != FILE_IOMMU || file->opener != open->opener || !file->slot)
+	if (file->opener != open->opener || !file->slot)
 		return;
 	if (open->nr == open->room) {
 		unsigned int room = open->room ? open->room * 2 : 16;
@@ -380,8 +380,43 @@ static void collect(struct file *file, void *arg)
 		open->file = more;
 		open->room = room;
 	}
-	file_hold(file);
-	open->file[open->nr++] = file;
+	if (file_hold_live(file))
+		open->file[open->nr++] = file;
+}
+
+/* Which of them the process has a descriptor of, or of a device that keeps it. */
+static void find_held(pid_t pid)
+{
+	const struct dirent *entry;
+	char path[32];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)) != NULL) {
+		struct file *file =
+			entry->d_name[0] == '.' ? NULL : file_get(pid, atoi(entry->d_name));
+		struct file *context = file ? device_context(file) : NULL;
+
+		if (context) {
+			atomic_store(&context->held, true);
+			file_put(context);
+		}
+		if (file)
+			file_put(file);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* What others keep open goes on. */
+static void describe(struct file *file, bool killed)
+{
+	memory_check(file);
+	if (!killed && !atomic_exchange(&file->held, false))
+		return;
+	look_at_context(file, true);
+	atomic_store(&file->described, true);
 }
 
 static int by_number(const void *a, const void *b)
@@ -401,13 +436,13 @@ void account_exit(struct process *process, enum report_state state, int status)
 	slot->nr_objects = 0;
 	slot->status = status;
 	slot->fail_hit = options->fail_nth && fail_was_hit();
-	files_for_each(collect, &open);
-	if (open.nr)
+	contexts_for_each(collect, &open);
+	if (open.nr) {
 		qsort(open.file, open.nr, sizeof(*open.file), by_number);
-	for (unsigned int i = 0; i < open.nr; i++) {
-		memory_check(open.file[i]);
-		look_at_context(open.file[i], true);
+		find_held(process->pid);
 	}
+	for (unsigned int i = 0; i < open.nr; i++)
+		describe(open.file[i], state == REPORT_KILLED);
 	look_at_memcg(slot, process);
 	atomic_store(&slot->state, state);
 	for (unsigned int i = 0; i < open.nr; i++)

@@ -100,10 +100,7 @@ static long stat_of(struct file *file, struct call *call)
 /* The kernel closes it: what is to be noticed before is noticed now. */
 static long closes(struct file *file)
 {
-	if (file->kind == FILE_IOMMU)
-		memory_check(file);
-	else
-		device_check(file);
+	device_closing(file);
 	return CONTINUE;
 }
 

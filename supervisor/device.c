@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,49 @@
 #include "vfio/cdev.h"
 
 static unsigned int nr_contexts;
+
+static pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct file *contexts;
+
+void contexts_for_each(void (*each)(struct file *file, void *arg), void *arg)
+{
+	pthread_mutex_lock(&contexts_lock);
+	for (struct file *file = contexts; file; file = file->next_context)
+		each(file, arg);
+	pthread_mutex_unlock(&contexts_lock);
+}
+
+static void add_context(struct file *file)
+{
+	pthread_mutex_lock(&contexts_lock);
+	file->next_context = contexts;
+	contexts = file;
+	pthread_mutex_unlock(&contexts_lock);
+}
+
+static void remove_context(struct file *file)
+{
+	struct file **at = &contexts;
+
+	pthread_mutex_lock(&contexts_lock);
+	while (*at != file)
+		at = &(*at)->next_context;
+	*at = file->next_context;
+	pthread_mutex_unlock(&contexts_lock);
+}
+
+struct file *device_context(struct file *file)
+{
+	struct file *context = file->context;
+
+	if (file->kind == FILE_IOMMU)
+		context = file;
+	else if (file->kind == FILE_VFIO && file->cdev)
+		context = vfio_cdev_hold(file->cdev);
+	if (context)
+		file_hold(context);
+	return context;
+}
 
 void device_stat(const struct file *file, unsigned int *mode, uint64_t *rdev)
 {
@@ -158,6 +202,7 @@ static int open_iommu(struct file *file)
 	if (IS_ERR(ctx))
 		return (int)PTR_ERR(ctx);
 	file->ctx = ctx;
+	add_context(file);
 	file->number = __atomic_add_fetch(&nr_contexts, 1, __ATOMIC_RELAXED);
 	file->slot = account_slot(file->opener);
 	if (file->slot) {
@@ -242,45 +287,34 @@ static void account_device(struct file *file)
 }
 
 /* Of a process that was killed the report has what it had not closed. */
-static void notice_end(struct file *file)
+void device_closing(struct file *file)
 {
-	if (file->opener && file->slot && file->slot->state == REPORT_RUNNING &&
-	    process_is_ending(file->opener))
-		account_exit(file->opener, REPORT_KILLED, 0);
+	struct file *context = device_context(file);
+
+	if (!context)
+		return;
+	if (context->slot && context->slot->state == REPORT_RUNNING &&
+	    process_is_ending(context->opener))
+		account_exit(context->opener, REPORT_KILLED, 0);
+	memory_check(context);
+	file_put(context);
 }
 
 static void release_iommu(struct file *file)
 {
 	if (!file->ctx)
 		return;
-	notice_end(file);
-	memory_check(file);
 	account_close(file);
 	count_for(file);
+	remove_context(file);
 	iommufd_ctx_destroy(file->ctx);
 	account_closed(file);
 }
 
-void device_check(struct file *file)
-{
-	struct file *context =
-		file->kind == FILE_VFIO && file->cdev ? vfio_cdev_hold(file->cdev) : NULL;
-
-	if (context)
-		memory_check(context);
-}
-
 static void release_vfio(struct file *file)
 {
-	struct file *context;
-
 	if (!file->cdev)
 		return;
-	context = vfio_cdev_hold(file->cdev);
-	if (context) {
-		notice_end(context);
-		memory_check(context);
-	}
 	account_device(file);
 	vfio_cdev_release(file->cdev);
 }

@@ -74,6 +74,16 @@ void file_hold(struct file *file)
 	atomic_fetch_add(&file->refs, 1);
 }
 
+bool file_hold_live(struct file *file)
+{
+	unsigned int refs = atomic_load(&file->refs);
+
+	while (refs)
+		if (atomic_compare_exchange_weak(&file->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
 void file_put(struct file *file)
 {
 	if (atomic_fetch_sub(&file->refs, 1) != 1)
@@ -186,15 +196,6 @@ struct file *file_get(pid_t tid, int fd)
 		return NULL;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)tid, fd);
 	return stat(path, &st) ? NULL : file_of_stat(&st);
-}
-
-void files_for_each(void (*each)(struct file *file, void *arg), void *arg)
-{
-	pthread_mutex_lock(&lock);
-	for (unsigned int i = 0; i < CHAINS; i++)
-		for (struct file *file = chains[i]; file; file = file->next)
-			each(file, arg);
-	pthread_mutex_unlock(&lock);
 }
 
 /* Called with locks of the library held. */
@@ -321,6 +322,7 @@ void files_settle(const struct file *file, const struct process *process)
 		pthread_mutex_unlock(&lock);
 		if (!found)
 			break;
+		device_closing(release.file);
 		/* Unless a call that is under way, or another file, needs it still. */
 		file_put(release.file);
 		end_release(&release);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statfs.h>
@@ -247,15 +246,15 @@ static bool is_ours(struct call *call, uint64_t at, bool follow)
 		return false;
 	if (found.file)
 		file_put(found.file);
-	/* The machine's own directories have what the machine says. */
-	return !found.is_link && !(found.node && found.node->native_ino);
+	return !found.is_link;
 }
 
 static long do_statfs(struct call *call, uint64_t at, uint64_t to)
 {
-	struct statfs st = {.f_type = TMPFS_MAGIC, .f_bsize = 4096, .f_namelen = NAME_MAX};
+	struct statfs st;
 
-	if (!is_ours(call, at, true))
+	/* As of the directory that all devices are in. */
+	if (!is_ours(call, at, true) || statfs("/dev", &st))
 		return CONTINUE;
 	return iommufd_copy_to_user(NULL, to, &st, sizeof(st));
 }

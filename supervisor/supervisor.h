@@ -156,6 +156,9 @@ struct file {
 	struct process *opener;      /* with a reference */
 	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
 	atomic_bool grown;           /* since its usage was last accounted */
+	atomic_bool held;            /* by the process that ends now */
+	atomic_bool described;       /* in the report, as open at the end of its opener */
+	struct file *next_context;   /* FILE_IOMMU: in the list of all */
 };
 
 int files_start(void);
@@ -165,6 +168,8 @@ int files_descriptor(void);
 struct file *file_alloc(enum file_kind kind, struct process *opener);
 void file_put(struct file *file);
 void file_hold(struct file *file);
+/* The same of one that may be on its way to be released: then false. */
+bool file_hold_live(struct file *file);
 /*
  * Make its one open description: a descriptor of this process, to be given to the
  * program and closed. A negative errno.
@@ -176,7 +181,6 @@ struct file *file_get(pid_t tid, int fd);
 struct file *file_of_stat(const struct stat *st);
 /* Handle every last close that came before now, as far as @file could notice, or NULL. */
 void files_settle(const struct file *file, const struct process *process);
-void files_for_each(void (*each)(struct file *file, void *arg), void *arg);
 /* The fault file of @object has become readable, or ceased to be. */
 void file_signal(const void *object, bool readable);
 
@@ -188,9 +192,13 @@ int device_open(struct call *call, enum file_kind kind, const struct node *node,
 void device_stat(const struct file *file, unsigned int *mode, uint64_t *rdev);
 /* What a link of it in /proc says. */
 void device_link(const struct file *file, char *text, size_t size);
+/* The FILE_IOMMU that a file is or keeps, with a reference, or NULL. */
+struct file *device_context(struct file *file);
+/* Every FILE_IOMMU that is not released yet, also closed ones that a device keeps. */
+void contexts_for_each(void (*each)(struct file *file, void *arg), void *arg);
 void device_release(struct file *file);
-/* Before a close that may be the last: look at the memory of the context that it is bound to. */
-void device_check(struct file *file);
+/* Before a close that may be the last one: what is to be told of the context. */
+void device_closing(struct file *file);
 long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg);
 ssize_t device_read(struct file *file, uint64_t to, size_t length);
 ssize_t device_write(struct file *file, uint64_t from, size_t length);

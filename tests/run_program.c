@@ -331,15 +331,32 @@ static void test_vfork(void)
 	check(!close(fd));
 }
 
+/* The open file goes on as another program, with what was mapped through it. */
 static void test_exec(void)
 {
 	int fd = open("/dev/iommu", O_RDWR);
+	char number[16];
+	uint32_t ioas;
 
 	check(fd >= 0);
 	check_errno(execl("/nonexistent", "x", (char *)NULL), ENOENT);
-	check(ioas_alloc(fd));
-	execl("/bin/true", "true", (char *)NULL);
+	ioas = ioas_alloc(fd);
+	check(!map(fd, ioas, memory(M), M, 0x10000000));
+	snprintf(number, sizeof(number), "%d", fd);
+	execl("/proc/self/exe", "run-program", "exec-after", number, (char *)NULL);
 	check(false);
+}
+
+static void exec_after(int fd)
+{
+	void *at = memory(M);
+
+	check_errno(map(fd, 1, at, M, 0x10000000), EEXIST);
+	check(!map(fd, 1, at, M, 0x20000000));
+	check(unmap(fd, 1, 0, SIZE_MAX) == 512);
+	check(ioas_alloc(fd) == 2);
+	check(!close(fd));
+	check_errno(destroy(fd, 2), EBADF);
 }
 
 static void test_exec_cloexec(void)
@@ -537,6 +554,10 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "exit"))
 		return atoi(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "exec-after")) {
+		exec_after(atoi(argv[2]));
+		return 0;
+	}
 	for (size_t i = 0; argc == 2 && i < sizeof(tests) / sizeof(tests[0]); i++)
 		if (!strcmp(argv[1], tests[i].name)) {
 			tests[i].run();
