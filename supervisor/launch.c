@@ -23,6 +23,7 @@
 
 #include <uiommu/memcontrol.h>
 
+#include "mm/memcontrol.h"
 #include "plat/compiler.h"
 #include "supervisor/supervisor.h"
 
@@ -302,6 +303,7 @@ static int prepare(struct report *report, int signals, char *error, size_t size)
 	run_cgroup = mem_cgroup_create(NULL);
 	if (!run_cgroup)
 		return fail(error, size, -ENOMEM, "memory", strerror(ENOMEM));
+	memcg_keep_exact(run_cgroup);
 	set_limit("memory.high", options->memory_high);
 	set_limit("memory.max", options->memory_max);
 	account_start(report);

@@ -14,6 +14,7 @@
 
 #include <uiommu/memcontrol.h>
 
+#include "mm/memcontrol.h"
 #include "plat/compiler.h"
 #include "supervisor/supervisor.h"
 
@@ -106,6 +107,8 @@ static struct process *process_new(pid_t pid)
 		return NULL;
 	}
 	process->cgroup = mem_cgroup_create(run_cgroup);
+	if (process->cgroup)
+		memcg_keep_exact(process->cgroup);
 	if (read_proc(pid, "comm", process->comm, sizeof(process->comm)))
 		process->comm[strcspn(process->comm, "\n")] = '\0';
 	return process;
