@@ -204,14 +204,22 @@ static enum iommufd_phys_mode parse_phys(const char *phys)
 	die("--phys: '%s' is not a mode: expected auto, identity or scattered", phys);
 }
 
-/* One that cannot be written is bad input. */
+/*
+ * One that cannot be written is bad input. A program that uses the library adds what
+ * it asks of the DMA API, wherever its working directory is.
+ */
 static void empty_trace(const char *file)
 {
 	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	char *path;
 
 	if (fd < 0)
 		die("--trace: %s: %s", file, strerror(errno));
 	close(fd);
+	path = realpath(file, NULL);
+	if (!path || setenv("UIOMMU_TRACE", path, 1))
+		die("--trace: %s: %s", file, strerror(errno));
+	free(path);
 }
 
 static void set_options(struct run_args *args, struct supervisor_options *to)

@@ -182,6 +182,7 @@ void run_print_json(FILE *out, const struct run_result *result)
 	for (uint32_t i = 0; i < nr; i++)
 		run_add_process(processes, &result->report->processes[i]);
 	add_number(top, "processes_not_listed", result->report->nr_processes - nr);
+	add_number(top, "memory_current", result->report->current);
 	fprintf(out, "%s\n", json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
 	json_object_put(top);
 }

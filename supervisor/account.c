@@ -53,6 +53,11 @@ void account_start(struct report *memory)
 	report = memory;
 }
 
+void account_end(void)
+{
+	report->current = mem_cgroup_usage(run_cgroup);
+}
+
 static struct report_process *take_slot(struct process *process)
 {
 	uint32_t n = atomic_fetch_add(&report->nr_processes, 1);

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uiommu/memcontrol.h>
@@ -67,7 +68,7 @@ union control {
 	struct cmsghdr align;
 };
 
-static void send_listener(int to, int fd)
+int send_descriptor(int to, int fd)
 {
 	union control control = {.room = {0}};
 	struct iovec iov = {&fd, sizeof(fd)};
@@ -83,16 +84,14 @@ static void send_listener(int to, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(fd));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	if (sendmsg(to, &message, 0) < 0)
-		_exit(126);
+	return sendmsg(to, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* A descriptor, or the negative errno that the program was refused with. */
-static int receive_listener(int from)
+int receive_descriptor(int from, int *value)
 {
 	union control control;
 	int fd = -EPIPE;
-	struct iovec iov = {&fd, sizeof(fd)};
+	struct iovec iov = {value, sizeof(*value)};
 	struct msghdr message = {.msg_iov = &iov,
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
@@ -104,8 +103,6 @@ static int receive_listener(int from)
 	c = CMSG_FIRSTHDR(&message);
 	if (c && c->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	else if (fd >= 0)
-		fd = -EPIPE;
 	return fd;
 }
 
@@ -137,6 +134,7 @@ struct start {
 	struct window window;
 	sigset_t mask; /* as it was for us */
 	int socket;
+	int fallback; /* a socket */
 };
 
 static void __attribute__((noreturn)) start_program(const struct start *start)
@@ -145,8 +143,7 @@ static void __attribute__((noreturn)) start_program(const struct start *start)
 
 	sigprocmask(SIG_SETMASK, &start->mask, NULL);
 	listener = filter_install(&start->window);
-	send_listener(start->socket, listener);
-	if (listener < 0)
+	if (send_descriptor(start->socket, listener) || listener < 0)
 		_exit(126);
 	close(listener);
 	execv(start->path, start->argv);
@@ -178,9 +175,10 @@ static struct window choose_window(void)
 /* ---- waiting ---- */
 
 struct wait {
-	pid_t program;
+	pid_t program, fallback;
 	bool ended;
-	bool told; /* a signal to end has been passed on */
+	bool unused; /* no process is under the filter any more */
+	bool told;   /* a signal to end has been passed on */
 	bool over;
 	int status;
 	void (*call)(int status);
@@ -199,31 +197,62 @@ static void reap(struct wait *wait)
 		if (wait->call)
 			wait->call(status);
 	}
-	if (pid < 0 && errno == ECHILD)
-		wait->over = true;
+	wait->over |= wait->ended && wait->unused;
+}
+
+/* Every child, which is every process whose parent has ended, too. */
+static bool signal_children(const struct wait *wait, int sig)
+{
+	bool any = false;
+	char path[48];
+	FILE *file;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	file = fopen(path, "re");
+	while (file && fscanf(file, "%d", &pid) == 1) {
+		if (pid == wait->fallback)
+			continue;
+		kill(pid, sig);
+		any = true;
+	}
+	if (file)
+		fclose(file);
+	return any;
+}
+
+/* What dies leaves its children to us. */
+static void kill_all(struct wait *wait)
+{
+	while (!wait->over && signal_children(wait, SIGKILL)) {
+		struct timespec soon = {.tv_nsec = 1000000};
+
+		nanosleep(&soon, NULL);
+		reap(wait);
+	}
+	wait->over = true;
 }
 
 /*
  * What the terminal sends, it sends to the program as well. A second request to end is
- * one that the program did not follow.
+ * one that was not followed.
  */
 static void pass_on(struct wait *wait, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
 	bool ends = sig == SIGINT || sig == SIGTERM;
 
-	if (wait->ended) {
-		wait->over |= ends;
-		return;
-	}
-	if (info->ssi_code > 0)
+	if (info->ssi_code > 0 && !wait->ended)
 		return;
 	if (ends && wait->told) {
-		kill(wait->program, SIGKILL);
+		kill_all(wait);
 		return;
 	}
 	wait->told |= ends;
-	kill(wait->program, sig);
+	if (wait->ended)
+		signal_children(wait, sig);
+	else
+		kill(wait->program, sig);
 }
 
 static void take_signals(struct wait *wait, int fd)
@@ -238,6 +267,22 @@ static void take_signals(struct wait *wait, int fd)
 	}
 }
 
+static int listener_fd = -1;
+
+/* Only for the end of its last user: calls are the workers'. */
+static int watch_listener(int fd, void *tag)
+{
+	struct epoll_event event = {.events = 0, .data.ptr = tag};
+
+	listener_fd = fd;
+	return epoll_ctl(polled, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static void unwatch_listener(void)
+{
+	epoll_ctl(polled, EPOLL_CTL_DEL, listener_fd, NULL);
+}
+
 static int watch_descriptor(int fd, void *tag)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = tag};
@@ -245,7 +290,7 @@ static int watch_descriptor(int fd, void *tag)
 	return epoll_ctl(polled, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-static char signals_tag, files_tag;
+static char signals_tag, files_tag, listener_tag;
 
 /* What has happened; waits for something if @block. False when there was nothing. */
 static bool handle_events(struct wait *wait, int signals, bool block)
@@ -260,6 +305,12 @@ static bool handle_events(struct wait *wait, int signals, bool block)
 			take_signals(wait, signals);
 		} else if (events[i].data.ptr == &files_tag) {
 			files_settle(NULL, NULL);
+		} else if (events[i].data.ptr == &listener_tag) {
+			if (!(events[i].events & (EPOLLHUP | EPOLLERR)))
+				continue;
+			wait->unused = true;
+			unwatch_listener();
+			reap(wait);
 		} else {
 			epoll_ctl(polled, EPOLL_CTL_DEL, process->pidfd, NULL);
 			process_ended(process);
@@ -329,7 +380,7 @@ static int prepare(struct report *report, int signals, char *error, size_t size)
 /* Its process, with all that it starts, calls here from now on. */
 static int launch(struct start *start, pid_t *pid, char *error, size_t size)
 {
-	int sockets[2], listener, ret;
+	int sockets[2], listener, refused = -EPIPE, ret;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return fail(error, size, -errno, "socketpair", strerror(errno));
@@ -342,17 +393,20 @@ static int launch(struct start *start, pid_t *pid, char *error, size_t size)
 		start_program(start);
 	}
 	close(sockets[1]);
-	listener = receive_listener(sockets[0]);
+	listener = receive_descriptor(sockets[0], &refused);
 	close(sockets[0]);
 	if (listener < 0)
-		return fail(error, size, listener, "seccomp", refusal(-listener));
+		return fail(error, size, refused, "seccomp", refusal(-refused));
+	send_descriptor(start->fallback, listener);
 	ret = probe_memory(*pid);
 	if (ret) {
 		kill(*pid, SIGKILL);
 		return fail(error, size, ret, "the program's memory cannot be read",
 			    "process_vm_readv() is refused, by Yama's ptrace_scope or a sandbox");
 	}
-	ret = serve_start(listener, &start->window);
+	ret = watch_listener(listener, &listener_tag);
+	if (!ret)
+		ret = serve_start(listener, &start->window);
 	if (ret)
 		kill(*pid, SIGKILL);
 	return ret ? fail(error, size, ret, "seccomp", strerror(-ret)) : 0;
@@ -374,6 +428,7 @@ int supervisor_run(const struct supervisor_options *opts, struct report *report,
 		sigaddset(&block, forwarded[i]);
 	sigprocmask(SIG_BLOCK, &block, &start.mask);
 	signals = signalfd(-1, &block, SFD_CLOEXEC | SFD_NONBLOCK);
+	start.fallback = fallback_start(&wait.fallback);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	ret = prepare(report, signals, error, error_size);
 	if (!ret)
@@ -382,6 +437,9 @@ int supervisor_run(const struct supervisor_options *opts, struct report *report,
 		wait.program = *pid;
 		wait_for_all(&wait, signals);
 		*status = wait.status;
+		close(start.fallback);
+		waitpid(wait.fallback, NULL, wait.unused ? 0 : WNOHANG);
+		account_end();
 		trace_flush();
 	}
 	tree_end();

@@ -15,7 +15,7 @@
 
 #define REPORT_NAME "uiommu-report" /* of the memfd */
 
-#define REPORT_MAGIC     0x70657277 /* changes with the layout */
+#define REPORT_MAGIC     0x70657278 /* changes with the layout */
 #define REPORT_PROCESSES 512
 #define REPORT_IOCTLS    64
 #define REPORT_ERRORS    64
@@ -133,6 +133,7 @@ struct report {
 	uint32_t magic;
 	_Atomic uint32_t nr_processes; /* that asked for a slot */
 	int32_t owner;                 /* the process of `uiommu run` */
+	uint64_t current;              /* charged at its end, when all is closed: 0 */
 	struct report_process processes[REPORT_PROCESSES];
 };
 

@@ -46,6 +46,16 @@ void notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Have the main loop call process_ended() when @pidfd says so. */
 void watch_process(struct process *process, int pidfd);
 
+/* Pass a descriptor, or a negative errno in its place, through a socket. */
+int send_descriptor(int to, int fd);
+/* What was passed, and in *@value what was sent as a number. -EPIPE without any. */
+int receive_descriptor(int from, int *value);
+
+/* ---- fallback.c ---- */
+
+/* Before there are threads or programs: a socket for the listener, kept until the end. */
+int fallback_start(pid_t *pid);
+
 /* ---- filter.c ---- */
 
 /*
@@ -287,6 +297,8 @@ long exec_call(struct call *call);
 /* ---- account.c ---- */
 
 void account_start(struct report *report);
+/* The run is over. */
+void account_end(void);
 /* The slot of this process, or NULL when there is none left. */
 struct report_process *account_slot(struct process *process);
 void account_count(struct report_process *slot, unsigned int cmd, long ret, uint64_t ticks);

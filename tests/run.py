@@ -95,7 +95,7 @@ def report():
     done = program('leak')
     tap.equal(done.status, 0, 'leak: status')
     process = done.process
-    tap.equal(sorted(done.report), ['exit_status', 'pid', 'processes', 'processes_not_listed',
+    tap.equal(sorted(done.report), ['exit_status', 'memory_current', 'pid', 'processes', 'processes_not_listed',
                                     'program', 'signal'], 'report: keys')
     tap.equal(sorted(process), sorted(
         ['pid', 'name', 'state', 'phys', 'files_opened', 'files_open',
