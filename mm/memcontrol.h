@@ -41,7 +41,7 @@ struct mem_cgroup {
 	/* Chargers that need every byte of room here: nobody stocks meanwhile. */
 	atomic_uint pressed;
 	unsigned int depth;
-	bool exact; /* no stocks are taken of it */
+	bool exact;                               /* no stocks are taken of it */
 	struct mem_cgroup *path[MEMCG_MAX_DEPTH]; /* the root to [depth], itself */
 
 	atomic_ulong users;

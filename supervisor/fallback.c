@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +28,36 @@ static bool is_over(int listener)
 	return poll(&polled, 1, 0) == 1 && (polled.revents & (POLLHUP | POLLERR));
 }
 
+struct under_way *under_way;
+
+static void answer(int listener, uint64_t id, int nr)
+{
+	struct seccomp_notif_resp response = {.id = id};
+
+	if (nr == SYS_ioctl)
+		response.error = -ENODEV;
+	else
+		response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+/*
+ * What the supervisor had received when it was killed. Of a call that it had no time
+ * to write down only the id can be guessed: they are counted up.
+ */
+static void answer_received(int listener)
+{
+	uint64_t latest = atomic_load(&under_way->latest);
+
+	for (unsigned int i = 0; i < WORKERS_MAX; i++)
+		if (atomic_load(&under_way->worker[i].id))
+			answer(listener, atomic_load(&under_way->worker[i].id),
+			       atomic_load(&under_way->worker[i].nr));
+	for (uint64_t id = latest - WORKERS_MAX; id != latest + 2 * WORKERS_MAX; id++)
+		if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id))
+			answer(listener, id, -1);
+}
+
 static void answer_all(int listener)
 {
 	union {
@@ -35,17 +66,10 @@ static void answer_all(int listener)
 	} next;
 
 	while (!is_over(listener)) {
-		struct seccomp_notif_resp response = {0};
-
 		memset(&next, 0, sizeof(next));
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &next.notif))
 			continue;
-		response.id = next.notif.id;
-		if (next.notif.data.nr == SYS_ioctl)
-			response.error = -ENODEV;
-		else
-			response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+		answer(listener, next.notif.id, next.notif.data.nr);
 	}
 }
 
@@ -72,6 +96,7 @@ static void __attribute__((noreturn)) wait_for_end(int socket)
 		_exit(0);
 	while (read(socket, &byte, 1) < 0 && errno == EINTR)
 		;
+	answer_received(listener);
 	answer_all(listener);
 	_exit(0);
 }
@@ -80,7 +105,9 @@ int fallback_start(pid_t *pid)
 {
 	int sockets[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+	under_way = mmap(NULL, sizeof(*under_way), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (under_way == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return -errno;
 	*pid = fork();
 	if (*pid < 0)

@@ -429,6 +429,8 @@ int supervisor_run(const struct supervisor_options *opts, struct report *report,
 	sigprocmask(SIG_BLOCK, &block, &start.mask);
 	signals = signalfd(-1, &block, SFD_CLOEXEC | SFD_NONBLOCK);
 	start.fallback = fallback_start(&wait.fallback);
+	if (start.fallback < 0)
+		return fail(error, error_size, start.fallback, "fork", strerror(-start.fallback));
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	ret = prepare(report, signals, error, error_size);
 	if (!ret)

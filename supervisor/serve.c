@@ -26,7 +26,6 @@
 #endif
 #define SYNC_WAKE_UP 1ul /* SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, of Linux 6.6 */
 
-#define WORKERS_MAX  128
 #define WORKER_STACK (512 << 10)
 
 /* A newer kernel's may be longer. */
@@ -256,6 +255,7 @@ static bool is_over(void)
 
 static void *work(void *arg)
 {
+	uintptr_t number = (uintptr_t)arg;
 	union notification next;
 
 	for (;;) {
@@ -266,9 +266,13 @@ static void *work(void *arg)
 				continue;
 			return NULL;
 		}
+		atomic_store(&under_way->worker[number].nr, next.notif.data.nr);
+		atomic_store(&under_way->worker[number].id, next.notif.id);
+		atomic_store(&under_way->latest, next.notif.id);
 		if (atomic_fetch_sub(&idle, 1) == 1)
 			add_worker();
 		serve(&next.notif);
+		atomic_store(&under_way->worker[number].id, 0);
 		atomic_fetch_add(&idle, 1);
 	}
 }
@@ -277,8 +281,9 @@ static void add_worker(void)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
+	int number = atomic_fetch_add(&workers, 1);
 
-	if (atomic_fetch_add(&workers, 1) >= WORKERS_MAX) {
+	if (number >= WORKERS_MAX) {
 		atomic_fetch_sub(&workers, 1);
 		return;
 	}
@@ -286,7 +291,7 @@ static void add_worker(void)
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WORKER_STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attr, work, NULL)) {
+	if (pthread_create(&thread, &attr, work, (void *)(uintptr_t)number)) {
 		atomic_fetch_sub(&idle, 1);
 		atomic_fetch_sub(&workers, 1);
 	}

@@ -53,6 +53,19 @@ int receive_descriptor(int from, int *value);
 
 /* ---- fallback.c ---- */
 
+#define WORKERS_MAX 128
+
+/* In memory that the fallback shares: calls that are received and not yet answered. */
+struct under_way {
+	_Atomic uint64_t latest; /* the id of a recent one */
+	struct {
+		_Atomic uint64_t id; /* or 0 */
+		_Atomic int nr;
+	} worker[WORKERS_MAX];
+};
+
+extern struct under_way *under_way;
+
 /* Before there are threads or programs: a socket for the listener, kept until the end. */
 int fallback_start(pid_t *pid);
 
