@@ -19,7 +19,7 @@
 #include "supervisor/supervisor.h"
 
 /* Looking costs at most one part in this many of the time that passes. */
-#define SHARE_OF_TIME 20
+#define SHARE_OF_TIME 100
 
 /* How much time without a look counts for later. */
 #define SAVED_TICKS 100000000

@@ -101,6 +101,7 @@ static long stat_of(struct file *file, struct call *call)
 static long closes(struct file *file)
 {
 	device_closing(file);
+	files_forget();
 	return CONTINUE;
 }
 
@@ -135,14 +136,13 @@ static long call_on_file(struct file *file, struct call *call)
 long descriptors_call(struct call *call)
 {
 	int fd = (int)(call->nr == SYS_mmap ? call->args[4] : call->args[0]);
-	struct file *file = file_get(call->caller.tid, fd);
-	long ret = CONTINUE;
+	struct file *file = file_get_of(call, fd);
+	long ret;
 
 	if (!file)
 		return CONTINUE;
 	files_settle(file, NULL);
-	if (call_is_valid(call))
-		ret = call_on_file(file, call);
+	ret = call_on_file(file, call);
 	file_put(file);
 	return ret;
 }

@@ -52,7 +52,7 @@ static const int always[] = {
 	SYS_faccessat,  SYS_faccessat2, SYS_readlinkat, SYS_fchmodat,
 	SYS_getdents64, SYS_getcwd,     SYS_statfs,     SYS_getxattr,
 	SYS_lgetxattr,  SYS_listxattr,  SYS_llistxattr, SYS_inotify_add_watch,
-	SYS_execve,     SYS_execveat,   SYS_exit_group,
+	SYS_execve,     SYS_execveat,   SYS_exit_group, SYS_close_range,
 };
 
 /* Those with the descriptor as their first argument. */
@@ -110,6 +110,11 @@ static void build(struct program *p, const struct window *w)
 	/* Duplicates of ours stay in the window, unless they are asked for elsewhere. */
 	ADD(p, IF(BPF_JEQ, SYS_fcntl, 0, 9), LOAD_ARG(1), IF(BPF_JEQ, F_DUPFD, 2, 0),
 	    IF(BPF_JEQ, F_DUPFD_CLOEXEC, 1, 0), ALLOW, LOAD_ARG(0), IF_IN_WINDOW(w));
+	/* What may put another in the place of one of ours. */
+	ADD(p, IF(BPF_JEQ, SYS_dup3, 0, 5), LOAD_ARG(1), IF_IN_WINDOW(w));
+#ifdef SYS_dup2
+	ADD(p, IF(BPF_JEQ, SYS_dup2, 0, 5), LOAD_ARG(1), IF_IN_WINDOW(w));
+#endif
 	ADD(p, IF(BPF_JEQ, SYS_mmap, 0, 8), LOAD_ARG(3), IF(BPF_JSET, MAP_ANONYMOUS, 0, 1), ALLOW,
 	    LOAD_ARG(4), IF_IN_WINDOW(w));
 	ADD(p, ALLOW);

@@ -212,6 +212,7 @@ void process_execs(struct process *process, pid_t tid)
 {
 	struct iommufd_mm *old;
 
+	files_forget();
 	pthread_mutex_lock(&lock);
 	old = process->mm;
 	process->mm = NULL;
@@ -262,6 +263,7 @@ void process_ended(struct process *process)
 	/* Its last closes come before the news of its end. */
 	files_settle(NULL, NULL);
 	account_exit(process, REPORT_KILLED, 0);
+	files_forget();
 	pthread_mutex_lock(&lock);
 	unlink_locked(process);
 	pthread_mutex_unlock(&lock);

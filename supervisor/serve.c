@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Worker threads, which take the system calls of all programs from the listener. As
- * long as all of them are busy there is one more, so that no program waits for the
- * long call of another.
+ * Worker threads, which take the system calls of all programs from the listener. One is
+ * enough, and quicker than several that take turns, as long as no call takes long and no
+ * two come at once. A watcher looks every millisecond, while there are calls, whether
+ * one waits to be received, and has another thread receive then; so no program waits for
+ * the long call of another. What is not needed any more is put aside.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +31,10 @@
 
 #define WORKER_STACK (512 << 10)
 
+#define TICK_NS     1000000
+#define IDLE_TICKS  20
+#define QUIET_TICKS 64
+
 /* A newer kernel's may be longer. */
 union notification {
 	struct seccomp_notif notif;
@@ -38,12 +45,15 @@ __thread struct call *current_call;
 
 static int listener = -1;
 static struct window window;
-static atomic_int idle, workers;
+/* Threads that receive calls, or serve one; and those that wait until they are needed. */
+static atomic_int receivers, serving, wanted = 1, waiting;
+static sem_t needed;
+/* The watcher sleeps while there are no calls. */
+static atomic_bool active, watcher_sleeps;
+static sem_t watcher_needed;
 /* The choice of a free number and its use. */
 static pthread_mutex_t give_lock = PTHREAD_MUTEX_INITIALIZER;
 static int next_number;
-
-static void add_worker(void);
 
 bool call_is_valid(const struct call *call)
 {
@@ -78,8 +88,8 @@ ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size)
 	size_t done = 0;
 
 	while (done < size) {
-		/* Up to the end of a page: the next one may be missing. */
-		size_t part = 4096 - ((at + done) & 4095);
+		/* Few are longer; and up to the end of a page: the next one may be missing. */
+		size_t part = MIN(done ? 4096 : 192, 4096 - ((at + done) & 4095));
 		struct iovec local = {text + done, MIN(part, size - done)};
 		struct iovec remote = {(void *)(uintptr_t)(at + done), local.iov_len};
 		ssize_t n = process_vm_readv(call->caller.tid, &local, 1, &remote, 1, 0);
@@ -120,6 +130,11 @@ static int free_number(pid_t tid)
 	return -1;
 }
 
+bool call_is_in_window(int fd)
+{
+	return fd >= window.start && fd < window.end;
+}
+
 static int add_fd(const struct call *call, struct seccomp_notif_addfd *add)
 {
 	int number = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, add);
@@ -152,6 +167,8 @@ int call_give(struct call *call, int fd, int flags, enum give how)
 	pthread_mutex_unlock(&give_lock);
 	if (ret >= 0 && how != GIVE_ONLY)
 		call->answered = true;
+	if (call_is_in_window(ret))
+		files_forget();
 	return ret;
 }
 
@@ -199,6 +216,13 @@ static long dispatch(struct call *call)
 	case SYS_mmap:
 	case SYS_close:
 		return descriptors_call(call);
+#ifdef SYS_dup2
+	case SYS_dup2:
+#endif
+	case SYS_dup3:
+	case SYS_close_range:
+		files_forget();
+		return CONTINUE;
 	case SYS_execve:
 	case SYS_execveat:
 	case SYS_exit_group:
@@ -246,6 +270,15 @@ static void serve(const struct seccomp_notif *notif)
 		process_put(call.process);
 }
 
+static void watch(void)
+{
+	if (!atomic_load_explicit(&active, memory_order_relaxed))
+		atomic_store_explicit(&active, true, memory_order_seq_cst);
+	if (atomic_load_explicit(&watcher_sleeps, memory_order_seq_cst) &&
+	    atomic_exchange(&watcher_sleeps, false))
+		sem_post(&watcher_needed);
+}
+
 static bool is_over(void)
 {
 	struct pollfd polled = {.fd = listener};
@@ -253,49 +286,120 @@ static bool is_over(void)
 	return poll(&polled, 1, 0) == 1 && (polled.revents & POLLHUP);
 }
 
-static void *work(void *arg)
+/* One call. False when there are no programs any more. */
+static bool receive_and_serve(unsigned int number)
 {
-	uintptr_t number = (uintptr_t)arg;
 	union notification next;
 
-	for (;;) {
-		memset(&next, 0, sizeof(next));
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &next.notif)) {
-			/* The caller was killed meanwhile, or no program is left. */
-			if (errno == EINTR || (errno == ENOENT && !is_over()))
-				continue;
-			return NULL;
-		}
-		atomic_store(&under_way->worker[number].nr, next.notif.data.nr);
-		atomic_store(&under_way->worker[number].id, next.notif.id);
-		atomic_store(&under_way->latest, next.notif.id);
-		if (atomic_fetch_sub(&idle, 1) == 1)
-			add_worker();
-		serve(&next.notif);
-		atomic_store(&under_way->worker[number].id, 0);
-		atomic_fetch_add(&idle, 1);
-	}
+	memset(&next.notif, 0, sizeof(next.notif));
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &next.notif))
+		/* Else the caller was killed meanwhile. */
+		return errno == EINTR || (errno == ENOENT && !is_over());
+	atomic_store_explicit(&under_way->worker[number].nr, next.notif.data.nr,
+			      memory_order_relaxed);
+	atomic_store_explicit(&under_way->worker[number].id, next.notif.id, memory_order_relaxed);
+	atomic_store_explicit(&under_way->latest, next.notif.id, memory_order_release);
+	watch();
+	atomic_fetch_add_explicit(&serving, 1, memory_order_relaxed);
+	serve(&next.notif);
+	atomic_fetch_sub_explicit(&serving, 1, memory_order_relaxed);
+	atomic_store_explicit(&under_way->worker[number].id, 0, memory_order_release);
+	return true;
 }
 
-static void add_worker(void)
+/* There are more than it needs, and this one is to wait until it is needed. */
+static bool is_surplus(void)
+{
+	int now = atomic_load_explicit(&receivers, memory_order_relaxed);
+
+	while (now > atomic_load_explicit(&wanted, memory_order_relaxed))
+		if (atomic_compare_exchange_weak(&receivers, &now, now - 1))
+			return true;
+	return false;
+}
+
+static void *work(void *arg)
+{
+	unsigned int number = (unsigned int)(uintptr_t)arg;
+
+	while (receive_and_serve(number)) {
+		if (!is_surplus())
+			continue;
+		atomic_fetch_add(&waiting, 1);
+		while (sem_wait(&needed))
+			;
+	}
+	return NULL;
+}
+
+static void start_thread(void *(*function)(void *arg), int number)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
-	int number = atomic_fetch_add(&workers, 1);
 
-	if (number >= WORKERS_MAX) {
-		atomic_fetch_sub(&workers, 1);
-		return;
-	}
-	atomic_fetch_add(&idle, 1);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WORKER_STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attr, work, (void *)(uintptr_t)number)) {
-		atomic_fetch_sub(&idle, 1);
-		atomic_fetch_sub(&workers, 1);
-	}
+	if (pthread_create(&thread, &attr, function, (void *)(uintptr_t)number) && function == work)
+		atomic_fetch_sub(&receivers, 1);
 	pthread_attr_destroy(&attr);
+}
+
+/* By the watcher, or at the start. */
+static void add_receiver(void)
+{
+	static int workers;
+
+	if (atomic_load(&waiting)) {
+		atomic_fetch_add(&receivers, 1);
+		atomic_fetch_sub(&waiting, 1);
+		sem_post(&needed);
+	} else if (workers < WORKERS_MAX) {
+		atomic_fetch_add(&receivers, 1);
+		start_thread(work, workers++);
+	}
+}
+
+/* ---- how many receive ---- */
+
+static bool calls_wait(void)
+{
+	struct pollfd polled = {.fd = listener, .events = POLLIN};
+
+	return poll(&polled, 1, 0) == 1 && (polled.revents & POLLIN);
+}
+
+/* A tick of the watcher. What waits for a receiver to get a processor is not meant. */
+static void adjust(unsigned int *quiet)
+{
+	if (atomic_load(&serving) >= atomic_load(&receivers) && calls_wait()) {
+		*quiet = 0;
+		atomic_store(&wanted, atomic_load(&receivers) + 1);
+		add_receiver();
+	} else if (++*quiet % QUIET_TICKS == 0 && atomic_load(&wanted) > 1) {
+		atomic_fetch_sub(&wanted, 1);
+	}
+}
+
+static void *watch_calls(void *arg)
+{
+	const struct timespec tick = {.tv_nsec = TICK_NS};
+	unsigned int quiet = 0;
+
+	for (;;) {
+		for (unsigned int idle = 0; idle < IDLE_TICKS; idle++) {
+			nanosleep(&tick, NULL);
+			if (atomic_exchange(&active, false))
+				idle = 0;
+			adjust(&quiet);
+		}
+		atomic_store(&watcher_sleeps, true);
+		if (atomic_load(&active))
+			continue;
+		while (sem_wait(&watcher_needed))
+			;
+	}
+	return NULL;
 }
 
 int serve_start(int listener_fd, const struct window *numbers)
@@ -311,7 +415,9 @@ int serve_start(int listener_fd, const struct window *numbers)
 	next_number = window.end;
 	/* The caller goes on where the answer is given; older kernels do without. */
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP);
-	add_worker();
-	add_worker();
-	return atomic_load(&workers) ? 0 : -EAGAIN;
+	sem_init(&needed, 0, 0);
+	sem_init(&watcher_needed, 0, 0);
+	add_receiver();
+	start_thread(watch_calls, 0);
+	return atomic_load(&receivers) ? 0 : -EAGAIN;
 }

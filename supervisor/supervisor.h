@@ -110,6 +110,7 @@ enum give {
 
 /* Put @fd into the caller's table: the number, or a negative errno. @flags: O_CLOEXEC. */
 int call_give(struct call *call, int fd, int flags, enum give how);
+bool call_is_in_window(int fd);
 /* A copy of the caller's descriptor, or a negative errno. */
 int call_take(const struct call *call, int fd);
 /* A text at @at in the caller's memory: its length, or -EFAULT, -ENAMETOOLONG. */
@@ -200,6 +201,10 @@ bool file_hold_live(struct file *file);
 int file_open(struct file *file, int flags);
 /* What is behind a descriptor of the thread's, with a reference, or NULL. */
 struct file *file_get(pid_t tid, int fd);
+/* The same of the caller's, which is remembered for a while. */
+struct file *file_get_of(struct call *call, int fd);
+/* A descriptor may be closed, or another put in its place. */
+void files_forget(void);
 /* The same for the path of one in /proc. */
 struct file *file_of_stat(const struct stat *st);
 /* Handle every last close that came before now, as far as @file could notice, or NULL. */
