@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -204,10 +205,12 @@ int iommufd_pagemap_scan(int fd, uint64_t start, uint64_t end, unsigned int cate
 static int parse_maps(FILE *maps, uint64_t uaddr, struct user_vma *vma)
 {
 	char line[PATH_MAX + 128], flags[5];
-	unsigned long start, end, inode;
+	unsigned long start, end, offset, inode;
+	unsigned int major, minor;
 
 	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &start, &end, flags, &inode) != 4 ||
+		if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu", &start, &end, flags, &offset, &major,
+			   &minor, &inode) != 7 ||
 		    end <= uaddr)
 			continue;
 		if (start > uaddr) {
@@ -219,7 +222,10 @@ static int parse_maps(FILE *maps, uint64_t uaddr, struct user_vma *vma)
 					 .read = flags[0] == 'r',
 					 .write = flags[1] == 'w',
 					 .shared = flags[3] == 's',
-					 .file = inode != 0};
+					 .file = inode != 0,
+					 .offset = offset,
+					 .dev = makedev(major, minor),
+					 .ino = inode};
 		return 0;
 	}
 	return -ENOENT;
@@ -269,5 +275,8 @@ int iommufd_vma_at(const struct iommufd_mm *mm, uint64_t uaddr, struct user_vma 
 	vma->write = query.vma_flags & VMA_WRITABLE;
 	vma->shared = query.vma_flags & VMA_SHARED;
 	vma->file = query.inode != 0;
+	vma->offset = query.vma_offset;
+	vma->dev = makedev(query.dev_major, query.dev_minor);
+	vma->ino = query.inode;
 	return 0;
 }

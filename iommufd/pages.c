@@ -184,6 +184,8 @@ void iopt_pages_put(struct iopt_pages *pages)
 		unmap_range(pages->node.start - pages->file_offset,
 			    (end + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1));
 	}
+	if (pages->backing)
+		iommufd_backing_put(pages->backing);
 	iommufd_mm_put(pages->source);
 	kmem_cache_free(atomic_load_explicit(&pages_cache, memory_order_relaxed), pages);
 }
@@ -214,6 +216,18 @@ static int uncovered(struct iopt_pages *pages, uint64_t first, uint64_t last, bo
 	return 0;
 }
 
+static void keep_backing(struct iopt_pages *pages)
+{
+	uint64_t start = pages->node.start;
+
+	if (pages->looked || pages->file)
+		return;
+	pages->looked = true;
+	pages->backing =
+		iommufd_backing_get(pages->source, start, start + pages->npages * IOPT_PAGE_SIZE,
+				    &pages->backing_offset);
+}
+
 /*
  * The limit comes first: what is beyond it need not be faulted in to find out.
  */
@@ -235,6 +249,7 @@ int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_no
 	spin_lock(&all_lock);
 	itree_insert(tree, node);
 	spin_unlock(&all_lock);
+	keep_backing(pages);
 	return 0;
 }
 
@@ -308,10 +323,16 @@ bool iopt_pages_remove_access(struct iopt_pages *pages, uint64_t first, uint64_t
 int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uint64_t length,
 		  bool write)
 {
+	int ret;
+
 	if (write && !pages->writable)
 		return -EPERM;
-	return iommufd_mm_rw(iopt_pages_mm(pages), pages->node.start + start_byte, data, length,
-			     write);
+	ret = iommufd_mm_rw(iopt_pages_mm(pages), pages->node.start + start_byte, data, length,
+			    write);
+	if (ret && pages->backing)
+		ret = iommufd_backing_rw(pages->backing, pages->backing_offset + start_byte, data,
+					 length, write);
+	return ret;
 }
 
 /* ---- who has user memory ---- */

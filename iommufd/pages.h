@@ -25,16 +25,19 @@ struct iopt_pages {
 	struct itree_node node; /* by address, among those of all processes */
 	struct iommufd_ctx *ctx;
 	uint64_t npages;
-	uint64_t npinned;          /* pages that a node covers, as accounted */
-	struct itree areas;        /* areas that fill domains */
-	struct itree accesses;     /* of struct iopt_pages_access */
-	unsigned int refs;         /* areas that point here */
-	struct iommufd_mm *source; /* of the process that mapped it, with a reference */
-	uint32_t file_offset;      /* bytes of our own mapping before the first page */
-	uint8_t account_mode;      /* enum iommufd_account_mode */
+	uint64_t npinned;                /* pages that a node covers, as accounted */
+	struct itree areas;              /* areas that fill domains */
+	struct itree accesses;           /* of struct iopt_pages_access */
+	unsigned int refs;               /* areas that point here */
+	struct iommufd_mm *source;       /* of the process that mapped it, with a reference */
+	struct iommufd_backing *backing; /* its file, once it was pinned, or NULL */
+	uint64_t backing_offset;
+	uint32_t file_offset; /* bytes of our own mapping before the first page */
+	uint8_t account_mode; /* enum iommufd_account_mode */
 	bool writable;
-	bool file; /* of a file, which this process maps itself */
-	bool told; /* that the process has given it back */
+	bool file;   /* of a file, which this process maps itself */
+	bool looked; /* for a backing */
+	bool told;   /* that the process has given it back */
 };
 
 static inline uint64_t iopt_pages_uaddr(const struct iopt_pages *pages)
@@ -120,6 +123,18 @@ int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uin
 /* Tell the host of memory that is gone; @all: however much there is to look at. */
 void iopt_area_check(struct iopt_area *area, bool all);
 
+/* ---- backing.c ---- */
+
+struct iommufd_backing;
+
+/* The file that all of [start, end) is shared memory of, and where in it; or NULL. */
+struct iommufd_backing *iommufd_backing_get(const struct iommufd_mm *mm, uint64_t start,
+					    uint64_t end, uint64_t *offset);
+void iommufd_backing_put(struct iommufd_backing *backing);
+/* Copy, whether the process still is there or not. 0 or -EFAULT. */
+int iommufd_backing_rw(struct iommufd_backing *backing, uint64_t offset, void *data, size_t length,
+		       bool write);
+
 /* ---- populate.c ---- */
 
 /* Fault memory in for reading or writing, as a pin does. 0 or -EFAULT. */
@@ -175,6 +190,9 @@ int iommufd_pagemap_scan(int fd, uint64_t start, uint64_t end, unsigned int cate
 
 struct user_vma {
 	uint64_t start, end;
+	uint64_t offset; /* of a file */
+	dev_t dev;
+	ino_t ino;
 	bool read, write, shared, file;
 };
 /*
