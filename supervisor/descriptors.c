@@ -80,13 +80,8 @@ static long transfer(struct file *file, struct call *call)
 static long duplicate(struct call *call, int flags)
 {
 	int fd = call_take(call, (int)call->args[0]);
-	long ret;
 
-	if (fd < 0)
-		return CONTINUE;
-	ret = call_give(call, fd, flags, GIVE_IN_WINDOW);
-	close(fd);
-	return ret;
+	return fd < 0 ? CONTINUE : call_give(call, fd, flags, true);
 }
 
 static long stat_of(struct file *file, struct call *call)

@@ -113,11 +113,9 @@ static int install_file(void *context, enum iommufd_file_kind kind, void *object
 	file->context = context;
 	file_hold(file->context);
 	fd = file_open(file, O_RDWR);
-	ret = fd < 0 ? fd : call_give(current_call, fd, O_CLOEXEC, GIVE_ONLY);
+	ret = fd < 0 ? fd : call_give(current_call, fd, O_CLOEXEC, true);
 	if (ret < 0)
 		file->object = NULL; /* still the caller's */
-	if (fd >= 0)
-		close(fd);
 	file_put(file);
 	return ret;
 }

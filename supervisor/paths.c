@@ -105,7 +105,7 @@ static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64)
 	bool follow = !(flags & O_NOFOLLOW) && !((flags & O_CREAT) && (flags & O_EXCL));
 	struct found found;
 	bool is_device;
-	long ret, fd;
+	long fd;
 
 	if (!paths_find(call, dir, at, follow, &found))
 		return CONTINUE;
@@ -115,9 +115,7 @@ static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64)
 	if (fd < 0)
 		return fd;
 	is_device = found.fail_nth || found.file || (found.node && found.node->kind == NODE_DEVICE);
-	ret = call_give(call, (int)fd, flags & O_CLOEXEC, is_device ? GIVE_IN_WINDOW : GIVE_LOWEST);
-	close((int)fd);
-	return ret;
+	return call_give(call, (int)fd, flags & O_CLOEXEC, is_device);
 }
 
 static long do_openat2(struct call *call)

@@ -142,31 +142,29 @@ static int add_fd(const struct call *call, struct seccomp_notif_addfd *add)
 	return number < 0 ? -errno : number;
 }
 
-int call_give(struct call *call, int fd, int flags, enum give how)
+int call_give(struct call *call, int fd, int flags, bool in_window)
 {
 	struct seccomp_notif_addfd add = {
 		.id = call->id,
-		.flags = how == GIVE_ONLY ? 0 : SECCOMP_ADDFD_FLAG_SEND,
 		.srcfd = (unsigned int)fd,
 		.newfd_flags = (unsigned int)flags & O_CLOEXEC,
 	};
 	int number, ret = -EBADF;
 
 	pthread_mutex_lock(&give_lock);
-	number = how == GIVE_LOWEST ? -1 : free_number(call->caller.tid);
+	number = in_window ? free_number(call->caller.tid) : -1;
 	if (number >= 0) {
-		add.flags |= SECCOMP_ADDFD_FLAG_SETFD;
+		add.flags = SECCOMP_ADDFD_FLAG_SETFD;
 		add.newfd = (unsigned int)number;
 		ret = add_fd(call, &add);
-		add.flags &= ~(unsigned int)SECCOMP_ADDFD_FLAG_SETFD;
+		add.flags = 0;
 		add.newfd = 0;
 	}
 	/* None is free, or a limit on descriptors is below it. */
 	if (ret == -EBADF || ret == -EMFILE)
 		ret = add_fd(call, &add);
 	pthread_mutex_unlock(&give_lock);
-	if (ret >= 0 && how != GIVE_ONLY)
-		call->answered = true;
+	close(fd);
 	if (call_is_in_window(ret))
 		files_forget();
 	return ret;
@@ -264,8 +262,7 @@ static void serve(const struct seccomp_notif *notif)
 	result = dispatch(&call);
 	iommufd_caller = NULL;
 	current_call = NULL;
-	if (!call.answered)
-		answer(&call, result);
+	answer(&call, result);
 	if (call.process)
 		process_put(call.process);
 }

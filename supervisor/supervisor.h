@@ -91,7 +91,6 @@ struct call {
 	int nr;
 	uint64_t args[6];
 	struct process *process; /* or NULL: call_process() */
-	bool answered;
 };
 
 /* The one that this thread serves. */
@@ -102,14 +101,12 @@ int serve_start(int listener, const struct window *window);
 bool call_is_valid(const struct call *call);
 /* Its process, in the table of processes from now on; NULL when it is gone. */
 struct process *call_process(struct call *call);
-enum give {
-	GIVE_ONLY,      /* into the window; the call goes on */
-	GIVE_IN_WINDOW, /* and it is what the call returns */
-	GIVE_LOWEST,    /* the same with the lowest number, as the kernel does */
-};
-
-/* Put @fd into the caller's table: the number, or a negative errno. @flags: O_CLOEXEC. */
-int call_give(struct call *call, int fd, int flags, enum give how);
+/*
+ * Put @fd into the caller's table, in the window or with the lowest number: the number,
+ * or a negative errno. @flags: O_CLOEXEC. Closes @fd, before the caller goes on: else
+ * what the caller closes could have its last close here, and too late.
+ */
+int call_give(struct call *call, int fd, int flags, bool in_window);
 bool call_is_in_window(int fd);
 /* A copy of the caller's descriptor, or a negative errno. */
 int call_take(const struct call *call, int fd);
