@@ -388,7 +388,7 @@ def check_races():
 
 
 if SANITIZE != 'none':
-    tap.skip('all', 'a sanitizer cannot be preloaded')
+    tap.skip('all', 'the program is built without the sanitizer')
     tap.done()
 if not shutil.which('tmux'):
     tap.skip('all', 'no tmux')
