@@ -27,17 +27,17 @@
 
 #define PFN(entry) ((entry) & ((1ULL << 55) - 1))
 
-#define IDENTITY     "IOAS_MAP 1G of 4K, identity, per page"
-#define SCATTERED    "IOAS_MAP 1G of 4K, scattered, per page"
-#define AUTO         "IOAS_MAP 1G of 4K, auto, per page"
-#define HUGE_PAGES   "IOAS_MAP 1G of 2M, auto, per 2M"
-#define ROUND_TRIP   "ioctl round trip"
+#define IDENTITY      "IOAS_MAP 1G of 4K, identity, per page"
+#define SCATTERED     "IOAS_MAP 1G of 4K, scattered, per page"
+#define AUTO          "IOAS_MAP 1G of 4K, auto, per page"
+#define HUGE_PAGES    "IOAS_MAP 1G of 2M, auto, per 2M"
+#define ROUND_TRIP    "ioctl round trip"
 #define NOTIFIED_TRIP "ioctl of a program, notified"
 #define OPEN_TRIP     "open of another file"
 #define OTHER_IOCTL   "ioctl of another file"
 #define OTHER_READ    "read of another file"
 #define OTHER_CLOSE   "close of no file"
-#define AREA_BYTES   "bytes per area"
+#define AREA_BYTES    "bytes per area"
 
 /* ---- a context with a device attached ---- */
 
@@ -327,8 +327,8 @@ struct program_row {
 };
 
 static const struct program_row program_rows[] = {
-	{"iommu", NOTIFIED_TRIP}, {"open", OPEN_TRIP},	    {"ioctl", OTHER_IOCTL},
-	{"read", OTHER_READ},	    {"close", OTHER_CLOSE},
+	{"iommu", NOTIFIED_TRIP}, {"open", OPEN_TRIP},    {"ioctl", OTHER_IOCTL},
+	{"read", OTHER_READ},     {"close", OTHER_CLOSE},
 };
 
 /*

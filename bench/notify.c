@@ -43,8 +43,8 @@ static int install_filter(void)
 	struct sock_fprog prog = {sizeof(filter) / sizeof(filter[0]), filter};
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+			    &prog);
 }
 
 /* By number: the listener of the child is fetched from it. */

@@ -57,9 +57,9 @@ static const int always[] = {
 
 /* Those with the descriptor as their first argument. */
 static const int in_window[] = {
-	SYS_read,     SYS_write,     SYS_readv,   SYS_writev,  SYS_pread64,
-	SYS_pwrite64, SYS_preadv,    SYS_pwritev, SYS_preadv2, SYS_pwritev2,
-	SYS_lseek,    SYS_ftruncate, SYS_fstat,   SYS_dup,     SYS_close,
+	SYS_read,    SYS_write,   SYS_close,    SYS_lseek,     SYS_readv,
+	SYS_writev,  SYS_fstat,   SYS_pread64,  SYS_pwrite64,  SYS_preadv,
+	SYS_pwritev, SYS_preadv2, SYS_pwritev2, SYS_ftruncate, SYS_dup,
 };
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -100,13 +100,14 @@ static void add(struct program *p, const struct sock_filter *piece, size_t lengt
 static void build(struct program *p, const struct window *w)
 {
 	ADD(p, LOAD(arch), IF(BPF_JEQ, NATIVE_ARCH, 1, 0), ALLOW, LOAD(nr));
-	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
-		ADD(p, IF(BPF_JEQ, always[i], 0, 1), NOTIFY);
+	/* What programs call most comes first. */
+	for (size_t i = 0; i < ARRAY_SIZE(in_window); i++)
+		ADD(p, IF(BPF_JEQ, in_window[i], 0, 5), LOAD_ARG(0), IF_IN_WINDOW(w));
 	ADD(p, IF(BPF_JEQ, SYS_ioctl, 0, 6), LOAD_ARG(1), BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8),
 	    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff), IF(BPF_JEQ, IOCTL_TYPE, 0, 1), NOTIFY,
 	    ALLOW);
-	for (size_t i = 0; i < ARRAY_SIZE(in_window); i++)
-		ADD(p, IF(BPF_JEQ, in_window[i], 0, 5), LOAD_ARG(0), IF_IN_WINDOW(w));
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+		ADD(p, IF(BPF_JEQ, always[i], 0, 1), NOTIFY);
 	/* Duplicates of ours stay in the window, unless they are asked for elsewhere. */
 	ADD(p, IF(BPF_JEQ, SYS_fcntl, 0, 9), LOAD_ARG(1), IF(BPF_JEQ, F_DUPFD, 2, 0),
 	    IF(BPF_JEQ, F_DUPFD_CLOEXEC, 1, 0), ALLOW, LOAD_ARG(0), IF_IN_WINDOW(w));

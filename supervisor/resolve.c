@@ -81,10 +81,10 @@ static bool is_foreign(struct call *call, int dir, const char *path, bool follow
 		snprintf(full, sizeof(full), "/proc/%d/fd/%d/%s", (int)call->caller.tid, dir, path);
 	}
 	if (statx(AT_FDCWD, full, AT_STATX_DONT_SYNC | (follow ? 0 : AT_SYMLINK_NOFOLLOW),
-		  STATX_TYPE, &stx))
+		  STATX_INO, &stx))
 		return false;
 	dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
-	return dev != proc_device() && !tree_has_device(dev);
+	return dev != proc_device() && !tree_may_have(dev, stx.stx_ino);
 }
 
 /* ---- walking ---- */

@@ -268,8 +268,8 @@ void tree_end(void);
 const struct node *tree_find(const char *path);
 /* That a descriptor is of, by its inode: ours, or the machine's of the same path. */
 const struct node *tree_of_stat(const struct stat *st);
-/* Whether a file of this device can be one that is found by tree_of_stat(). */
-bool tree_has_device(dev_t dev);
+/* Whether it stands for a node, or is in a file system of the machine's that has some. */
+bool tree_may_have(dev_t dev, ino_t ino);
 /* Open what stands for it. */
 int tree_open(const struct node *node, int flags);
 /* Stat it. False on success, as stat(). */

@@ -233,10 +233,11 @@ const struct node *tree_of_stat(const struct stat *st)
 	return NULL;
 }
 
-bool tree_has_device(dev_t dev)
+bool tree_may_have(dev_t dev, ino_t ino)
 {
 	for (unsigned int i = 0; i < nr_nodes; i++)
-		if (nodes[i].dev == dev || (nodes[i].native_ino && nodes[i].native_dev == dev))
+		if ((nodes[i].ino == ino && nodes[i].dev == dev) ||
+		    (nodes[i].native_ino && nodes[i].native_dev == dev))
 			return true;
 	return false;
 }
