@@ -78,12 +78,12 @@ struct report_process *account_slot(struct process *process)
 {
 	static struct spinlock lock;
 
-	if (!report || process->slot_taken)
+	if (!report || atomic_load(&process->slot_taken))
 		return process->slot;
 	spin_lock(&lock);
-	if (!process->slot_taken) {
+	if (!atomic_load(&process->slot_taken)) {
 		process->slot = take_slot(process);
-		process->slot_taken = true;
+		atomic_store(&process->slot_taken, true);
 	}
 	spin_unlock(&lock);
 	return process->slot;
@@ -114,8 +114,8 @@ void account_count(struct report_process *s, unsigned int cmd, long ret, uint64_
 {
 	struct report_ioctl *op = &s->ioctls[REPORT_INDEX(cmd)];
 
-	if (unlikely(op->cmd != cmd))
-		op->cmd = cmd;
+	if (unlikely(__atomic_load_n(&op->cmd, __ATOMIC_RELAXED) != cmd))
+		__atomic_store_n(&op->cmd, cmd, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&op->calls, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&op->ticks, ticks, __ATOMIC_RELAXED);
 	if (unlikely(ret < 0)) {
@@ -237,18 +237,6 @@ static uint64_t memcg_number(struct mem_cgroup *cgroup, const char *file, const 
 	return strncmp(at, "max", 3) ? strtoull(at, NULL, 10) : UINT64_MAX;
 }
 
-/* What a process has is its own cgroup's, the limits are those of the run. */
-static void look_at_memcg(struct report_process *s, const struct process *process)
-{
-	note_clock(&s->last);
-	s->memory_max = memcg_number(run_cgroup, "memory.max", NULL);
-	s->memory_high = memcg_number(run_cgroup, "memory.high", NULL);
-	s->current = memcg_number(process->cgroup, "memory.current", NULL);
-	s->peak = memcg_number(process->cgroup, "memory.peak", NULL);
-	s->events_max = memcg_number(run_cgroup, "memory.events", "\nmax ");
-	s->events_high = memcg_number(run_cgroup, "memory.events", "high ");
-}
-
 /* Under the lock: a reader who sees an odd number, or another one, reads again. */
 static void begin_lists(struct report_process *s)
 {
@@ -260,6 +248,20 @@ static void end_lists(struct report_process *s)
 {
 	atomic_fetch_add_explicit(&s->sequence, 1, memory_order_release);
 	spin_unlock(&s->lock);
+}
+
+/* What a process has is its own cgroup's, the limits are those of the run. */
+static void look_at_memcg(struct report_process *s, const struct process *process)
+{
+	begin_lists(s);
+	note_clock(&s->last);
+	s->memory_max = memcg_number(run_cgroup, "memory.max", NULL);
+	s->memory_high = memcg_number(run_cgroup, "memory.high", NULL);
+	s->current = memcg_number(process->cgroup, "memory.current", NULL);
+	s->peak = memcg_number(process->cgroup, "memory.peak", NULL);
+	s->events_max = memcg_number(run_cgroup, "memory.events", "\nmax ");
+	s->events_high = memcg_number(run_cgroup, "memory.events", "high ");
+	end_lists(s);
 }
 
 static uint64_t calls_of(const struct report_process *s)
@@ -293,11 +295,14 @@ static uint64_t processor_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t ns_to_ticks(const struct report_process *s, uint64_t ns)
+static uint64_t ns_to_ticks(struct report_process *s, uint64_t ns)
 {
-	uint64_t ticks = s->last.ticks - s->first.ticks;
-	uint64_t time = s->last.ns - s->first.ns;
+	uint64_t ticks, time;
 
+	spin_lock(&s->lock);
+	ticks = s->last.ticks - s->first.ticks;
+	time = s->last.ns - s->first.ns;
+	spin_unlock(&s->lock);
 	return time ? (uint64_t)((double)ns * (double)ticks / (double)time) : ns;
 }
 
@@ -436,11 +441,19 @@ void account_exit(struct process *process, enum report_state state, int status)
 	struct open_files open = {.opener = process};
 	struct report_process *slot = process->slot;
 
-	if (!slot || atomic_load(&slot->state) != REPORT_RUNNING)
+	if (!slot)
 		return;
+	/* The end may be noticed by several threads at once. */
+	pthread_mutex_lock(&process->exit_lock);
+	if (atomic_load(&slot->state) != REPORT_RUNNING) {
+		pthread_mutex_unlock(&process->exit_lock);
+		return;
+	}
+	begin_lists(slot);
 	slot->nr_objects = 0;
 	slot->status = status;
 	slot->fail_hit = options->fail_nth && fail_was_hit();
+	end_lists(slot);
 	contexts_for_each(collect, &open);
 	if (open.nr) {
 		qsort(open.file, open.nr, sizeof(*open.file), by_number);
@@ -450,6 +463,7 @@ void account_exit(struct process *process, enum report_state state, int status)
 		describe(open.file[i], state == REPORT_KILLED);
 	look_at_memcg(slot, process);
 	atomic_store(&slot->state, state);
+	pthread_mutex_unlock(&process->exit_lock);
 	for (unsigned int i = 0; i < open.nr; i++)
 		file_put(open.file[i]);
 	free(open.file);

@@ -200,13 +200,13 @@ static int open_iommu(struct file *file)
 	if (IS_ERR(ctx))
 		return (int)PTR_ERR(ctx);
 	file->ctx = ctx;
-	add_context(file);
 	file->number = __atomic_add_fetch(&nr_contexts, 1, __ATOMIC_RELAXED);
 	file->slot = account_slot(file->opener);
 	if (file->slot) {
 		__atomic_fetch_add(&file->slot->files_opened, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&file->slot->files_open, 1, __ATOMIC_RELAXED);
 	}
+	add_context(file);
 	return 0;
 }
 

@@ -101,6 +101,7 @@ static struct process *process_new(pid_t pid)
 		return NULL;
 	process->pid = pid;
 	atomic_init(&process->refs, 1);
+	pthread_mutex_init(&process->exit_lock, NULL);
 	process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (process->pidfd < 0) {
 		free(process);
@@ -157,6 +158,7 @@ void process_put(struct process *process)
 	if (atomic_fetch_sub(&process->refs, 1) != 1)
 		return;
 	close(process->pidfd);
+	pthread_mutex_destroy(&process->exit_lock);
 	if (process->mm)
 		iommufd_mm_put(process->mm);
 	if (process->cgroup)

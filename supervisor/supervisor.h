@@ -18,6 +18,7 @@
 #define SUPERVISOR_SUPERVISOR_H
 
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -127,7 +128,8 @@ struct process {
 	pid_t exec_tid;              /* a thread that may be about to exec, or 0 */
 	struct mem_cgroup *cgroup;   /* of the files that it opens */
 	struct report_process *slot; /* or NULL */
-	bool slot_taken;             /* or there was none to take */
+	atomic_bool slot_taken;      /* or there was none to take */
+	pthread_mutex_t exit_lock;   /* while its end is described */
 	char comm[16];
 };
 
