@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -259,8 +260,14 @@ def other_programs():
     static = os.path.join(SCRATCH, 'static')
     source = pathlib.Path(__file__).with_name('run_program.c')
     include = source.parent.parent / 'include'
-    for options in ['-static'], ['-static-pie', '-fPIE'], ['-O2', '-D_FORTIFY_SOURCE=2']:
-        built = subprocess.run([*CC, *options, '-D_GNU_SOURCE', '-w', f'-I{include}', '-o', static,
+    musl = ['musl-gcc', '-idirafter', '/usr/include', '-idirafter',
+            f'/usr/include/{os.uname().machine}-linux-gnu']
+    for options in ([*CC, '-static'], [*CC, '-static-pie', '-fPIE'],
+                    [*CC, '-O2', '-D_FORTIFY_SOURCE=2'], [*musl, '-static'], musl):
+        if not shutil.which(options[0]):
+            tap.skip(options[0], 'it is not installed')
+            continue
+        built = subprocess.run([*options, '-D_GNU_SOURCE', '-w', f'-I{include}', '-o', static,
                                 source, '-lpthread'], capture_output=True, text=True)
         if built.returncode:
             tap.skip(' '.join(options), built.stderr.splitlines()[-1])
@@ -268,6 +275,14 @@ def other_programs():
         for part in 'basic', 'errors', 'descriptors', 'fork', 'paths', 'poll', 'passing', 'exec':
             done = run('--devices', '1', '--report', 'none', '--', static, part)
             tap.ok(done.status == 0 and not done.err, f"{' '.join(options)}: {part}", done)
+    if shutil.which('go'):
+        subprocess.run(['go', 'build', '-o', static, source.with_suffix('.go')], check=True,
+                       env={**os.environ, 'GO111MODULE': 'off', 'GOCACHE': SCRATCH + '/go',
+                            'GOFLAGS': '', 'CGO_ENABLED': '0'})
+        done = run('--devices', '1', '--memlock', 'unlimited', '--report', 'none', '--', static)
+        tap.ok(done.status == 0 and not done.err, 'a Go program', done)
+    else:
+        tap.skip('a Go program', 'go is not installed')
     short = os.path.join(SCRATCH, 'short')
     with open(short, 'wb') as file:
         file.write(b'\x7fELF\x01\x01\x01' + bytes(9) + b'\x02\0\x03\0' + bytes(48))
