@@ -17,7 +17,7 @@ cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
 qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
 big_endian='libc6-dev-s390x-cross qemu-user'
 check="$demo $tests $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev tmux
-	man-db groff-base binutils"
+	man-db groff-base binutils musl-tools golang-go"
 
 case ${1-} in
 --check) check_only=1; shift ;;
