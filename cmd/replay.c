@@ -43,10 +43,11 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Replay the iommu:map and iommu:unmap events of a kernel trace, or its dma events, and "
 	"tell "
-	"what the I/O page tables cost. TRACE is the text of tracefs' trace file or of 'trace-cmd "
-	"report', plain or "
+	"what the I/O page tables cost. TRACE is the text of tracefs' trace file, of 'trace-cmd "
+	"report' or of 'perf script', plain or "
 	"compressed (gzip, bzip2, xz, zstd, lz4); - is standard input.\v"
-	"The iommu events carry no domain. Domains are inferred: a range that is mapped already "
+	"The iommu events of Linux carry no domain. Domains are inferred: a range that is mapped "
+	"already "
 	"belongs "
 	"to another domain, an unmap to the domain that has exactly this range mapped. Events that "
 	"fit several domains equally well are counted as ambiguous.\n\n"
@@ -54,8 +55,8 @@ static const char doc[] =
 	"kernels "
 	"6.12 and later) name the device: each has a domain of its own. In a trace that has both, "
 	"the iommu events are what was really done, and the dma events count as other lines.\n\n"
-	"A bad line, and an event that the format cannot hold, is reported with its line number, "
-	"counted and passed over.\n\n"
+	"An event that lacks something, or that the format cannot hold, is reported with its line "
+	"number, counted and passed over; all that is no such event is counted as other lines.\n\n"
 	"Examples:\n"
 	"  uiommu replay trace.txt.xz --plot trace.svg\n"
 	"  uiommu replay trace.txt --iommu amdv1 --memory-max 4M\n"
@@ -295,6 +296,10 @@ int cmd_replay(int argc, char **argv)
 		die("%s: out of memory", args.trace_name);
 	open_csv(&job);
 	run(&job, reader, reports);
+	if (!report->maps && !report->unmaps && report->first_bad)
+		die("%s:%llu: %s; none of %llu lines can be replayed", args.trace_name,
+		    (unsigned long long)report->first_bad, report->first_bad_why,
+		    (unsigned long long)report->lines);
 	if (!report->maps && !report->unmaps)
 		die("%s: no iommu:map, iommu:unmap or dma event in %llu lines%s%s", args.trace_name,
 		    (unsigned long long)report->lines, report->input_error[0] ? ": " : "",

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The report of a replay as JSON. Times are seconds on the tracer's clock. */
+/*
+ * The report of a replay as JSON. Times are as "time_unit" says: seconds on the
+ * tracer's clock, integers of a unit that is not known, or null.
+ */
 #include <json-c/json.h>
 #include <stdlib.h>
 
@@ -36,16 +39,36 @@ static void add_text(struct json_object *object, const char *key, const char *te
 }
 
 /* All nine decimals, which a double's shortest form may lack. */
-static void add_time(struct json_object *object, const char *key, uint64_t time)
+static void add_time(struct json_object *object, const char *key,
+		     const struct replay_report *report, uint64_t time)
 {
 	char text[40];
 
+	if (report->clock == REPLAY_CLOCK_TICKS) {
+		add_count(object, key, time);
+		return;
+	}
+	if (report->clock != REPLAY_CLOCK_NS) {
+		add(object, key, NULL);
+		return;
+	}
 	snprintf(text, sizeof(text), "%llu.%09llu", (unsigned long long)(time / 1000000000),
 		 (unsigned long long)(time % 1000000000));
 	add(object, key, made(json_object_new_double_s((double)time / 1e9, text)));
 }
 
-static void add_place(struct json_object *object, const char *key, const struct replay_place *at)
+static void add_unit(struct json_object *object, const struct replay_report *report)
+{
+	if (report->clock == REPLAY_CLOCK_NS)
+		add_text(object, "time_unit", "s");
+	else if (report->clock == REPLAY_CLOCK_TICKS)
+		add_text(object, "time_unit", "unknown");
+	else
+		add(object, "time_unit", NULL);
+}
+
+static void add_place(struct json_object *object, const char *key,
+		      const struct replay_report *report, const struct replay_place *at)
 {
 	struct json_object *place;
 
@@ -56,7 +79,7 @@ static void add_place(struct json_object *object, const char *key, const struct 
 	place = new_object();
 	add_count(place, "event", at->event);
 	add_count(place, "line", at->line);
-	add_time(place, "time", at->time);
+	add_time(place, "time", report, at->time);
 	add(object, key, place);
 }
 
@@ -75,9 +98,10 @@ static void add_events(struct json_object *root, const struct replay_report *rep
 	add_count(root, "bad_lines", report->bad);
 	add_count(root, "lost_events", report->lost_events);
 	add(root, "lost", json_object_new_boolean(report->lost));
-	add_time(root, "time_first", report->time_first);
-	add_time(root, "time_last", report->time_last);
-	add_time(root, "time_span", report->time_last - report->time_first);
+	add_unit(root, report);
+	add_time(root, "time_first", report, report->time_first);
+	add_time(root, "time_last", report, report->time_last);
+	add_time(root, "time_span", report, report->time_last - report->time_first);
 }
 
 static void add_domains(struct json_object *root, const struct replay_report *report)
@@ -120,14 +144,14 @@ static void add_devices(struct json_object *root, const struct replay_args *args
 	add_count(root, "truncated_lists", report->truncated);
 }
 
-static void add_bytes(struct json_object *root, const char *key, uint64_t now, uint64_t peak,
-		      const struct replay_place *at)
+static void add_bytes(struct json_object *root, const char *key, const struct replay_report *report,
+		      uint64_t now, uint64_t peak, const struct replay_place *at)
 {
 	struct json_object *bytes = new_object();
 
 	add_count(bytes, "now", now);
 	add_count(bytes, "peak", peak);
-	add_place(bytes, "peak_at", at);
+	add_place(bytes, "peak_at", report, at);
 	add(root, key, bytes);
 }
 
@@ -158,7 +182,7 @@ static void add_failures(struct json_object *root, const struct replay_report *r
 		struct json_object *kind = new_object();
 
 		add_count(kind, "events", report->failed[i]);
-		add_place(kind, "first", &report->first_failed[i]);
+		add_place(kind, "first", report, &report->first_failed[i]);
 		add(failed, replay_failure_key(i), kind);
 		total += report->failed[i];
 	}
@@ -192,11 +216,11 @@ static void add_format(struct json_object *root, const struct replay_report *rep
 static void add_costs(struct json_object *root, const struct replay_args *args,
 		      const struct replay_report *report)
 {
-	add_bytes(root, "mapped_bytes", report->mapped_bytes, report->mapped_peak,
+	add_bytes(root, "mapped_bytes", report, report->mapped_bytes, report->mapped_peak,
 		  &report->mapped_peak_at);
-	add_bytes(root, "table_bytes", report->tables.bytes, report->tables_peak.bytes,
+	add_bytes(root, "table_bytes", report, report->tables.bytes, report->tables_peak.bytes,
 		  &report->tables_peak_at);
-	add_bytes(root, "stranded_bytes", report->stranded, report->stranded_peak,
+	add_bytes(root, "stranded_bytes", report, report->stranded, report->stranded_peak,
 		  &report->stranded_peak_at);
 	add_count(root, "never_freed_bytes", report->never_freed.bytes);
 	add_levels(root, report);
@@ -228,7 +252,7 @@ void replay_print_json(const struct replay_args *args, const struct replay_repor
 		add_format(root, reports);
 	add_events(root, reports);
 	add_domains(root, reports);
-	if (reports->source == REPLAY_DMA)
+	if (reports->named)
 		add_devices(root, args, reports);
 	if (args->nr_formats == 1)
 		add_costs(root, args, reports);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The timeline as a picture, drawn by gnuplot: what is mapped above, and below
- * on the same seconds the tables for it, live and as a kernel would hold them
+ * over the same time the tables for it, live and as a kernel would hold them
  * that never frees one.
  */
 #include "cmd/plot.h"
@@ -69,19 +69,43 @@ static struct column column_of(const struct timeline_row *row)
 	return column;
 }
 
-static size_t column_index(const struct replay_report *report, uint64_t time)
-{
-	double span = (double)(report->time_last - report->time_first);
+/* What the pictures are drawn over: the time, or, where there is none, the events. */
+struct axis {
+	uint64_t first, span;
+	double unit; /* of what the axis shows */
+	const char *label;
+};
 
-	if (time <= report->time_first || span == 0)
+static struct axis choose_axis(const struct replay_report *report)
+{
+	uint64_t span = report->time_last - report->time_first;
+
+	if (report->clock == REPLAY_CLOCK_NS)
+		return (struct axis){report->time_first, span, 1e9,
+				     "seconds since the first event"};
+	if (report->clock == REPLAY_CLOCK_TICKS)
+		return (struct axis){
+			report->time_first, span, 1,
+			"ticks since the first event, of a clock whose unit is not known"};
+	return (struct axis){1, report->maps + report->unmaps - 1, 1, "events since the first"};
+}
+
+static size_t column_index(const struct replay_report *report, const struct timeline_row *row)
+{
+	struct axis axis = choose_axis(report);
+	bool timed = report->clock == REPLAY_CLOCK_NS || report->clock == REPLAY_CLOCK_TICKS;
+	uint64_t at = timed ? row->time : row->event;
+
+	if (at <= axis.first || axis.span == 0)
 		return 0;
-	return (size_t)((double)(time - report->time_first) / span * (COLUMNS - 1));
+	return (size_t)((double)(at - axis.first) / (double)axis.span * (COLUMNS - 1));
 }
 
 static void print_data(FILE *pipe, const struct replay_report *report,
 		       const struct timeline_row *rows, size_t nr)
 {
-	double step = (double)(report->time_last - report->time_first) / 1e9 / (COLUMNS - 1);
+	struct axis axis = choose_axis(report);
+	double step = (double)axis.span / axis.unit / (COLUMNS - 1);
 	struct timeline_row last = {0};
 	size_t next = 0;
 
@@ -89,7 +113,7 @@ static void print_data(FILE *pipe, const struct replay_report *report,
 	for (size_t i = 0; i < COLUMNS; i++) {
 		struct column column = column_of(&last);
 
-		for (; next < nr && column_index(report, rows[next].time) <= i; next++) {
+		for (; next < nr && column_index(report, &rows[next]) <= i; next++) {
 			last = rows[next];
 			add_to_column(&column, &last);
 		}
@@ -105,7 +129,8 @@ static void print_data(FILE *pipe, const struct replay_report *report,
 static void print_frame(FILE *pipe, const struct replay_args *args,
 			const struct replay_report *report)
 {
-	double span = (double)(report->time_last - report->time_first) / 1e9;
+	struct axis axis = choose_axis(report);
+	double span = (double)axis.span / axis.unit;
 
 	fprintf(pipe,
 		"set multiplot\n"
@@ -169,9 +194,9 @@ static void print_tables(FILE *pipe, const struct replay_args *args,
 		"set tmargin at screen 0.42\nset bmargin at screen 0.115\n"
 		"set key at screen 0.075,0.475 left top\n"
 		"set format x '%%g'\n"
-		"set xlabel 'seconds since the first event' textcolor '#333333'\n"
+		"set xlabel '%s' textcolor '#333333'\n"
 		"set ylabel '%s' offset 1,0 textcolor '#333333'\nset yrange [0:%.6f]\n",
-		unit.name, (double)most / unit.bytes * 1.08);
+		choose_axis(report).label, unit.name, (double)most / unit.bytes * 1.08);
 	print_area(pipe, 4, unit, TABLES_COLOR, "I/O page tables");
 	fprintf(pipe,
 		", '' using 1:($6/%.1f) with lines linewidth 2.2 linecolor '" STRANDED_COLOR

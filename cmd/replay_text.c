@@ -32,15 +32,23 @@ static double seconds(uint64_t time)
 	return (double)time / SECOND;
 }
 
-/* "event 1,234 (line 1,246, at 8.880 s)", or "never" for a peak that is 0 */
-static const char *format_place(const struct replay_place *at, char *text, size_t size)
+/*
+ * "event 1,234 (line 1,246, at 8.880 s)", with the integer of a clock whose unit is
+ * not known or without a time; or "never" for a peak that is 0
+ */
+static const char *format_place(const struct replay_report *report, const struct replay_place *at,
+				char *text, size_t size)
 {
-	char event[COUNT_TEXT], line[COUNT_TEXT];
+	char event[COUNT_TEXT], line[COUNT_TEXT], time[64] = "";
 
 	if (!at->event)
 		return "never";
-	snprintf(text, size, "event %s (line %s, at %.6f s)", format_count(at->event, event),
-		 format_count(at->line, line), seconds(at->time));
+	if (report->clock == REPLAY_CLOCK_NS)
+		snprintf(time, sizeof(time), ", at %.6f s", seconds(at->time));
+	else if (report->clock == REPLAY_CLOCK_TICKS)
+		snprintf(time, sizeof(time), ", at %" PRIu64, at->time);
+	snprintf(text, size, "event %s (line %s%s)", format_count(at->event, event),
+		 format_count(at->line, line), time);
 	return text;
 }
 
@@ -116,28 +124,31 @@ static void print_domains(const struct replay_report *report)
 		print_count("cut", report->cuts, "unmaps of a part of what was mapped");
 }
 
-static void print_bytes(const char *what, uint64_t now, uint64_t peak,
-			const struct replay_place *at)
+static void print_bytes(const struct replay_report *report, const char *what, uint64_t now,
+			uint64_t peak, const struct replay_place *at)
 {
 	char now_text[BYTES_TEXT], peak_text[BYTES_TEXT], place[128];
 
 	printf("  %-16s %14s %14s   %s\n", what, format_bytes(now, now_text),
-	       format_bytes(peak, peak_text), at ? format_place(at, place, sizeof(place)) : "");
+	       format_bytes(peak, peak_text),
+	       at ? format_place(report, at, place, sizeof(place)) : "");
 }
 
 static void print_mapped(const struct replay_report *report)
 {
 	printf("\n%-18s %14s %14s   %s\n", "Memory", "at the end", "peak", "reached at");
-	print_bytes("mapped", report->mapped_bytes, report->mapped_peak, &report->mapped_peak_at);
+	print_bytes(report, "mapped", report->mapped_bytes, report->mapped_peak,
+		    &report->mapped_peak_at);
 }
 
 static void print_memory(const struct replay_report *report)
 {
 	print_mapped(report);
-	print_bytes("tables", report->tables.bytes, report->tables_peak.bytes,
+	print_bytes(report, "tables", report->tables.bytes, report->tables_peak.bytes,
 		    &report->tables_peak_at);
-	print_bytes("stranded", report->stranded, report->stranded_peak, &report->stranded_peak_at);
-	print_bytes("charged", report->charged, report->charged_peak, NULL);
+	print_bytes(report, "stranded", report->stranded, report->stranded_peak,
+		    &report->stranded_peak_at);
+	print_bytes(report, "charged", report->charged, report->charged_peak, NULL);
 	puts("  stranded: empty tables that a kernel which never frees them would hold besides;\n"
 	     "  charged: tables and the domains themselves, by the memory cgroup's own account");
 }
@@ -167,7 +178,7 @@ static void print_failure(const struct replay_report *report, enum replay_failur
 		printf("  %s%s%s: %s event%s, the first is %s\n", format, *format ? ": " : "",
 		       replay_failure_text(failure), format_count(report->failed[failure], count),
 		       report->failed[failure] == 1 ? "" : "s",
-		       format_place(&report->first_failed[failure], place, sizeof(place)));
+		       format_place(report, &report->first_failed[failure], place, sizeof(place)));
 }
 
 /* What failed on each format; their names are told if there are several. */
@@ -227,11 +238,17 @@ static void print_comparison(const struct replay_args *args, const struct replay
 
 static void print_head(const struct replay_args *args, const struct replay_report *report)
 {
-	char events[COUNT_TEXT];
+	uint64_t span = report->time_last - report->time_first;
+	char count[COUNT_TEXT];
 
-	printf("%s: %s events in %.6f s, on ", args->trace_name,
-	       format_count(report->maps + report->unmaps, events),
-	       seconds(report->time_last - report->time_first));
+	printf("%s: %s events", args->trace_name,
+	       format_count(report->maps + report->unmaps, count));
+	if (report->clock == REPLAY_CLOCK_NS)
+		printf(" in %.6f s", seconds(span));
+	else if (report->clock == REPLAY_CLOCK_TICKS)
+		printf(" in %s ticks of a clock whose unit is not known",
+		       format_count(span, count));
+	printf(", on ");
 	if (args->nr_formats > 1)
 		printf("%zu formats\n\n", args->nr_formats);
 	else
@@ -242,7 +259,7 @@ void replay_print_text(const struct replay_args *args, const struct replay_repor
 {
 	print_head(args, reports);
 	print_events(reports);
-	if (reports->source == REPLAY_DMA)
+	if (reports->named)
 		print_devices(args, reports);
 	else
 		print_domains(reports);

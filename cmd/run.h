@@ -47,7 +47,13 @@ struct json_object *run_add_process(struct json_object *array, const struct repo
 uint32_t run_processes(const struct report *report);
 uint64_t run_nanoseconds(const struct report_process *s, uint64_t ticks);
 /* For people: "IOMMU_IOAS_MAP", or the number of one without a name. Returns @text or a name. */
-const char *run_ioctl_name(uint32_t cmd, char text[32]);
+const char *run_ioctl_name(uint32_t cmd, bool device, char text[32]);
+/* The name of what is counted in s->ioctls[index]. */
+const char *run_counted_name(const struct report_process *s, unsigned int index, char text[32]);
+/* How often it failed like s->errors[i]; 0 where an error before that one said so. */
+uint64_t run_error_count(const struct report_process *s, unsigned int index, unsigned int i);
+/* Ioctls that came after the last look at the memory cgroup and the domains. */
+uint64_t run_calls_since_look(const struct report_process *s);
 /* The ioctl that made an object, also where that was of a device's file. */
 const char *run_maker(const struct report_object *object, char text[32]);
 const char *run_object_name(uint32_t type);

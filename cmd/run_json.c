@@ -19,6 +19,13 @@ static void add_memory(struct json_object *to, const struct report_process *s)
 	memory = add_object(memory, "events");
 	add_number(memory, "max", s->events_max);
 	add_number(memory, "high", s->events_high);
+	if (!s->memlock_reached) {
+		add(to, "memlock", NULL);
+		return;
+	}
+	memory = add_object(to, "memlock");
+	add_limit(memory, "limit", s->memlock);
+	add_number(memory, "reached", s->memlock_reached);
 }
 
 static void add_usage(struct json_object *to, const char *key, const struct report_usage *u)
@@ -46,9 +53,9 @@ static void add_domains(struct json_object *to, const struct report_process *s)
 		add_number(domain, "hwpt", d->hwpt);
 		add_number(domain, "ioas", d->ioas);
 		add_text(domain, "created_by",
-			 run_ioctl_name(d->created_cmd ? d->created_cmd
-						       : VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-					name));
+			 d->created_cmd
+				 ? run_ioctl_name(d->created_cmd, false, name)
+				 : run_ioctl_name(VFIO_DEVICE_ATTACH_IOMMUFD_PT, true, name));
 		add_bool(domain, "nested", d->nested);
 		add_bool(domain, "alive", d->alive);
 		add_text(domain, "format", d->format);
@@ -59,15 +66,15 @@ static void add_domains(struct json_object *to, const struct report_process *s)
 	add_bool(to, "domains_complete", !s->domains_lost);
 }
 
-static void add_errors(struct json_object *to, const struct report_process *s, uint32_t cmd)
+static void add_errors(struct json_object *to, const struct report_process *s, unsigned int index)
 {
 	struct json_object *errors = add_object(to, "errors");
 	char text[32];
 
 	for (unsigned int i = 0; i < REPORT_ERRORS && s->errors[i].count; i++)
-		if (s->errors[i].cmd == cmd)
+		if (run_error_count(s, index, i))
 			add_number(errors, run_error_name(s->errors[i].error, text),
-				   s->errors[i].count);
+				   run_error_count(s, index, i));
 }
 
 static void add_ioctls(struct json_object *to, const struct report_process *s)
@@ -82,10 +89,11 @@ static void add_ioctls(struct json_object *to, const struct report_process *s)
 		if (!op->calls)
 			continue;
 		ioctl = append_object(ioctls);
-		add_text(ioctl, "name", run_ioctl_name(op->cmd, name));
+		add_text(ioctl, "name", run_counted_name(s, i, name));
+		add_text(ioctl, "file", i < REPORT_NUMBERS ? "device" : "iommu");
 		add_number(ioctl, "calls", op->calls);
 		add_number(ioctl, "failed", op->failed);
-		add_errors(ioctl, s, op->cmd);
+		add_errors(ioctl, s, i);
 		add_number(ioctl, "nanoseconds", run_nanoseconds(s, op->ticks));
 	}
 }
@@ -153,6 +161,7 @@ struct json_object *run_add_process(struct json_object *array, const struct repo
 	add_number(process, "files_open", s->files_open);
 	add_number(process, "fail_nth", s->fail_nth);
 	add_bool(process, "fail_nth_hit", s->fail_hit);
+	add_number(process, "ioctls_since_look", run_calls_since_look(s));
 	add_memory(process, s);
 	add_counters(process, s);
 	add_domains(process, s);

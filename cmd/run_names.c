@@ -28,27 +28,88 @@ uint64_t run_nanoseconds(const struct report_process *s, uint64_t ticks)
 	return ns < 1e18 ? (uint64_t)ns : 0;
 }
 
-const char *run_ioctl_name(uint32_t cmd, char text[32])
+/* Those of a device's file, by what follows VFIO_BASE. From 12 on a container has its own. */
+static const char *device_ioctl_name(uint32_t cmd)
 {
-	static const struct {
-		uint32_t cmd;
-		const char *name;
-	} vfio[] = {
-		{VFIO_DEVICE_BIND_IOMMUFD, "VFIO_DEVICE_BIND_IOMMUFD"},
-		{VFIO_DEVICE_ATTACH_IOMMUFD_PT, "VFIO_DEVICE_ATTACH_IOMMUFD_PT"},
-		{VFIO_DEVICE_DETACH_IOMMUFD_PT, "VFIO_DEVICE_DETACH_IOMMUFD_PT"},
-		{VFIO_DEVICE_GET_INFO, "VFIO_DEVICE_GET_INFO"},
-		{VFIO_DEVICE_RESET, "VFIO_DEVICE_RESET"},
+	static const char *const names[] = {
+		[7] = "VFIO_DEVICE_GET_INFO",
+		[8] = "VFIO_DEVICE_GET_REGION_INFO",
+		[9] = "VFIO_DEVICE_GET_IRQ_INFO",
+		[10] = "VFIO_DEVICE_SET_IRQS",
+		[11] = "VFIO_DEVICE_RESET",
+		[12] = "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO",
+		[13] = "VFIO_DEVICE_PCI_HOT_RESET",
+		[14] = "VFIO_DEVICE_QUERY_GFX_PLANE",
+		[15] = "VFIO_DEVICE_GET_GFX_DMABUF",
+		[16] = "VFIO_DEVICE_IOEVENTFD",
+		[17] = "VFIO_DEVICE_FEATURE",
+		[18] = "VFIO_DEVICE_BIND_IOMMUFD",
+		[19] = "VFIO_DEVICE_ATTACH_IOMMUFD_PT",
+		[20] = "VFIO_DEVICE_DETACH_IOMMUFD_PT",
 	};
-	const char *name = iommufd_ioctl_name(cmd);
+	uint32_t number = cmd - VFIO_GET_API_VERSION;
 
-	for (size_t i = 0; !name && i < sizeof(vfio) / sizeof(vfio[0]); i++)
-		if (vfio[i].cmd == cmd)
-			name = vfio[i].name;
+	return number < sizeof(names) / sizeof(names[0]) ? names[number] : NULL;
+}
+
+const char *run_ioctl_name(uint32_t cmd, bool device, char text[32])
+{
+	const char *name = device ? device_ioctl_name(cmd) : iommufd_ioctl_name(cmd);
+
 	if (name)
 		return name;
 	snprintf(text, 32, "0x%x", cmd);
 	return text;
+}
+
+const char *run_counted_name(const struct report_process *s, unsigned int index, char text[32])
+{
+	bool device = index < REPORT_NUMBERS;
+
+	if (s->ioctls[index].cmd == REPORT_VARIOUS)
+		return device ? "others, of a device" : "others";
+	return run_ioctl_name(s->ioctls[index].cmd, device, text);
+}
+
+static bool is_error_of(const struct report_process *s, unsigned int index,
+			const struct report_error *error)
+{
+	unsigned int first = index - index % REPORT_NUMBERS;
+
+	if (error->device != (index < REPORT_NUMBERS))
+		return false;
+	if (s->ioctls[index].cmd != REPORT_VARIOUS)
+		return s->ioctls[index].cmd == error->cmd;
+	for (unsigned int i = first; i < first + REPORT_NUMBERS; i++)
+		if (s->ioctls[i].calls && s->ioctls[i].cmd == error->cmd)
+			return false;
+	return true;
+}
+
+uint64_t run_error_count(const struct report_process *s, unsigned int index, unsigned int i)
+{
+	uint64_t count = 0;
+
+	if (!is_error_of(s, index, &s->errors[i]))
+		return 0;
+	for (unsigned int k = 0; k < REPORT_ERRORS && s->errors[k].count; k++) {
+		if (s->errors[k].error != s->errors[i].error ||
+		    !is_error_of(s, index, &s->errors[k]))
+			continue;
+		if (k < i)
+			return 0;
+		count += s->errors[k].count;
+	}
+	return count;
+}
+
+uint64_t run_calls_since_look(const struct report_process *s)
+{
+	uint64_t calls = 0;
+
+	for (unsigned int i = 0; i < REPORT_IOCTLS; i++)
+		calls += s->ioctls[i].calls;
+	return calls > s->looked ? calls - s->looked : 0;
 }
 
 const char *run_object_name(uint32_t type)
@@ -60,7 +121,7 @@ const char *run_object_name(uint32_t type)
 const char *run_maker(const struct report_object *object, char text[32])
 {
 	if (object->created_cmd)
-		return run_ioctl_name(object->created_cmd, text);
+		return run_ioctl_name(object->created_cmd, false, text);
 	return object->type == IOMMUFD_OBJ_DEVICE ? "VFIO_DEVICE_BIND_IOMMUFD"
 						  : "VFIO_DEVICE_ATTACH_IOMMUFD_PT";
 }

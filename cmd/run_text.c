@@ -58,6 +58,10 @@ static void print_memory(const struct printer *p, const struct report_process *s
 	print_limit(p, "memory.high", s->memory_high, s->events_high);
 	if (result->auto_limit)
 		fprintf(p->out, "  memory.max is auto: %s\n", result->auto_limit);
+	if (!s->memlock_reached)
+		return;
+	heading(p, "Locked memory");
+	print_limit(p, "memlock", s->memlock, s->memlock_reached);
 }
 
 /* ---- domains ---- */
@@ -120,13 +124,15 @@ static void print_domains(const struct printer *p, const struct report_process *
 
 /* ---- ioctls ---- */
 
-static void print_errors(const struct printer *p, const struct report_process *s, uint32_t cmd)
+static void print_errors(const struct printer *p, const struct report_process *s,
+			 unsigned int index)
 {
 	char text[32];
 
 	for (unsigned int i = 0; i < REPORT_ERRORS && s->errors[i].count; i++)
-		if (s->errors[i].cmd == cmd)
-			fprintf(p->out, "  %s%" PRIu64 " %s%s", p->bad, s->errors[i].count,
+		if (run_error_count(s, index, i))
+			fprintf(p->out, "  %s%" PRIu64 " %s%s", p->bad,
+				run_error_count(s, index, i),
 				run_error_name(s->errors[i].error, text), p->plain);
 }
 
@@ -156,9 +162,9 @@ static void print_ioctls(const struct printer *p, const struct report_process *s
 		}
 		any = true;
 		format_time(run_nanoseconds(s, op->ticks), time, sizeof(time));
-		fprintf(p->out, "  %-32s %10" PRIu64 " %10s ", run_ioctl_name(op->cmd, name),
+		fprintf(p->out, "  %-32s %10" PRIu64 " %10s ", run_counted_name(s, i, name),
 			op->calls, time);
-		print_errors(p, s, op->cmd);
+		print_errors(p, s, i);
 		fputc('\n', p->out);
 	}
 }
@@ -235,6 +241,7 @@ static void print_notes(const struct printer *p, const struct report_process *s)
 static void print_process(const struct printer *p, const struct report_process *s,
 			  const struct run_result *result)
 {
+	uint64_t later = run_calls_since_look(s);
 	char end[64] = "running";
 
 	if (s->pid == result->pid)
@@ -247,6 +254,11 @@ static void print_process(const struct printer *p, const struct report_process *
 		(int)s->pid, p->plain, end, s->phys[0] ? s->phys : "none needed");
 	if (s->state == REPORT_RUNNING)
 		fputs("  It goes on: the numbers are the last.\n", p->out);
+	if (s->state == REPORT_RUNNING && later)
+		fprintf(p->out,
+			"  %" PRIu64
+			" ioctl%s came after the last look at its memory and domains.\n",
+			later, later == 1 ? "" : "s");
 	print_memory(p, s, result);
 	print_domains(p, s);
 	print_ioctls(p, s);

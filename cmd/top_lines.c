@@ -241,7 +241,7 @@ static void put_ioctls(struct view *v, uint32_t process)
 			continue;
 		ns = run_nanoseconds(s, op->ticks) / op->calls;
 		put(v, op->failed ? TOP_BAD : TOP_PLAIN, "  %-29s %10s %12s %12" PRIu64 " %8s",
-		    run_ioctl_name(op->cmd, name),
+		    run_counted_name(s, i, name),
 		    format_rate(top_ioctl_rate(v->now, v->before, process, i), rate),
 		    format_count(op->calls, calls), ns, format_count(op->failed, failed));
 	}

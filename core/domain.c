@@ -89,6 +89,11 @@ static uint64_t choose_pgsizes(const struct iommu_domain_params *params,
 	return chosen & has & -has ? chosen : 0;
 }
 
+static void sync_tables(struct pgtable *pt, struct iommu_iotlb_gather *gather)
+{
+	iommu_iotlb_sync(container_of(pt, struct iommu_domain, pt), gather);
+}
+
 static struct iommu_domain *alloc_translating(const struct iommu_domain_params *params, gfp_t gfp)
 {
 	const struct pgtable_ops *ops = params->format ? pgtable_find(params->format) : NULL;
@@ -103,6 +108,7 @@ static struct iommu_domain *alloc_translating(const struct iommu_domain_params *
 		return ERR_PTR(-ENOMEM);
 	domain->pt.ops = ops;
 	domain->pt.pgsizes = pgsizes;
+	domain->pt.sync = sync_tables;
 	ret = ops->init(&domain->pt, params->address_width, gfp);
 	if (ret) {
 		domain_delete(domain);

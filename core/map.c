@@ -56,65 +56,27 @@ static uint64_t sg_length(const struct iommu_domain *domain, const struct iommu_
 	return sum;
 }
 
-/* The run of physically adjoining pieces from sg[*i] on; moves *i behind it. */
-static struct iommu_sg sg_next_run(const struct iommu_sg *sg, unsigned int nents, unsigned int *i)
-{
-	struct iommu_sg run = sg[(*i)++];
-
-	for (; *i < nents; (*i)++) {
-		uint64_t end = run.paddr + run.length;
-
-		if (!sg[*i].length)
-			continue;
-		/* A run that ends at 2^64 has no neighbour. */
-		if (run.length && (!end || sg[*i].paddr != end))
-			break;
-		if (!run.length)
-			run.paddr = sg[*i].paddr;
-		run.length += sg[*i].length;
-	}
-	return run;
-}
-
-static unsigned int levels_now(struct pgtable *pt)
-{
-	return atomic_load(&pt->top) & (PAGE_SIZE - 1);
-}
-
-/* Leave nothing of the runs before the one that failed. */
-static void __cold map_sg_undo(struct iommu_domain *domain, uint64_t iova, uint64_t done,
-			       unsigned int levels, struct iommu_iotlb_gather *gather)
-{
-	domain->pt.ops->unmap(&domain->pt, iova, done, gather);
-	if (levels_now(&domain->pt) > levels)
-		domain->pt.ops->shrink(&domain->pt, levels, gather);
-}
-
 ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct iommu_sg *sg,
 		     unsigned int nents, int prot, gfp_t gfp)
 {
-	uint64_t total, done = 0;
+	const struct pgtable_ops *ops = domain->pt.ops;
 	struct iommu_iotlb_gather gather;
-	unsigned int i = 0, levels;
-	int ret = 0;
+	const struct iommu_sg *next = sg;
+	struct iommu_sg piece;
+	uint64_t total;
+	int ret;
 
 	if (!context_is_good(prot, gfp))
 		return -EINVAL;
 	total = sg_length(domain, sg, nents);
 	if (!range_is_good(domain, iova, 0, total))
 		return -EINVAL;
-	levels = levels_now(&domain->pt);
 	iommu_iotlb_gather_init(&gather);
-	while (!ret && done < total) {
-		struct iommu_sg run = sg_next_run(sg, nents, &i);
-
-		ret = domain->pt.ops->map(&domain->pt, iova + done, run.paddr, run.length, prot,
-					  gfp, &gather);
-		if (!ret)
-			done += run.length;
-	}
-	if (ret && done)
-		map_sg_undo(domain, iova, done, levels, &gather);
+	piece = pgtable_next_piece(&next, sg + nents);
+	if (piece.length == total)
+		ret = ops->map(&domain->pt, iova, piece.paddr, total, prot, gfp, &gather);
+	else
+		ret = ops->map_sg(&domain->pt, iova, sg, nents, total, prot, gfp, &gather);
 	iommu_iotlb_sync_if_needed(domain, &gather);
 	return ret ? ret : (ssize_t)total;
 }

@@ -394,7 +394,7 @@ static void domain_delete(struct iova_domain *iovad)
 struct iova_domain *iova_domain_alloc(uint64_t granule, uint64_t start_pfn, uint64_t end_pfn,
 				      gfp_t gfp)
 {
-	struct mem_cgroup *owner = gfp & __GFP_ACCOUNT ? mem_cgroup_active() : NULL;
+	struct mem_cgroup *owner;
 	struct iova_domain *iovad;
 
 	might_sleep_if(mm_thread_self(), gfpflags_allow_blocking(gfp));
@@ -403,6 +403,8 @@ struct iova_domain *iova_domain_alloc(uint64_t granule, uint64_t start_pfn, uint
 		return ERR_PTR(-EINVAL);
 	if (!get_caches(gfp))
 		return ERR_PTR(-ENOMEM);
+	/* Not before: a shrinker may change it. */
+	owner = gfp & __GFP_ACCOUNT ? mem_cgroup_active() : NULL;
 	iovad = kmem_cache_alloc(domain_cache, gfp | __GFP_ZERO, owner);
 	if (!iovad)
 		return ERR_PTR(-ENOMEM);

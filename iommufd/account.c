@@ -65,9 +65,15 @@ int iopt_account(struct iopt_pages *pages, uint64_t npages)
 		ret = account_user(pages, npages);
 	else if (pages->account_mode == IOPT_PAGES_ACCOUNT_MM)
 		ret = account_mm(pages, npages);
-	if (!ret)
-		pages->npinned += npages;
-	return ret;
+	if (ret) {
+		struct iommufd_memlock *memlock = &pages->ctx->memlock;
+
+		memlock->limit = limit_pages(pages) << IOPT_PAGE_SHIFT;
+		memlock->reached++;
+		return ret;
+	}
+	pages->npinned += npages;
+	return 0;
 }
 
 void iopt_unaccount(struct iopt_pages *pages, uint64_t npages)

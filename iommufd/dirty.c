@@ -80,12 +80,10 @@ static void record(void *context, dma_addr_t iova, dma_addr_t last)
 static int check_range(const struct io_pagetable *iopt,
 		       const struct iommu_hwpt_get_dirty_bitmap *cmd)
 {
-	uint64_t mask = (iopt->iova_alignment - 1) | (cmd->page_size - 1);
-	uint64_t last = cmd->iova + (cmd->length - 1);
+	uint64_t mask = (iopt->iova_alignment - 1) | (cmd->page_size - 1), last;
 
-	if (!cmd->length)
-		return -EINVAL;
-	if (last < cmd->iova)
+	/* Thus nothing at all is -EOVERFLOW too, unless it is at 0. */
+	if (__builtin_add_overflow(cmd->iova, cmd->length - 1, &last))
 		return -EOVERFLOW;
 	if (!cmd->page_size || ((cmd->iova | (last + 1)) & mask))
 		return -EINVAL;
@@ -112,6 +110,8 @@ int iommufd_dirty_read(struct iommufd_hwpt *hwpt, const struct iommu_hwpt_get_di
 		return rc;
 	if (!hwpt->dirty_tracking)
 		return -EOPNOTSUPP;
+	if (!cmd->length)
+		return 0;
 	iommu_iotlb_gather_init(&gather);
 	bitmap.shift = ffs64_index(cmd->page_size);
 	bitmap.nr_bytes = ((cmd->length - 1) >> bitmap.shift) / 8 + 1;

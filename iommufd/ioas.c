@@ -205,7 +205,7 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
 	struct iommufd_ioas *src, *dst;
-	uint64_t iova = cmd->dst_iova;
+	uint64_t iova = cmd->dst_iova, last;
 	int ret;
 
 	iommufd_test_syz_conv_iova_id(ucmd, cmd->src_ioas_id, &cmd->src_iova, &cmd->flags);
@@ -218,8 +218,11 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	src = get_ioas(ucmd, cmd->src_ioas_id);
 	if (IS_ERR(src))
 		return PTR_ERR(src);
+	/* Whatever the other id is. */
 	if (!cmd->length)
-		return -EINVAL; /* whatever the other id is */
+		return -EINVAL;
+	if (__builtin_add_overflow(cmd->src_iova, cmd->length - 1, &last))
+		return -EOVERFLOW;
 	dst = get_ioas(ucmd, cmd->dst_ioas_id);
 	if (IS_ERR(dst))
 		return PTR_ERR(dst);

@@ -55,6 +55,12 @@ struct iommufd_object {
 	bool live;            /* finalized: get finds it */
 };
 
+/* How often the limit on locked memory was the reason of a failure. */
+struct iommufd_memlock {
+	uint64_t limit; /* bytes, as it was the last time */
+	uint64_t reached;
+};
+
 enum iommufd_account_mode {
 	IOPT_PAGES_ACCOUNT_NONE,
 	IOPT_PAGES_ACCOUNT_USER, /* RLIMIT_MEMLOCK per user: the default */
@@ -68,6 +74,7 @@ struct iommufd_ctx {
 	struct idmap objects;         /* of iommufd_object, by id from 1 */
 	enum iommufd_account_mode account_mode;
 	uint64_t mm_locked; /* pages accounted with IOPT_PAGES_ACCOUNT_MM */
+	struct iommufd_memlock memlock;
 	struct iommufd_ioas *vfio_ioas;
 	struct list_head groups;        /* of iommufd_group */
 	uint32_t cmd;                   /* the ioctl that is running */

@@ -4,10 +4,7 @@
  * them: the areas that fill domains and the accesses, kept as intervals, so that
  * what is remembered grows with their number and not with memory.
  */
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -51,8 +48,8 @@ static struct iopt_pages *pages_of(struct itree_node *node)
 	return node ? container_of(node, struct iopt_pages, node) : NULL;
 }
 
-static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages,
-				    bool writable)
+struct iopt_pages *iopt_pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages,
+				  bool writable)
 {
 	struct iommufd_mm *source = iommufd_caller_mm();
 	struct iopt_pages *pages;
@@ -77,7 +74,7 @@ static struct iopt_pages *pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 	return pages;
 }
 
-static void pages_publish(struct iopt_pages *pages)
+void iopt_pages_publish(struct iopt_pages *pages)
 {
 	spin_lock(&all_lock);
 	itree_insert(&all_pages, &pages->node);
@@ -94,80 +91,10 @@ struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 		return ERR_PTR(-EINVAL);
 	if (__builtin_add_overflow(uaddr, length, &end))
 		return ERR_PTR(-EOVERFLOW);
-	pages = pages_new(ctx, uaddr - offset,
-			  (length + offset + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
+	pages = iopt_pages_new(ctx, uaddr - offset,
+			       (length + offset + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
 	if (!IS_ERR(pages))
-		pages_publish(pages);
-	return pages;
-}
-
-/* 0 and errno when it cannot be. */
-static uint64_t map_at(uint64_t at, uint64_t size, int prot, int flags, int fd, uint64_t offset)
-{
-	void *mapped = mmap((void *)(uintptr_t)at, size, prot, flags, fd, (off_t)offset);
-
-	return mapped == MAP_FAILED ? 0 : (uintptr_t)mapped;
-}
-
-static void unmap_range(uint64_t start, uint64_t end)
-{
-	if (start < end)
-		munmap((void *)(uintptr_t)start, end - start);
-}
-
-/*
- * Map a part of a file at an address that has the same place in a huge page as
- * the part has in the file. Whole huge pages, which hugetlbfs insists on. 0 and
- * errno when it cannot be.
- */
-static uint64_t map_file(int fd, uint64_t start, uint64_t size, bool writable)
-{
-	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
-	uint64_t reserved = size + IOPT_HUGE_SIZE, base;
-	uint64_t at =
-		map_at(0, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (!at)
-		return 0;
-	base = (at + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1);
-	if (!map_at(base, size, prot, MAP_SHARED | MAP_FIXED, fd, start)) {
-		int error = errno;
-
-		unmap_range(at, at + reserved);
-		errno = error;
-		return 0;
-	}
-	unmap_range(at, base);
-	unmap_range(base + size, at + reserved);
-	return base;
-}
-
-struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
-					 uint64_t length, bool writable)
-{
-	uint64_t first = start & ~IOPT_PAGE_MASK, base = start & ~(IOPT_HUGE_SIZE - 1), end;
-	struct iopt_pages *pages;
-	uint64_t mapped;
-
-	if (syscall(SYS_fcntl, fd, F_GETFD) < 0)
-		return ERR_PTR(-EBADF);
-	if (!length || length > UINT64_MAX - IOPT_PAGE_SIZE)
-		return ERR_PTR(-EINVAL);
-	if (__builtin_add_overflow(start, length + IOPT_HUGE_SIZE, &end))
-		return ERR_PTR(-EOVERFLOW);
-	end &= ~(IOPT_HUGE_SIZE - 1);
-	mapped = map_file(fd, base, end - base, writable);
-	if (!mapped)
-		return ERR_PTR(errno == ENOMEM ? -ENOMEM : -EINVAL);
-	pages = pages_new(ctx, mapped + (first - base),
-			  (start - first + length + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
-	if (IS_ERR(pages)) {
-		unmap_range(mapped, mapped + (end - base));
-		return pages;
-	}
-	pages->file = true;
-	pages->file_offset = first - base;
-	pages_publish(pages);
+		iopt_pages_publish(pages);
 	return pages;
 }
 
@@ -178,12 +105,8 @@ void iopt_pages_put(struct iopt_pages *pages)
 	spin_lock(&all_lock);
 	itree_remove(&all_pages, &pages->node);
 	spin_unlock(&all_lock);
-	if (pages->file) {
-		uint64_t end = pages->node.start + pages->npages * IOPT_PAGE_SIZE;
-
-		unmap_range(pages->node.start - pages->file_offset,
-			    (end + IOPT_HUGE_SIZE - 1) & ~(IOPT_HUGE_SIZE - 1));
-	}
+	if (pages->file)
+		iopt_pages_unmap_file(pages);
 	if (pages->backing)
 		iommufd_backing_put(pages->backing);
 	iommufd_mm_put(pages->source);
@@ -205,9 +128,10 @@ static int uncovered(struct iopt_pages *pages, uint64_t first, uint64_t last, bo
 		if (fault) {
 			ret = iommufd_populate(pages->ctx, iopt_pages_mm(pages),
 					       pages->node.start + start * IOPT_PAGE_SIZE,
-					       end - start + 1, pages->writable);
+					       end - start + 1,
+					       pages->writable && !pages->file_readonly);
 			if (ret)
-				return ret;
+				return pages->file ? -EINVAL : ret;
 		}
 		if (end == last)
 			break;
@@ -236,6 +160,8 @@ int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_no
 	uint64_t npages;
 	int ret;
 
+	if (pages->unpinnable)
+		return -EINVAL;
 	uncovered(pages, node->start, node->last, false, &npages);
 	ret = iopt_account(pages, npages);
 	if (ret)
@@ -327,6 +253,8 @@ int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uin
 
 	if (write && !pages->writable)
 		return -EPERM;
+	if (pages->unpinnable)
+		return -EINVAL;
 	ret = iommufd_mm_rw(iopt_pages_mm(pages), pages->node.start + start_byte, data, length,
 			    write);
 	if (ret && pages->backing)

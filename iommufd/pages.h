@@ -35,9 +35,11 @@ struct iopt_pages {
 	uint32_t file_offset; /* bytes of our own mapping before the first page */
 	uint8_t account_mode; /* enum iommufd_account_mode */
 	bool writable;
-	bool file;   /* of a file, which this process maps itself */
-	bool looked; /* for a backing */
-	bool told;   /* that the process has given it back */
+	bool file;          /* of a file, which this process maps itself */
+	bool file_readonly; /* because it may not be written by mappings; pins do not care */
+	bool unpinnable;    /* a file of the wrong kind, or too short: it is not mapped */
+	bool looked;        /* for a backing */
+	bool told;          /* that the process has given it back */
 };
 
 static inline uint64_t iopt_pages_uaddr(const struct iopt_pages *pages)
@@ -95,14 +97,16 @@ void *iopt_cache_alloc(_Atomic(struct kmem_cache *) *slot, const char *name, siz
 /* -EINVAL for a length of 0 or a huge one, -EOVERFLOW, -ENOMEM. */
 struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t length,
 				    bool writable);
-/* Also -EBADF for a bad @fd, -EINVAL when the file cannot be mapped. */
-struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
-					 uint64_t length, bool writable);
 void iopt_pages_put(struct iopt_pages *pages);
+
+/* [uaddr, + npages), with one reference; not to be found until it is published. */
+struct iopt_pages *iopt_pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages,
+				  bool writable);
+void iopt_pages_publish(struct iopt_pages *pages);
 
 /*
  * Put @node, which covers page indices, into @tree of @pages: what it adds is
- * faulted in and accounted. -EFAULT, -ENOMEM.
+ * faulted in and accounted. -EFAULT, -ENOMEM; -EINVAL of a file.
  */
 int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_node *node);
 void iopt_pages_unpin(struct iopt_pages *pages, struct itree *tree, struct itree_node *node);
@@ -111,12 +115,12 @@ void iopt_pages_unpin(struct iopt_pages *pages, struct itree *tree, struct itree
 void iopt_pages_split(struct iopt_pages *pages, struct itree_node *old, struct itree_node *left,
 		      struct itree_node *right);
 
-/* Pins by accesses; equal ranges are counted. -EFAULT, -ENOMEM. */
+/* Pins by accesses; equal ranges are counted. Fails as iopt_pages_pin() does. */
 int iopt_pages_add_access(struct iopt_pages *pages, uint64_t first, uint64_t last);
 /* False when there is no such. */
 bool iopt_pages_remove_access(struct iopt_pages *pages, uint64_t first, uint64_t last);
 
-/* Copy between @data and the memory; -EFAULT, -EPERM. */
+/* Copy between @data and the memory; -EFAULT, -EPERM; -EINVAL of a file. */
 int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uint64_t length,
 		  bool write);
 
@@ -134,6 +138,13 @@ void iommufd_backing_put(struct iommufd_backing *backing);
 /* Copy, whether the process still is there or not. 0 or -EFAULT. */
 int iommufd_backing_rw(struct iommufd_backing *backing, uint64_t offset, void *data, size_t length,
 		       bool write);
+
+/* ---- file_pages.c ---- */
+
+/* As iopt_pages_alloc(), and -EBADF for a bad @fd. What cannot be pinned fails when it is. */
+struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
+					 uint64_t length, bool writable);
+void iopt_pages_unmap_file(struct iopt_pages *pages);
 
 /* ---- populate.c ---- */
 
@@ -224,7 +235,7 @@ struct iopt_area *iopt_area_alloc(struct io_pagetable *iopt, struct iopt_pages *
 void iopt_area_free(struct iopt_area *area);
 void iopt_area_insert(struct iopt_area *area);
 void iopt_area_remove(struct iopt_area *area);
-/* Make its pages pinned or not for the sake of domains. -EFAULT, -ENOMEM. */
+/* Make its pages pinned or not for the sake of domains. Fails as iopt_pages_pin() does. */
 int iopt_area_pin(struct iopt_area *area);
 void iopt_area_unpin(struct iopt_area *area);
 /* Map it in one domain, all or nothing, and undo that. */

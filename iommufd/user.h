@@ -54,6 +54,8 @@ struct iommufd_caller {
 	pid_t pid; /* its process */
 	/* Its address space, without a reference; an ERR_PTR. Called in this thread. */
 	struct iommufd_mm *(*mm)(struct iommufd_caller *caller);
+	/* A copy of its descriptor @fd, or a negative errno. */
+	int (*descriptor)(struct iommufd_caller *caller, int fd);
 	/* The thread still waits for the call: its number is not another's by now. */
 	bool (*is_valid)(struct iommufd_caller *caller);
 	/* What iommufd_read_ahead() has of the caller's memory. */

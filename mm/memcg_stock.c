@@ -337,6 +337,24 @@ static void check_high(struct mem_cgroup *memcg, gfp_t gfp)
 		shrink_all(gfp);
 }
 
+/*
+ * Let shrinkers make room for what @attempt could not charge. One of them may put the
+ * last reference to the cgroup, to which nothing is charged yet.
+ */
+static struct attempt charge_shrinking(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
+				       size_t bytes, enum memcg_stat stat, gfp_t gfp,
+				       struct attempt attempt)
+{
+	mem_cgroup_get(memcg);
+	for (unsigned int round = 0; attempt.over && round < MEMCG_SHRINK_ROUNDS; round++) {
+		if (!shrink_all(gfp))
+			break;
+		attempt = charge_pressing(stocks, memcg, bytes, stat, gfp, attempt.over);
+	}
+	mem_cgroup_put(memcg);
+	return attempt;
+}
+
 static __noinline int charge_slow(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
 				  size_t bytes, enum memcg_stat stat, gfp_t gfp)
 {
@@ -344,13 +362,12 @@ static __noinline int charge_slow(struct memcg_stocks *stocks, struct mem_cgroup
 
 	if (attempt.over)
 		attempt = charge_pressing(stocks, memcg, bytes, stat, gfp, attempt.over);
-	if (attempt.over)
+	if (attempt.over) {
 		memcg_event(attempt.over, MEMCG_MAX);
-	for (unsigned int round = 0; attempt.over; round++) {
-		if (round == MEMCG_SHRINK_ROUNDS || !shrink_all(gfp))
-			return -ENOMEM;
-		attempt = charge_pressing(stocks, memcg, bytes, stat, gfp, attempt.over);
+		attempt = charge_shrinking(stocks, memcg, bytes, stat, gfp, attempt);
 	}
+	if (attempt.over)
+		return -ENOMEM;
 	if (attempt.exact)
 		check_high(memcg, gfp);
 	return 0;

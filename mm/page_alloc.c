@@ -265,6 +265,23 @@ static bool cache_use_spare(struct page_cache *cache)
 	return true;
 }
 
+/*
+ * At the end of the arena: let shrinkers free pages. False when that is of no use, or
+ * when what they freed waits for the section that the thread is in.
+ */
+static bool reclaim(struct mm_thread *self, gfp_t gfp, unsigned int *rounds)
+{
+	if (rcu_waits_for_own(self)) {
+		self->short_of_own = true;
+		return false;
+	}
+	if (!*rounds || !shrink_all(gfp))
+		return false;
+	--*rounds;
+	rcu_poll(self);
+	return true;
+}
+
 static __noinline struct page *cache_take_slow(struct mm_thread *self, gfp_t gfp)
 {
 	struct page_cache *cache = &self->pages;
@@ -279,7 +296,7 @@ static __noinline struct page *cache_take_slow(struct mm_thread *self, gfp_t gfp
 			rcu_poll(self);
 		/* What that and the shrinkers free may be a whole batch, and spare. */
 		while (!cache->count && !cache_use_spare(cache) && !cache_refill(cache, gfp)) {
-			if (grow() && (!rounds-- || !shrink_all(gfp)))
+			if (grow() && !reclaim(self, gfp, &rounds))
 				return NULL;
 		}
 	} else if (!cache_refill(cache, gfp)) {
@@ -357,7 +374,7 @@ static __noinline struct page *block_take(struct mm_thread *self, unsigned int o
 		}
 		if (page || !gfpflags_allow_blocking(gfp))
 			return page;
-		if (!depot_break(self) && grow() && (!rounds-- || !shrink_all(gfp)))
+		if (!depot_break(self) && grow() && !reclaim(self, gfp, &rounds))
 			return NULL;
 	}
 }
@@ -535,9 +552,11 @@ void page_thread_exit(struct mm_thread *self)
 void uiommu_mm_stat(struct uiommu_mm_stat *stat)
 {
 	long used[PAGE_NR_USES] = {0};
+	struct mm_thread *self = mm_thread_self();
 	long reserved;
 
-	mm_thread_self();
+	if (!self->atomic_depth)
+		rcu_poll(self);
 	for (struct mm_thread *t = mm_thread_list(); t; t = t->next)
 		for (unsigned int use = PAGE_TABLE; use < PAGE_NR_USES; use++)
 			used[use] +=

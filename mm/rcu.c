@@ -66,14 +66,36 @@ void rcu_poll(struct mm_thread *self)
 	release_limbo(old);
 }
 
+void rcu_free_own(struct mm_thread *self)
+{
+	self->short_of_own = false;
+	rcu_poll(self);
+}
+
+/* Nobody can be in what the thread has unlinked so far. */
+static void release_all(struct mm_thread *self)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(self->limbo); i++) {
+		struct page *first = self->limbo[i].first;
+
+		self->limbo[i] = (struct rcu_limbo){0};
+		page_release_list(first);
+	}
+}
+
 void rcu_release_page_list(struct mm_thread *self, struct page *first)
 {
 	struct rcu_limbo *young = &self->limbo[0];
 	struct page *last = first;
 	unsigned int count = 1;
 
-	/* A thread that starts now registers first, and then sees the unlinking. */
-	if (likely(mm_is_alone())) {
+	/*
+	 * A thread that starts now registers first, and then sees the unlinking. In a
+	 * section of this thread a callback frees what the walk outside it is in.
+	 */
+	if (likely(mm_is_alone() && !rcu_in_section(self))) {
+		if (unlikely(young->first || self->limbo[1].first))
+			release_all(self);
 		page_release_list(first);
 		return;
 	}

@@ -35,12 +35,20 @@ static inline unsigned long rcu_show(struct mm_thread *self, unsigned long flag)
 	return now;
 }
 
+/* Is the calling thread in a section? */
+static inline bool rcu_in_section(const struct mm_thread *self)
+{
+	return atomic_load_explicit(&self->rcu_seen, memory_order_relaxed) != 0;
+}
+
 /* Whether the thread is in no section yet, which the end of this one must know. */
 static inline bool rcu_read_lock(struct mm_thread *self)
 {
 	bool outermost = !atomic_load_explicit(&self->rcu_seen, memory_order_relaxed);
 
-	if (likely(outermost) && unlikely(rcu_show(self, 0) & RCU_BARRIERS))
+	if (unlikely(!outermost))
+		self->nested++;
+	else if (unlikely(rcu_show(self, 0) & RCU_BARRIERS))
 		atomic_thread_fence(memory_order_seq_cst);
 	return outermost;
 }
@@ -61,6 +69,8 @@ static inline void rcu_read_unlock(struct mm_thread *self, bool outermost)
 {
 	if (likely(outermost))
 		atomic_store_explicit(&self->rcu_seen, 0, memory_order_release);
+	else
+		self->nested--;
 }
 
 /* The rest of the section may take long, or sleep. */
@@ -104,5 +114,17 @@ void rcu_release_page_list(struct mm_thread *self, struct page *first);
 
 /* Free what the calling thread can of its limbo; may enter the kernel. */
 void rcu_poll(struct mm_thread *self);
+
+/*
+ * Do pages wait for the end of the section that the calling thread is in? Its callbacks
+ * have freed them. An allocation that fails for want of them says so by short_of_own.
+ */
+static inline bool rcu_waits_for_own(const struct mm_thread *self)
+{
+	return rcu_in_section(self) && (self->limbo[0].first || self->limbo[1].first);
+}
+
+/* Outside of that section: free those pages. What failed may be tried again. */
+void rcu_free_own(struct mm_thread *self);
 
 #endif

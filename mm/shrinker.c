@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The list of shrinkers. Its mutex is held while they run: so one runs at a
- * time, and a shrinker that has been taken off the list is not running.
+ * time, and a shrinker that has been taken off the list is not running. A shrinker
+ * may itself put others on the list and take them off, also by way of domains that
+ * have some: its thread holds the mutex already.
  */
 #include <uiommu/mm.h>
 
@@ -14,10 +16,14 @@ static struct {
 	bool ready;            /* the mutex is initialised */
 	struct plat_mutex mutex;
 	struct shrinker *first; /* under the mutex */
+	struct shrinker *next;  /* under the mutex: the one that runs after this one */
 } shrinkers;
 
-static void shrinkers_lock(void)
+/* In a shrinker, whose thread has the lock, this does nothing. */
+static void shrinkers_lock(const struct mm_thread *self)
 {
+	if (self->shrinking)
+		return;
 	spin_lock(&shrinkers.setup);
 	if (!shrinkers.ready) {
 		plat_mutex_init(&shrinkers.mutex);
@@ -27,31 +33,37 @@ static void shrinkers_lock(void)
 	plat_mutex_lock(&shrinkers.mutex);
 }
 
-static void shrinkers_unlock(void)
+static void shrinkers_unlock(const struct mm_thread *self)
 {
-	plat_mutex_unlock(&shrinkers.mutex);
+	if (!self->shrinking)
+		plat_mutex_unlock(&shrinkers.mutex);
 }
 
 void register_shrinker(struct shrinker *shrinker)
 {
-	shrinkers_lock();
+	struct mm_thread *self = mm_thread_self();
+
+	shrinkers_lock(self);
 	shrinker->next = shrinkers.first;
 	shrinkers.first = shrinker;
-	shrinkers_unlock();
+	shrinkers_unlock(self);
 }
 
 void unregister_shrinker(struct shrinker *shrinker)
 {
+	struct mm_thread *self = mm_thread_self();
 	struct shrinker **link;
 
-	shrinkers_lock();
+	shrinkers_lock(self);
 	for (link = &shrinkers.first; *link; link = &(*link)->next) {
 		if (*link == shrinker) {
 			*link = shrinker->next;
 			break;
 		}
 	}
-	shrinkers_unlock();
+	if (shrinkers.next == shrinker)
+		shrinkers.next = shrinker->next;
+	shrinkers_unlock(self);
 }
 
 static unsigned long shrink_one(struct shrinker *shrinker)
@@ -68,11 +80,13 @@ bool shrink_all(gfp_t gfp)
 
 	if (!gfpflags_allow_blocking(gfp) || (gfp & __GFP_NORETRY) || self->shrinking)
 		return false;
+	shrinkers_lock(self);
 	self->shrinking = true;
-	shrinkers_lock();
-	for (struct shrinker *shrinker = shrinkers.first; shrinker; shrinker = shrinker->next)
+	for (struct shrinker *shrinker = shrinkers.first; shrinker; shrinker = shrinkers.next) {
+		shrinkers.next = shrinker->next;
 		freed |= shrink_one(shrinker) != 0;
-	shrinkers_unlock();
+	}
 	self->shrinking = false;
+	shrinkers_unlock(self);
 	return freed;
 }

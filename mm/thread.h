@@ -23,10 +23,11 @@ struct mm_thread {
 		unsigned int count;
 		unsigned long after; /* free when every reader has seen this */
 	} limbo[2];
-
+	unsigned int nested;       /* sections in others: of what its callbacks call */
 	unsigned int index;        /* its place in the list, for sharded counters */
 	unsigned int atomic_depth; /* iommu_atomic_enter() */
 	bool shrinking;            /* a shrinker is running on it (shrinker.c) */
+	bool short_of_own;         /* an allocation failed for pages in its own limbo (rcu.h) */
 
 	/* Fault injection (fail.c). */
 	unsigned int fail_nth; /* 0: off */

@@ -6,26 +6,33 @@
  * How threads share a set of tables
  * - A walk is a read section (mm/rcu.h): no table that it can reach is reused
  *   before the walk ends. It may sleep, since allocations are made inside.
- * - page->live counts the items in use of a table. Who is about to fill items
- *   adds them first; who emptied items takes them off last. Who brings it to 0
- *   may kill the table by changing 0 to PT_DEAD, and then owns it: it takes the
- *   table's item out of the parent, and gathers the table to be freed. The top
- *   table's count has PT_TOP added, so that it cannot die unless it is replaced;
- *   PT_TOP goes off last when a taller table is put over it, and on first when
- *   that is taken away. Who sees a table from the top in which it began, and
- *   finds another top at its end, looks again for what is empty from there.
- * - Who finds a table dead on the way down treats its slot as empty, and
+ * - page->live counts the items in use of a table. A thread adds the items that it
+ *   is about to fill before it fills them, and subtracts those that it has emptied
+ *   afterwards. The thread that brings the count to 0 may kill the table by changing
+ *   0 to PT_DEAD. It then owns the table: it takes the table's item out of the
+ *   parent, and gathers the table to be freed.
+ * - The top table's count has PT_TOP added, so that the top is never killed. Where a
+ *   format can grow (PT_GROWS), a taller top is linked above the present one, never
+ *   in its place: the former top is an ordinary table from then on, and PT_TOP is
+ *   subtracted from its count once pt->top leads to the new one. A top that has
+ *   grown stays until the domain is freed.
+ * - A walk may have begun in a former top, whose parent it has not seen. If it has
+ *   emptied that table, it looks for empty tables from the present top down, and again
+ *   if the top has changed meanwhile. If it finds that table dead, it begins again.
+ * - A thread that finds a table dead on the way down treats its slot as empty, and
  *   replaces the item in the slot by that of a new table. Both sides change the
  *   slot by compare-and-exchange: if the killer comes late, the slot's count in
  *   the parent has passed on to the new table.
- * - New tables are filled first and linked then, so that nobody ever sees a
+ * - New tables are filled first and linked then, so that no other thread sees a
  *   half-made one, a failure needs no undoing, and a table that the same call
- *   fills completely is never zeroed.
+ *   fills completely is never zeroed. A taller top is filled with its part of the
+ *   range, too, before pt->top leads to it.
  * - Until a gather that holds an unlinked table is flushed, a device may have the
  *   table's address cached and miss what is mapped in its place since. pt->unsynced
- *   counts such gathers by parts of the address space, also that of who replaces a dead table
- * before its killer gathers it. Who maps meanwhile asks for a flush of its own; that it linked the
- *   new table itself does not matter, as another's flush may be still to come.
+ *   counts such gathers by parts of the address space; the thread that replaces a
+ *   dead table counts its own before the killer may have gathered that. A thread that
+ *   maps meanwhile asks for a flush of its own, also if it linked the new table
+ *   itself, as the other thread's flush may be still to come.
  */
 #ifndef PGTABLE_ENGINE_H
 #define PGTABLE_ENGINE_H
@@ -38,26 +45,13 @@
 
 #include "pgtable/engine_table.h"
 
-#define PT_DEAD (-0x40000000)
-#define PT_TOP  0x100000
-
 /*
- * Take items off a table's count. True when that killed it, which must not be
- * where the walk began: there is no way from there to what has grown over it.
+ * Subtract items from a table's count. True when that killed it; never for the table
+ * in which the walk began, as the walk has not seen its parent.
  */
 static inline bool table_put(struct page *page, unsigned int items, bool is_top)
 {
-	int empty = 0;
-
-	if (live_add(page, -(int)items, false) != (int)items || is_top)
-		return false;
-	PT_STEP();
-	return atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
-}
-
-static inline bool table_is_dead(struct page *page)
-{
-	return atomic_load_explicit(&page->live, memory_order_acquire) < 0;
+	return live_add(page, -(int)items, false) == (int)items && !is_top && live_kill(page);
 }
 
 /* Which of pt->unsynced counts for the tables of the two lowest levels. */
@@ -82,6 +76,7 @@ static inline void gather_pending(struct pgtable *pt, struct iommu_iotlb_gather 
 		part = PGTABLE_PARTS;
 	else
 		memset(gather->gone, 0, sizeof(gather->gone));
+	PT_STEP();
 	atomic_fetch_add(&pt->unsynced[part].count, 1);
 	gather->pending |= 1u << part;
 	gather->tables = true;
@@ -89,10 +84,11 @@ static inline void gather_pending(struct pgtable *pt, struct iommu_iotlb_gather 
 
 static inline unsigned int part_unsynced(const struct pgtable *pt, unsigned int part)
 {
+	PT_STEP();
 	return atomic_load_explicit(&pt->unsynced[part].count, memory_order_relaxed);
 }
 
-/* Must who has mapped a page ask for a flush of its own? */
+/* Must a call that has mapped a page ask for a flush of its own? */
 static inline bool page_is_unsynced(const struct pgtable *pt, uint64_t iova)
 {
 	return part_unsynced(pt, PGTABLE_PARTS) | part_unsynced(pt, part_of(iova));
@@ -165,44 +161,9 @@ static bool slot_clear(uint64_t *slot, unsigned int level, const uint64_t *table
 }
 
 /*
- * Take the item of a table that the caller has killed out of whatever is above it
- * now: the top in which the walk began was taken away from over it, and another
- * one put there.
+ * Gather a table that the caller has killed, and take its item out of its slot. True
+ * when that is empty now, false when another thread has put a new table there.
  */
-static __noinline void unlink_moved(struct pgtable *pt, const uint64_t *killed, uint64_t iova,
-				    unsigned int level, struct iommu_iotlb_gather *gather)
-{
-	uint64_t top = atomic_load(&pt->top), *table = top_table(top);
-
-	for (unsigned int above = top_level(top); above > level; above--) {
-		uint64_t parent = item_load(&table[index_of(pt, iova, above)]);
-
-		if (parent == pt_empty(above))
-			return; /* replaced, and gone since */
-		table = item_to_table(parent);
-	}
-	if (slot_clear(&table[index_of(pt, iova, level)], level, killed) &&
-	    atomic_fetch_sub(&table_page(table)->live, 1) == 1)
-		reap(pt, iova, level, gather);
-}
-
-/*
- * Take the item of a table that the caller has killed out of its slot. True when
- * that became empty, false when somebody has put a new table there. A table that
- * holds another one's item dies only when it is taken away as a top, and that
- * only as long as the other is alive.
- */
-static inline bool item_unlink(struct pgtable *pt, uint64_t *slot, const uint64_t *table,
-			       uint64_t iova, unsigned int level, struct iommu_iotlb_gather *gather)
-{
-	if (PT_GROWS && unlikely(table_is_dead(slot_page(pt, slot, level)))) {
-		unlink_moved(pt, table, iova, level, gather);
-		return false;
-	}
-	return slot_clear(slot, level, table);
-}
-
-/* The same for a table whose items are all empty: gather it, too. */
 static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t *table, uint64_t iova,
 			 unsigned int level, struct iommu_iotlb_gather *gather)
 {
@@ -212,7 +173,7 @@ static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t *table, ui
 	table_gather(pt, page, iova, gather);
 	iommu_iotlb_gather_add_range(gather, iova & ~(BIT_ULL(pt_shift(level)) - 1),
 				     BIT_ULL(pt_shift(level)));
-	return item_unlink(pt, slot, table, iova, level, gather);
+	return slot_clear(slot, level, table);
 }
 
 struct reap {
@@ -229,41 +190,40 @@ static bool reap_table(const struct reap *r, uint64_t *table, unsigned int level
 	uint64_t *slot = &table[index_of(r->pt, r->iova, level)];
 	uint64_t item = level > r->lowest ? item_load(slot) : pt_empty(level);
 	bool is_top = level == r->highest;
-	int empty = 0;
 
 	if (pt_is_table(item, level) && reap_table(r, item_to_table(item), level - 1)) {
 		if (table_unlink(r->pt, slot, item_to_table(item), r->iova, level, r->gather))
 			return table_put(page, 1, is_top);
 	}
-	/* Looked at first: other threads write what they share with this one seldom. */
-	return !is_top && !atomic_load_explicit(&page->live, memory_order_relaxed) &&
-	       atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
+	/* Looked at first, as that is cheaper where the count is another processor's. */
+	return !is_top && !live_load(page) && live_kill(page);
 }
 
 /*
  * Remove the tables on the way to iova that are empty, from the top down to a
- * level, for those who emptied one from a place where they could not see its
- * parent. Below what is theirs they leave it to others, who may be relied on to
- * be done when they return.
+ * level, for a thread that emptied one without having seen its parent. What is empty
+ * below the caller's own part of the range is another thread's to remove, and removed
+ * when that thread's call returns.
  */
 static __noinline void reap(struct pgtable *pt, uint64_t iova, unsigned int lowest,
 			    struct iommu_iotlb_gather *gather)
 {
 	struct reap r = {.pt = pt, .gather = gather, .iova = iova, .lowest = lowest};
-	uint64_t top, now = atomic_load(&pt->top);
+	uint64_t top, now = top_load(pt);
 
 	do {
 		top = now;
 		r.highest = top_level(top);
 		if (!above_top(top, iova))
 			reap_table(&r, top_table(top), r.highest);
-		now = atomic_load(&pt->top);
-	} while (PT_GROWS && now != top);
+		now = PT_GROWS ? top_load(pt) : top;
+	} while (now != top);
 }
 
 #include "pgtable/engine_page.h"
 #include "pgtable/engine_unmap.h"
 #include "pgtable/engine_map.h"
+#include "pgtable/engine_list.h"
 #include "pgtable/engine_split.h"
 
 /* What an item that is no table's says of an address; likely a leaf. */
@@ -311,7 +271,7 @@ static __noinline uint64_t lookup_anywhere(struct pgtable *pt, uint64_t iova)
 {
 	struct mm_thread *self = mm_thread_self();
 	bool outermost = rcu_read_lock(self);
-	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire), item = pt_empty(0);
+	uint64_t top = top_load(pt), item = pt_empty(0);
 	unsigned int level = 0;
 
 	if (address_fits(pt, iova))
@@ -336,7 +296,7 @@ lookup(struct pgtable *pt, uint64_t iova, const unsigned int levels, const bool 
 
 	if (unlikely(!(PT_GROWS || address_fits(pt, iova)) || !self || !rcu_try_read_lock(self)))
 		return lookup_anywhere(pt, iova);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	top = top_load(pt);
 	if (PT_GROWS)
 		item = PT_WALK(walk_to_item, top_level(top) + 1, top_table(top), iova, mask,
 			       &level);
@@ -431,7 +391,7 @@ static int engine_init(struct pgtable *pt, unsigned int address_width, gfp_t gfp
 	page = table_new(pt, first - 1, gfp | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
-	atomic_store(&page->live, PT_TOP);
+	live_set(page, PT_TOP);
 	atomic_store(&pt->top, make_top(page_table(page), first - 1));
 	atomic_fetch_add(&pt->stat[0].tables[first - 1], 1);
 	return 0;
@@ -457,9 +417,9 @@ static void engine_fini(struct pgtable *pt)
 	.init = engine_init,                                       \
 	.fini = engine_fini,                                       \
 	.map = engine_map,                                         \
+	.map_sg = engine_map_sg,                                   \
 	.unmap = engine_unmap,                                     \
 	.split = engine_split,                                     \
-	.shrink = engine_shrink,                                   \
 	.read_dirty = PT_DIRTY ? engine_read_dirty : NULL,         \
 	.mark_dirty = PT_DIRTY ? engine_mark_dirty : NULL,         \
 }

@@ -6,37 +6,49 @@
  */
 #include "pgtable/items_match.h"
 
+/*
+ * record() may call the library, also for the same addresses. So what comes behind a
+ * range is not looked at before the range is reported, and looked at again after it;
+ * and where record() has emptied the very table, the walk begins again from the top.
+ */
 struct dirty_walk {
-	const struct pgtable *pt;
+	struct pgtable *pt;
 	const struct iommu_dirty_bitmap *dirty;
-	uint64_t first, last; /* dirty range that is not reported yet */
+	uint64_t first, last; /* dirty range that is not reported yet, or was at last */
+	uint64_t lowest;      /* of all that were reported */
 	bool pending;
+	bool reported;
+	bool lost; /* the table, which record() has emptied */
 	bool clear;
 };
 
 static void dirty_report(struct dirty_walk *w)
 {
-	struct iommu_iotlb_gather *gather = w->dirty->gather;
-
-	if (!w->pending)
-		return;
+	if (!w->reported)
+		w->lowest = w->first;
+	w->reported = true;
 	w->pending = false;
 	if (w->dirty->record)
 		w->dirty->record(w->dirty->context, w->first, w->last);
-	if (!w->clear)
-		return;
-	gather->start = MIN(gather->start, w->first);
-	gather->last = MAX(gather->last, w->last);
 }
 
-static void dirty_add(struct dirty_walk *w, uint64_t first, uint64_t last)
+/*
+ * Let the range go on with what begins at first, or begin there. False if something is to
+ * be reported before.
+ */
+static inline bool dirty_begin(struct dirty_walk *w, uint64_t first)
 {
-	if (!w->pending || first != w->last + 1) {
-		dirty_report(w);
-		w->first = first;
-		w->pending = true;
-	}
-	w->last = last;
+	if (w->pending)
+		return first == w->last + 1;
+	w->first = first;
+	w->pending = true;
+	return true;
+}
+
+static void dirty_report_in(struct dirty_walk *w, const uint64_t *table)
+{
+	dirty_report(w);
+	w->lost = live_load(table_page(table)) < 0;
 }
 
 /* Only what is dirty changes: another thread may unmap or replace the item meanwhile. */
@@ -83,25 +95,80 @@ struct dirty_part {
 };
 
 /*
- * Report, and clear, what begins with a dirty item: several entries of one item, as
- * found has them from bit 0 on, or one of several items. Returns the index behind it.
+ * Has record() put an entry there that reaches back over what was reported? That waits
+ * for the next read.
  */
-static inline unsigned int dirty_leaf(struct dirty_walk *w, const struct dirty_part *p,
-				      unsigned int index, uint64_t found)
+static inline bool dirty_reaches_back(const struct dirty_walk *w, uint64_t first)
 {
-	unsigned int run = entry_run(&p->table[index]), n = 1u << run;
-	uint64_t first, last;
+	return unlikely(w->reported && first <= w->last);
+}
 
-	if (!PT_RUNS)
-		n = ~found ? ffs64_index(~found) : ITEMS_MATCH;
-	index = index >> run << run;
-	first = p->base + ((uint64_t)index << pt_shift(0));
-	last = p->base + ((uint64_t)(index + n) << pt_shift(0)) - 1;
+/* Clean n items that begin with an entry of 2^run items, and let the range end there. */
+static inline void dirty_leaf(struct dirty_walk *w, const struct dirty_part *p, uint64_t *slot,
+			      unsigned int n, unsigned int run, uint64_t first)
+{
 	for (unsigned int i = 0; w->clear && i < n; i++)
-		if (!run || item_is_dirty(item_load(&p->table[index + i])))
-			slot_clean(&p->table[index + i]);
-	dirty_add(w, MAX(first, p->iova), MIN(last, p->last));
-	return index + n;
+		if (!run || item_is_dirty(item_load(&slot[i])))
+			slot_clean(&slot[i]);
+	w->last = MIN(first + ((uint64_t)n << pt_shift(0)) - 1, p->last);
+}
+
+/* The same where record() may have changed what was found, one entry after the other. */
+static __noinline unsigned int dirty_items_again(struct dirty_walk *w, const struct dirty_part *p,
+						 unsigned int index, unsigned int n, uint64_t found)
+{
+	unsigned int next = index + n;
+
+	while (found) {
+		unsigned int at = index + ffs64_index(found), run, begin;
+		uint64_t item = item_load(&p->table[at]), first;
+
+		if (!item_is_dirty(item)) {
+			found &= found - 1;
+			continue;
+		}
+		run = PT_RUNS ? pt_run_lg2(item, 0) : 0;
+		begin = at >> run << run;
+		n = 1u << run;
+		first = p->base + ((uint64_t)begin << pt_shift(0));
+		if (dirty_reaches_back(w, first)) {
+			;
+		} else if (dirty_begin(w, MAX(first, p->iova))) {
+			dirty_leaf(w, p, &p->table[begin], n, run, first);
+		} else {
+			dirty_report_in(w, p->table);
+			if (w->lost)
+				break;
+			continue; /* look at the same again */
+		}
+		next = MAX(next, begin + n);
+		found = begin + n - index < ITEMS_MATCH ? found & ~0ULL << (begin + n - index) : 0;
+	}
+	return next;
+}
+
+/* n items from index on, of which found are dirty, bit 0 the first. Returns where to go on. */
+static inline unsigned int dirty_items(struct dirty_walk *w, const struct dirty_part *p,
+				       unsigned int index, unsigned int n, uint64_t found)
+{
+	unsigned int next = index + n;
+
+	while (found) {
+		unsigned int at = ffs64_index(found), run = entry_run(&p->table[index + at]);
+		unsigned int begin = (index + at) >> run << run, count = 1u << run;
+		uint64_t first = p->base + ((uint64_t)begin << pt_shift(0));
+
+		if (unlikely(!dirty_begin(w, MAX(first, p->iova))))
+			return dirty_items_again(w, p, index, n, found);
+		/* Several entries of one item, or one of several items. */
+		if (!PT_RUNS)
+			count = ~(found >> at) ? ffs64_index(~(found >> at)) : ITEMS_MATCH;
+		dirty_leaf(w, p, &p->table[begin], count, run, first);
+		at = begin + count - index;
+		next = MAX(next, begin + count);
+		found = at < ITEMS_MATCH ? found & ~0ULL << at : 0;
+	}
+	return next;
 }
 
 /* What [iova, last], all of it in this table of the lowest level, has of dirty entries. */
@@ -117,20 +184,17 @@ static void dirty_leaves(struct dirty_walk *w, uint64_t *table, uint64_t iova, u
 	end = ((end >> run) + 1) << run;
 	run = entry_run(&table[index]);
 	index = index >> run << run;
-	while (index < end) {
-		unsigned int n = MIN(end - index, ITEMS_MATCH), next = index + n;
-		uint64_t found = items_match(&table[index], n, item_swap(PT_DIRTY_NEEDS | PT_DIRTY),
-					     item_swap(dirty));
+	if (dirty_reaches_back(w, p.base + ((uint64_t)index << pt_shift(0))))
+		index += 1u << run;
+	while (index < end && !w->lost) {
+		unsigned int n = MIN(end - index, ITEMS_MATCH);
+		uint64_t found;
 
-		while (found) {
-			unsigned int at = ffs64_index(found);
-			unsigned int behind = dirty_leaf(w, &p, index + at, found >> at);
+		PT_STEP();
+		found = items_match(&table[index], n, item_swap(PT_DIRTY_NEEDS | PT_DIRTY),
+				    item_swap(dirty));
 
-			next = MAX(next, behind);
-			found = behind - index < ITEMS_MATCH ? found & ~0ULL << (behind - index)
-							     : 0;
-		}
-		index = next;
+		index = dirty_items(w, &p, index, n, found);
 	}
 }
 
@@ -144,8 +208,8 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 		dirty_leaves(w, table, iova, last);
 		return;
 	}
-	while (index < end) {
-		uint64_t item = item_load(&table[index]), span = BIT_ULL(pt_shift(level));
+	while (index < end && !w->lost) {
+		uint64_t item = item_load(&table[index]), span = BIT_ULL(pt_shift(level)), end_here;
 		unsigned int n = 1;
 
 		if (item != pt_empty(level) && pt_is_leaf(item, level)) {
@@ -153,26 +217,41 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 			span *= n;
 			index &= ~(n - 1);
 		}
-		span = MIN(last, iova | (span - 1));
-		if (pt_is_table(item, level))
-			dirty_table(w, item_to_table(item), level - 1, iova, span);
-		else if (item != pt_empty(level) && entry_is_dirty(&table[index], n, w->clear))
-			dirty_add(w, iova, span);
+		end_here = MIN(last, iova | (span - 1));
+		if (pt_is_table(item, level)) {
+			dirty_table(w, item_to_table(item), level - 1, iova, end_here);
+		} else if (item != pt_empty(level) && entry_is_dirty(&table[index], n, false)) {
+			if (dirty_reaches_back(w, iova & ~(span - 1))) {
+				;
+			} else if (dirty_begin(w, iova)) {
+				entry_is_dirty(&table[index], n, w->clear);
+				w->last = end_here;
+			} else {
+				dirty_report_in(w, table);
+				index = index_of(w->pt, iova, level);
+				continue;
+			}
+		}
 		index += n;
-		iova = span + 1;
+		iova = end_here + 1;
 	}
 }
 
 /* The same for a range that may lie beyond the tables. */
-static void dirty_range(struct dirty_walk *w, uint64_t top, uint64_t iova, uint64_t last)
+static void dirty_range(struct dirty_walk *w, uint64_t iova, uint64_t last)
 {
-	unsigned int bits = pt_shift(top_level(top) + 1);
+	do {
+		uint64_t top = top_load(w->pt);
+		unsigned int bits = pt_shift(top_level(top) + 1);
 
-	if (iova > last || above_top(top, iova))
-		return;
-	if (PT_GROWS && bits < 64)
-		last = MIN(last, BIT_ULL(bits) - 1);
-	dirty_table(w, top_table(top), top_level(top), iova, last);
+		if (iova > last || above_top(top, iova))
+			return;
+		if (PT_GROWS && bits < 64)
+			last = MIN(last, BIT_ULL(bits) - 1);
+		w->lost = false;
+		dirty_table(w, top_table(top), top_level(top), iova, last);
+		iova = MAX(iova, w->last + 1);
+	} while (w->lost);
 }
 
 static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, bool clear,
@@ -181,15 +260,18 @@ static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, 
 	struct dirty_walk w = {.pt = pt, .dirty = dirty, .clear = clear};
 	struct mm_thread *self = mm_thread_self();
 	bool outermost;
-	uint64_t top;
 
 	outermost = rcu_read_lock(self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	dirty_range(&w, top, iova, MIN(last, pt->aperture_last));
+	dirty_range(&w, iova, MIN(last, pt->aperture_last));
 	if (PT_SIGNED && pt->sign_extended)
-		dirty_range(&w, top, MAX(iova, ~pt->aperture_last), last);
+		dirty_range(&w, MAX(iova, ~pt->aperture_last), last);
 	rcu_read_unlock(self, outermost);
-	dirty_report(&w);
+	if (w.pending)
+		dirty_report(&w);
+	if (clear && w.reported) {
+		dirty->gather->start = MIN(dirty->gather->start, w.lowest);
+		dirty->gather->last = MAX(dirty->gather->last, w.last);
+	}
 }
 
 static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)
@@ -202,7 +284,7 @@ static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)
 	if (!range_fits(pt, iova, iova))
 		return false;
 	outermost = rcu_read_lock(self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	top = top_load(pt);
 	table = top_table(top);
 	for (level = top_level(top); !marked && !above_top(top, iova);) {
 		uint64_t *slot = &table[index_of(pt, iova, level)], item = item_load(slot);

@@ -7,20 +7,34 @@
 /* A call that fills so many tables of the lowest level would only wear the caches out. */
 #define PT_STREAM_TABLES 2048
 
-/* How often to begin again where waiting for another thread is not allowed. */
+/* How often to begin again with the memory that a shrinker has freed inside the call. */
 #define MAP_TRIES 64
+
+/*
+ * What the functions below return beside 0 and a negative errno: another thread
+ * came first, and nothing was done. None of these waits for that thread to go on.
+ */
+enum map_retry {
+	/* The linked table is dead: another is to be put in its slot. */
+	MAP_TABLE_DEAD = 1,
+	/* The slot is not what it was: it is to be looked at again. */
+	MAP_SLOT_CHANGED,
+	/* The top is another one: the walk begins again there. */
+	MAP_TOP_CHANGED,
+};
 
 struct map {
 	struct pgtable *pt;
 	struct mm_thread *self;
 	struct iommu_iotlb_gather *gather;
 	uint64_t attrs;
-	uint64_t iova, paddr, left; /* what remains; moves on as slots are filled */
-	unsigned int max_level;     /* highest level that may have leaves */
+	/* What remains, moving on as slots are filled: of a piece, and of those after it. */
+	uint64_t iova, paddr, left, rest;
+	const struct iommu_sg *sg, *sg_end; /* those */
+	unsigned int max_level;             /* highest level that may have leaves */
 	gfp_t gfp;
-	unsigned int grown; /* levels put on top */
-	bool stream;        /* its tables are more than the caches hold */
-	bool made;          /* tables[] counts */
+	bool stream; /* its tables are more than the caches hold */
+	bool made;   /* tables[] counts */
 	unsigned int tables[IOMMU_MAX_LEVELS];
 };
 
@@ -30,9 +44,9 @@ static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iot
 	m->pt = pt;
 	m->self = mm_thread_self();
 	m->gather = gather;
+	m->rest = 0;
 	m->max_level = PT_LEVELS;
 	m->gfp = gfp;
-	m->grown = 0;
 	m->stream = false;
 	m->made = false;
 }
@@ -49,7 +63,7 @@ static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)
 
 	if (unlikely(!page))
 		return NULL;
-	atomic_store_explicit(&page->live, 0, memory_order_relaxed);
+	live_set(page, 0);
 	if (!m->made)
 		memset(m->tables, 0, sizeof(m->tables));
 	m->made = true;
@@ -64,7 +78,7 @@ static void table_discard(struct map *m, struct page *page, unsigned int level, 
 	uint64_t *table = page_table(page);
 
 	for (unsigned int i = from; level && i < end; i++) {
-		uint64_t item = item_load(&table[i]);
+		uint64_t item = item_peek(&table[i]);
 
 		if (!pt_is_table(item, level))
 			continue;
@@ -177,29 +191,25 @@ static inline void advance(struct map *m, unsigned int level, unsigned int n)
 	m->iova += bytes;
 	m->paddr += bytes;
 	m->left -= bytes;
+	if (!m->left && m->rest) {
+		struct iommu_sg piece = pgtable_next_piece(&m->sg, m->sg_end);
+
+		m->paddr = piece.paddr;
+		m->left = piece.length;
+		m->rest -= piece.length;
+	}
 }
 
-/* Is nothing mapped under this slot, which only threads that change the top hold? */
-static bool soon_empty(const struct map *m, const uint64_t *slot, unsigned int level)
+/* The last address of what remains. */
+static inline uint64_t map_last(const struct map *m)
 {
-	uint64_t item = item_load(slot), *table;
-
-	if (!PT_GROWS || m->iova || level < PT_LEVELS_AT_FIRST)
-		return false;
-	if (item == pt_empty(level))
-		return true;
-	if (pt_is_leaf(item, level))
-		return false;
-	table = item_to_table(item);
-	level--;
-	return all_empty(&table[1], level, items_in(m->pt, level) - 1) &&
-	       (item_load(table) == pt_empty(level) || soon_empty(m, table, level));
+	return m->iova + (m->left + m->rest - 1);
 }
 
 /*
- * Fill empty slots of a linked table with leaves. -EAGAIN: the table is dead;
- * -EADDRINUSE: not all were empty, and those that were are so again. The count may be
- * 0 then: map_undo() looks for what is empty.
+ * Fill empty slots of a linked table with leaves. MAP_TABLE_DEAD; -EADDRINUSE: not
+ * all were empty, and those that were are so again. The count may be 0 then:
+ * map_undo() looks for what is empty.
  */
 static inline int place_leaves(struct leaves *l, uint64_t *slot, bool alone)
 {
@@ -207,13 +217,14 @@ static inline int place_leaves(struct leaves *l, uint64_t *slot, bool alone)
 	int live = live_add(page, (int)l->n, alone);
 	unsigned int done;
 
-	PT_STEP();
 	if (unlikely(live < 0))
-		return -EAGAIN;
+		return MAP_TABLE_DEAD;
 	l->check = live != 0;
+	PT_STEP();
 	done = write_leaves(l, slot);
 	if (likely(done == l->n))
 		return 0;
+	PT_STEP();
 	if (done)
 		clear_items(slot, l->level, done);
 	live_add(page, -(int)l->n, alone);
@@ -248,7 +259,7 @@ static int map_private(struct map *m, struct page *page, unsigned int level)
 			break;
 		item_store(&table[index++], table_item(child, level));
 	}
-	atomic_store_explicit(&page->live, (int)(index - first), memory_order_relaxed);
+	live_set(page, (int)(index - first));
 	if (ret)
 		table_discard(m, page, level, first, index);
 	return ret;
@@ -264,95 +275,104 @@ static int map_new(struct map *m, unsigned int level, struct page **new)
 	return *new ? map_private(m, *new, level) : -ENOMEM;
 }
 
+/* Where in the range a call is, to come back to. */
+struct map_place {
+	uint64_t iova, paddr, left, rest;
+	const struct iommu_sg *sg;
+};
+
+static inline struct map_place map_place(const struct map *m)
+{
+	return (struct map_place){m->iova, m->paddr, m->left, m->rest, m->sg};
+}
+
+/* What is mapped from there on is undone, or in tables that will never be linked. */
+static inline void map_go_back(struct map *m, const struct map_place *place)
+{
+	m->iova = place->iova;
+	m->paddr = place->paddr;
+	m->left = place->left;
+	m->rest = place->rest;
+	m->sg = place->sg;
+}
+
 /*
- * Make a table for a slot that holds old: nothing, or a dead table. -EEXIST when
- * somebody else changed the slot first. *counted is set once the slot has its
- * place in the table's count.
+ * Make a table for a slot that holds old: nothing, or a dead table. *counted is set
+ * once the slot has its place in the table's count. MAP_TABLE_DEAD: the table with the
+ * slot is; MAP_SLOT_CHANGED.
  */
 static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t old, bool *counted)
 {
-	uint64_t iova = m->iova, paddr = m->paddr, left = m->left;
+	const struct map_place before = map_place(m);
 	struct page *new;
-	int ret;
+	int ret = map_new(m, level - 1, &new);
 
-	/* Only a top that was taken away dies with an item in it: there is another. */
-	if (PT_GROWS && old != pt_empty(level) && table_is_dead(slot_page(m->pt, slot, level)))
-		return -EAGAIN;
-	ret = map_new(m, level - 1, &new);
-	if (!ret && old == pt_empty(level) && !*counted) {
-		*counted = true;
-		if (atomic_fetch_add(&slot_page(m->pt, slot, level)->live, 1) < 0)
-			ret = -EAGAIN;
+	if (ret) {
+		map_go_back(m, &before);
+		return ret;
+	}
+	if (old == pt_empty(level) && !*counted) {
+		*counted = live_add(slot_page(m->pt, slot, level), 1, false) >= 0;
+		if (!*counted)
+			ret = MAP_TABLE_DEAD;
 	}
 	if (!ret) {
 		if (m->stream)
 			items_stream_end();
 		if (old != pt_empty(level))
-			gather_pending(m->pt, m->gather, iova, level - 1);
+			gather_pending(m->pt, m->gather, before.iova, level - 1);
 		if (item_replace(slot, old, table_item(new, level)))
 			return 0;
-		ret = -EEXIST;
+		ret = MAP_SLOT_CHANGED;
 	}
-	if (ret == -EAGAIN || ret == -EEXIST)
-		table_discard(m, new, level - 1, 0, items_in(m->pt, level - 1));
-	m->iova = iova;
-	m->paddr = paddr;
-	m->left = left;
+	table_discard(m, new, level - 1, 0, items_in(m->pt, level - 1));
+	map_go_back(m, &before);
 	return ret;
 }
 
 static int map_table(struct map *m, uint64_t *table, unsigned int level);
 
-/* Map what of the range lies under one slot that is not to be a leaf. */
+/*
+ * Map what of the range lies under one slot that is not to be a leaf. MAP_TABLE_DEAD:
+ * the table with the slot is.
+ */
 static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 {
 	bool counted = false;
 	int ret;
 
-	for (;;) {
+	do {
 		uint64_t item = item_load(slot);
 
 		if (item != pt_empty(level)) {
-			if (pt_is_leaf(item, level)) {
-				ret = -EADDRINUSE;
+			ret = -EADDRINUSE;
+			if (!pt_is_leaf(item, level))
+				ret = map_table(m, item_to_table(item), level - 1);
+			if (ret != MAP_TABLE_DEAD)
 				break;
-			}
-			ret = map_table(m, item_to_table(item), level - 1);
-			if (ret != -EAGAIN) {
-				if (!counted)
-					return ret;
-				break;
-			}
 		}
 		ret = link_new(m, slot, level, item, &counted);
 		if (!ret && item == pt_empty(level))
 			return 0;
-		if (ret != -EEXIST)
-			break;
-	}
-	/* Who was counted, but linked nothing of its own in an empty slot. */
-	if (counted && ret != -EAGAIN)
-		atomic_fetch_sub(&slot_page(m->pt, slot, level)->live, 1);
-	return ret;
-}
-
-/* Make the next n slots of a linked table leaves. */
-static int map_leaves(struct map *m, uint64_t *slot, unsigned int level, unsigned int n)
-{
-	struct leaves leaves = leaves_of(m, level, n);
-	int ret = place_leaves(&leaves, slot, false);
-
-	if (!ret)
-		advance(m, level, n);
-	else if (ret == -EADDRINUSE && soon_empty(m, slot, level))
-		ret = -EAGAIN;
+	} while (ret == MAP_SLOT_CHANGED);
+	/* The table in the slot has been counted by another thread. */
+	if (counted)
+		live_add(slot_page(m->pt, slot, level), -1, false);
 	return ret;
 }
 
 /*
- * Map as much of the range as this linked table spans. -EAGAIN: the table is
- * dead, and nothing was done since.
+ * A former top may stand in the first slot of a table above it while the thread that
+ * put that there has yet to find it empty. A range from 0 on is mapped below it then,
+ * though it might have larger leaves here.
  */
+static inline bool has_former_top(const struct map *m, const uint64_t *slot, unsigned int level)
+{
+	return PT_GROWS && !m->iova && level >= PT_LEVELS_AT_FIRST &&
+	       pt_is_table(item_load(slot), level);
+}
+
+/* Map as much of the range as this linked table spans. MAP_TABLE_DEAD. */
 static int map_table(struct map *m, uint64_t *table, unsigned int level)
 {
 	unsigned int index = index_of(m->pt, m->iova, level);
@@ -360,126 +380,49 @@ static int map_table(struct map *m, uint64_t *table, unsigned int level)
 	int ret = 0;
 
 	while (m->left && index < items && !ret) {
+		uint64_t *slot = &table[index];
 		unsigned int n = leaf_slots(m, level, items - index);
 
-		if (n) {
-			ret = map_leaves(m, &table[index], level, n);
-			index += n;
+		if (!n || has_former_top(m, slot, level)) {
+			ret = map_slot(m, slot, level);
+			index++;
 		} else {
-			ret = map_slot(m, &table[index++], level);
+			struct leaves leaves = leaves_of(m, level, n);
+
+			ret = place_leaves(&leaves, slot, false);
+			if (!ret)
+				advance(m, level, n);
+			index += n;
 		}
 	}
 	return ret;
 }
 
-/*
- * Top tables that grow by a level, for formats that can (PT_GROWS). One that is
- * being replaced is dead for a few instructions: who meets it waits for the new
- * one.
- */
-
-/* Gather a top table that nothing leads to any more. */
-static void top_gather(struct map *m, struct page *page, unsigned int level)
-{
-	table_gather(m->pt, page, 0, m->gather);
-	iommu_iotlb_gather_add_range(m->gather, 0, m->pt->aperture_last);
-	page->zeroed = false;
-}
-
-/*
- * Put a taller top table over the present one; over nothing if that is empty,
- * and then the present one goes. -EAGAIN when that is done, by whomever.
- */
-static __noinline int grow_top(struct map *m, uint64_t top)
-{
-	unsigned int level = top_level(top);
-	struct page *page = table_page(top_table(top)), *new;
-	int live = PT_TOP, held;
-	uint64_t taller;
-
-	new = table_alloc(m, level + 1, __GFP_ZERO);
-	if (!new)
-		return -ENOMEM;
-	taller = make_top(page_table(new), level + 1);
-	atomic_store(&new->live, PT_TOP);
-	if (atomic_compare_exchange_strong(&page->live, &live, PT_DEAD)) {
-		PT_STEP();
-		atomic_store(&m->pt->top, taller);
-		top_gather(m, page, level);
-		return -EAGAIN;
-	}
-	/* Counted in, it cannot die before it is linked, nor be linked when dead. */
-	if (atomic_fetch_add(&page->live, 1) < 0) {
-		table_discard(m, new, level + 1, 0, 0);
-		return -EAGAIN;
-	}
-	item_store(page_table(new), table_item(page, level + 1));
-	atomic_store(&new->live, PT_TOP + 1);
-	if (atomic_compare_exchange_strong(&m->pt->top, &top, taller)) {
-		m->grown++;
-		held = PT_TOP + 1;
-	} else {
-		table_discard(m, new, level + 1, 0, 0);
-		held = 1;
-	}
-	PT_STEP();
-	if (atomic_fetch_sub(&page->live, held) == held)
-		reap(m->pt, 0, level, m->gather);
-	return -EAGAIN;
-}
-
-/* Take a top table away again that the failing call has put over another. */
-static __noinline void shrink_top(struct map *m)
-{
-	uint64_t top = atomic_load(&m->pt->top), item = item_load(top_table(top));
-	struct page *page = table_page(top_table(top)), *child;
-	unsigned int level = top_level(top);
-	int only_child = PT_TOP + 1;
-
-	if (level < PT_LEVELS_AT_FIRST || !pt_is_table(item, level))
-		return;
-	/* A top before it is one, and counted in besides: nobody may replace it yet. */
-	child = table_page(item_to_table(item));
-	if (atomic_fetch_add(&child->live, PT_TOP + 1) < 0)
-		return;
-	PT_STEP();
-	if (atomic_compare_exchange_strong(&page->live, &only_child, PT_DEAD)) {
-		PT_STEP();
-		atomic_store(&m->pt->top, make_top(page_table(child), level - 1));
-		atomic_fetch_sub(&child->live, 1);
-		top_gather(m, page, level);
-	} else if (atomic_fetch_sub(&child->live, PT_TOP + 1) == PT_TOP + 1) {
-		reap(m->pt, 0, level - 1, m->gather);
-	}
-}
+#include "pgtable/engine_grow.h"
 
 static inline int map_range(struct map *m, uint64_t top)
 {
-	uint64_t wide = (m->iova ^ (m->iova + m->left - 1)) | m->left, *table;
+	uint64_t wide = (m->iova ^ map_last(m)) | (m->left + m->rest), *table;
 	unsigned int level;
 
 	table = descend(m->pt, top, m->iova, wide, &level);
 	return map_table(m, table, level);
 }
 
-/*
- * Once more, from what is the top now: after a table on the way was dead, or
- * where the top did not span the range, which it may have ceased to do.
- */
-static __noinline int map_again(struct map *m)
+/* Map what is left, from what is the top now. */
+static __noinline int map_from_top(struct map *m)
 {
-	uint64_t top = atomic_load(&m->pt->top);
+	uint64_t top = top_load(m->pt);
+	bool fits = !PT_GROWS || !above_top(top, map_last(m));
+	int ret = 0;
 
-	/* Who replaces it is between two stores; counting in now would be in vain. */
-	if (PT_GROWS && table_is_dead(table_page(top_table(top)))) {
-		if (gfpflags_allow_blocking(m->gfp))
-			plat_yield();
-		cpu_relax();
-		return -EAGAIN;
-	}
-	if (above_top(top, m->iova + m->left - 1))
-		return grow_top(m, top);
-	return map_table(m, top_table(top), top_level(top));
+	/* What the present top spans comes first, unless leaves may be larger than that. */
+	if (fits || (m->iova && !above_top(top, m->iova)))
+		ret = map_table(m, top_table(top), top_level(top));
+	/* Another thread, in publish_instead(), maps all that this top spans. */
+	if (PT_GROWS && ret == MAP_TABLE_DEAD && top_load(m->pt) == top)
+		return -EADDRINUSE;
+	return fits || ret ? ret : map_above(m, top);
 }
 
 /* Leave nothing of a mapping of size bytes that began at iova and failed at m->iova. */
@@ -487,37 +430,68 @@ static __noinline void map_undo(struct map *m, uint64_t iova, uint64_t size)
 {
 	struct unmap u = {.pt = m->pt, .gather = m->gather, .iova = iova, .left = m->iova - iova};
 
-	/* Who failed may have brought a table's count back to 0. */
+	/* The count of a table that was not used in the end may be back at 0. */
 	reap(m->pt, m->iova, 0, m->gather);
 	if (u.left)
 		unmap_from_top(&u);
 	/* Beyond m->iova, too, items were there for a moment before one that was in use. */
 	iommu_iotlb_gather_add_range(m->gather, iova, size);
-	for (; m->grown; m->grown--)
-		shrink_top(m);
+}
+
+/*
+ * After a failure, again: as long as an allocation has failed because what a shrinker
+ * has unmapped inside the section is free only after it. It becomes another section.
+ */
+static __cold int map_retry(struct map *m, const struct map_place *start)
+{
+	int ret = -ENOMEM;
+
+	for (unsigned int tries = 0; ret == -ENOMEM && tries < MAP_TRIES; tries++) {
+		if (!m->self->short_of_own || m->self->nested)
+			break;
+		rcu_read_unlock(m->self, true);
+		m->pt->sync(m->pt, m->gather);
+		rcu_free_own(m->self);
+		rcu_read_lock(m->self);
+		map_go_back(m, start);
+		do
+			ret = map_from_top(m);
+		while (ret > 0);
+		if (ret)
+			map_undo(m, start->iova, start->left + start->rest);
+	}
+	return ret;
 }
 
 /* Whatever it takes, for a caller in a read section. */
-static __noinline int map_anything(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size,
-				   uint64_t attrs, gfp_t gfp, struct iommu_iotlb_gather *gather)
+static __noinline int map_anything(struct map *m)
 {
-	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	struct map m;
+	uint64_t iova = m->iova, size = m->left + m->rest, top = top_load(m->pt);
+	struct map_place start = map_place(m);
 	int ret;
 
-	map_begin(&m, pt, gather, gfp);
-	m.attrs = attrs;
-	m.iova = iova;
-	m.paddr = paddr;
-	m.left = size;
-	m.stream = size >> pt_shift(1) >= PT_STREAM_TABLES;
-	ret = above_top(top, iova + size - 1) ? -EAGAIN : map_range(&m, top);
-	for (unsigned int tries = 0; unlikely(ret == -EAGAIN); tries++)
-		ret = tries < MAP_TRIES || gfpflags_allow_blocking(gfp) ? map_again(&m) : -ENOMEM;
-	if (unlikely(ret))
-		map_undo(&m, iova, size);
-	map_end(&m);
+	m->stream = size >> pt_shift(1) >= PT_STREAM_TABLES;
+	ret = above_top(top, iova + size - 1) ? MAP_TOP_CHANGED : map_range(m, top);
+	/* Each time another thread has done something; the top changes a few times at most. */
+	while (unlikely(ret > 0))
+		ret = map_from_top(m);
+	if (unlikely(ret)) {
+		map_undo(m, iova, size);
+		if (ret == -ENOMEM)
+			ret = map_retry(m, &start);
+	}
+	map_end(m);
 	return ret;
+}
+
+/* A device may have cached tables that were unlinked before what is mapped now was linked. */
+static inline void flush_if_unsynced(const struct pgtable *pt, uint64_t iova, uint64_t size,
+				     struct iommu_iotlb_gather *gather)
+{
+	if (likely(!is_unsynced(pt, iova, size)))
+		return;
+	gather->tables = true;
+	iommu_iotlb_gather_add_range(gather, iova, size);
 }
 
 /*
@@ -544,20 +518,24 @@ static __noinline int map_leaves_or_more(struct pgtable *pt, uint64_t iova, uint
 
 	outermost = rcu_read_lock_alone(self, &alone);
 	if (unlikely(!map_in_place(pt, iova, paddr, size, attrs, alone))) {
+		struct map m;
+
 		if (alone)
 			rcu_alone_end(self);
-		ret = map_anything(pt, iova, paddr, size, attrs, gfp, gather);
+		map_begin(&m, pt, gather, gfp);
+		m.attrs = attrs;
+		m.iova = iova;
+		m.paddr = paddr;
+		m.left = size;
+		ret = map_anything(&m);
 	}
-	if (unlikely(is_unsynced(pt, iova, size)) && !ret) {
-		gather->tables = true;
-		iommu_iotlb_gather_add_range(gather, iova, size);
-	}
+	if (!ret)
+		flush_if_unsynced(pt, iova, size, gather);
 	rcu_read_unlock(self, outermost);
 	return ret;
 }
 
-static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
-		      gfp_t gfp, struct iommu_iotlb_gather *gather)
+static inline uint64_t attrs_of(const struct pgtable *pt, int prot)
 {
 	uint64_t attrs = pt_attrs(prot);
 
@@ -565,26 +543,17 @@ static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_
 	if (item_is_dirty(pt_attrs(IOMMU_READ | IOMMU_WRITE)) &&
 	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
 		attrs = item_make_clean(attrs);
+	return attrs;
+}
+
+static int engine_map(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
+		      gfp_t gfp, struct iommu_iotlb_gather *gather)
+{
+	uint64_t attrs = attrs_of(pt, prot);
+
 	if (likely(size == BIT_ULL(PT_PAGE_LG2)) && likely(map_page(pt, iova, paddr, attrs)))
 		return 0;
 	if (unlikely(!range_fits(pt, iova, iova + size - 1) || !oa_fits(paddr + size - 1)))
 		return -ERANGE;
 	return map_leaves_or_more(pt, iova, paddr, size, attrs, gfp, gather);
-}
-
-static void engine_shrink(struct pgtable *pt, unsigned int levels,
-			  struct iommu_iotlb_gather *gather)
-{
-	uint64_t top = atomic_load(&pt->top), before = 0;
-	bool outermost;
-	struct map m;
-
-	map_begin(&m, pt, gather, 0);
-	outermost = rcu_read_lock(m.self);
-	while (PT_GROWS && top != before && top_level(top) + 1 > levels) {
-		before = top;
-		shrink_top(&m);
-		top = atomic_load(&pt->top);
-	}
-	rcu_read_unlock(m.self, outermost);
 }

@@ -9,7 +9,7 @@
 /* Where a page's item is; NULL if its table is not there. */
 static inline uint64_t *page_slot(const struct pgtable *pt, uint64_t iova)
 {
-	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	uint64_t top = top_load(pt);
 
 	return PT_WALK(walk_to_slot, top_level(top) + 1, top_table(top), iova, top_mask(pt));
 }
@@ -28,10 +28,10 @@ static inline bool map_page(struct pgtable *pt, uint64_t iova, uint64_t paddr, u
 	if (likely(slot && item_load(slot) == pt_empty(0))) {
 		struct page *page = slot_page(pt, slot, 0);
 
-		done = atomic_load_explicit(&page->live, memory_order_relaxed) >= 0 &&
-		       !page_is_unsynced(pt, iova);
+		done = live_load(page) >= 0 && !page_is_unsynced(pt, iova);
 		if (likely(done)) {
 			live_add(page, 1, true);
+			PT_STEP();
 			item_store(slot, pt_leaf(attrs, paddr, 0, 0));
 		}
 	}
@@ -52,8 +52,9 @@ static inline bool unmap_page(struct pgtable *pt, uint64_t iova)
 	if (likely(item != pt_empty(0) && (!PT_RUNS || !pt_run_lg2(item, 0)))) {
 		struct page *page = slot_page(pt, slot, 0);
 
-		done = atomic_load_explicit(&page->live, memory_order_relaxed) > 1;
+		done = live_load(page) > 1;
 		if (likely(done)) {
+			PT_STEP();
 			item_store(slot, pt_empty(0));
 			live_add(page, -1, true);
 		}

@@ -66,8 +66,7 @@ static int split_entry(struct map *m, uint64_t *slot, unsigned int level, unsign
 	return 0;
 }
 
-static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
-			struct iommu_iotlb_gather *gather)
+static int split_at(struct pgtable *pt, uint64_t iova, gfp_t gfp, struct iommu_iotlb_gather *gather)
 {
 	struct map m = {.pt = pt, .self = mm_thread_self(), .gather = gather, .gfp = gfp};
 	uint64_t top, *table;
@@ -79,7 +78,7 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 		return 0;
 	map_begin(&m, pt, gather, gfp);
 	outermost = rcu_read_lock(m.self);
-	top = atomic_load_explicit(&pt->top, memory_order_acquire);
+	top = top_load(pt);
 	table = top_table(top);
 	for (level = top_level(top); !ret && !above_top(top, iova);) {
 		uint64_t *slot = &table[index_of(pt, iova, level)], item = item_load(slot);
@@ -103,5 +102,21 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 	}
 	rcu_read_unlock(m.self, outermost);
 	map_end(&m);
+	return ret;
+}
+
+static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
+			struct iommu_iotlb_gather *gather)
+{
+	struct mm_thread *self = mm_thread_self();
+	int ret = split_at(pt, iova, gfp, gather);
+
+	/* As map_retry(). */
+	for (unsigned int tries = 0;
+	     ret == -ENOMEM && self->short_of_own && !rcu_in_section(self) && tries < MAP_TRIES;
+	     tries++) {
+		rcu_free_own(self);
+		ret = split_at(pt, iova, gfp, gather);
+	}
 	return ret;
 }

@@ -4,7 +4,10 @@
  * item is in the processor's byte order here, and in the format's in a table.
  */
 
-/* Where a test that includes this lets other threads run. */
+/*
+ * Before each access to what other threads may change or read, except where the table
+ * cannot be reached: a test lets other threads run there.
+ */
 #ifndef PT_STEP
 #define PT_STEP()
 #endif
@@ -47,6 +50,13 @@ static inline uint64_t item_load(const uint64_t *slot)
 	return item_swap(__atomic_load_n(slot, __ATOMIC_ACQUIRE));
 }
 
+/* Of a table that no other thread can reach. */
+static inline uint64_t item_peek(const uint64_t *slot)
+{
+	return item_swap(__atomic_load_n(slot, __ATOMIC_RELAXED));
+}
+
+/* The caller marks the step if the table can be reached. */
 static inline void item_store(uint64_t *slot, uint64_t item)
 {
 	__atomic_store_n(slot, item_swap(item), __ATOMIC_RELAXED);
@@ -93,12 +103,14 @@ static inline unsigned int clear_prefix(uint64_t *slot, unsigned int level, unsi
 	const uint64_t empty = item_swap(pt_empty(level));
 	unsigned int leaves = 1;
 
+	PT_STEP();
 	if (!level)
 		return items_clear_used(slot, empty, n);
 	if (n > 1 && all_leaves(slot, n))
 		leaves = n;
 	while (leaves < n && slot[leaves] != empty && pt_is_leaf(item_swap(slot[leaves]), level))
 		leaves++;
+	PT_STEP();
 	clear_items(slot, level, leaves);
 	return leaves;
 }
@@ -128,6 +140,7 @@ static inline uint64_t item_make_clean(uint64_t item)
 /* Hardware may mark the item, or whatever else of it, at the same time. */
 static inline void slot_make_clean(uint64_t *slot)
 {
+	PT_STEP();
 	if (PT_DIRTY_INVERTED)
 		__atomic_fetch_or(slot, item_swap(PT_DIRTY), __ATOMIC_SEQ_CST);
 	else
@@ -249,7 +262,18 @@ static struct page *table_new(const struct pgtable *pt, unsigned int level, gfp_
 	return page;
 }
 
-/* Add to a table's count; with plain accesses for a thread that is alone. */
+/* ---- a table's count of items in use ---- */
+
+#define PT_DEAD (-0x40000000)
+#define PT_TOP  0x100000
+
+static inline int live_load(const struct page *page)
+{
+	PT_STEP();
+	return atomic_load_explicit(&page->live, memory_order_relaxed);
+}
+
+/* Returns what it was; with plain accesses where no other thread uses the library. */
 static inline int live_add(struct page *page, int items, bool alone)
 {
 	int live;
@@ -258,8 +282,38 @@ static inline int live_add(struct page *page, int items, bool alone)
 	if (!alone)
 		return atomic_fetch_add(&page->live, items);
 	live = atomic_load_explicit(&page->live, memory_order_relaxed);
+	PT_STEP();
 	atomic_store_explicit(&page->live, live + items, memory_order_relaxed);
 	return live;
+}
+
+/* Kill a table in which no item is in use. True: it is the caller's now. */
+static inline bool live_kill(struct page *page)
+{
+	int empty = 0;
+
+	PT_STEP();
+	return atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
+}
+
+/* Of a table that no other thread can reach. */
+static inline void live_set(struct page *page, int live)
+{
+	atomic_store_explicit(&page->live, live, memory_order_relaxed);
+}
+
+/* ---- the top table ---- */
+
+static inline uint64_t top_load(const struct pgtable *pt)
+{
+	PT_STEP();
+	return atomic_load_explicit(&pt->top, memory_order_acquire);
+}
+
+static inline bool top_replace(struct pgtable *pt, uint64_t old, uint64_t new)
+{
+	PT_STEP();
+	return atomic_compare_exchange_strong(&pt->top, &old, new);
 }
 
 static inline uint64_t *top_table(uint64_t top)
@@ -267,7 +321,7 @@ static inline uint64_t *top_table(uint64_t top)
 	return (uint64_t *)(uintptr_t)(top & ~(uint64_t)(PAGE_SIZE - 1));
 }
 
-/* For who knows how many levels there are. */
+/* The same for a caller that knows how many levels there are. */
 static inline uint64_t *top_table_of(uint64_t top, unsigned int levels)
 {
 	return (uint64_t *)(uintptr_t)(top - levels);
@@ -358,8 +412,7 @@ walk_to_slot(uint64_t *table, uint64_t iova, const unsigned int levels, uint64_t
 /* The same of a range that does not fill the table. */
 static inline uint64_t *lowest_slot(const struct pgtable *pt, uint64_t iova, uint64_t size)
 {
-	uint64_t top = atomic_load_explicit(&pt->top, memory_order_acquire);
-	uint64_t last = iova + size - 1;
+	uint64_t top = top_load(pt), last = iova + size - 1;
 
 	if (unlikely(((iova ^ last) | size) >> pt_shift(1)))
 		return NULL;

@@ -55,7 +55,7 @@ static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsign
 /* Are all items of a table in use? */
 static inline bool table_full(const struct page *page, unsigned int level)
 {
-	return atomic_load_explicit(&page->live, memory_order_relaxed) == 1 << pt_index_lg2(level);
+	return live_load(page) == 1 << pt_index_lg2(level);
 }
 
 /* Is every address under this table, which is not the top, mapped? *leaves: by its own items. */
@@ -67,6 +67,7 @@ static bool subtree_full(const uint64_t *table, unsigned int level, bool *leaves
 	*leaves = true;
 	if (!table_full(table_page(table), level))
 		return false;
+	PT_STEP();
 	if (!level || all_leaves(table, items))
 		return true;
 	*leaves = false;
@@ -82,22 +83,10 @@ static bool subtree_full(const uint64_t *table, unsigned int level, bool *leaves
 	return true;
 }
 
-/*
- * The range is the caller's alone, and so is the table, unless somebody is about
- * to make it the top again.
- */
-static inline bool subtree_kill(uint64_t *table, unsigned int level)
-{
-	int full = 1 << pt_index_lg2(level);
-
-	return !PT_GROWS ||
-	       atomic_compare_exchange_strong(&table_page(table)->live, &full, PT_DEAD);
-}
-
 /* A table that cannot be reached any more, put before those that go with it. */
-static inline struct page *bury(struct page *page, struct page *next)
+static inline struct page *retire(struct page *page, struct page *next)
 {
-	atomic_store_explicit(&page->live, PT_DEAD, memory_order_relaxed);
+	live_set(page, PT_DEAD);
 	page->zeroed = false;
 	page->next = next;
 	return page;
@@ -110,11 +99,11 @@ static void lowest_gather(struct unmap *u, const uint64_t *table)
 	unsigned int gone = 0;
 
 	for (unsigned int i = 0; i < items_in(u->pt, 1); i++) {
-		uint64_t item = item_load(&table[i]);
+		uint64_t item = item_peek(&table[i]);
 
 		if (!pt_is_table(item, 1))
 			continue;
-		list = bury(item_page(item), list);
+		list = retire(item_page(item), list);
 		gone++;
 	}
 	u->gather->freelist = list;
@@ -127,13 +116,13 @@ static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level,
 	if (level == 1 && !leaves)
 		lowest_gather(u, table);
 	for (unsigned int i = 0; level > 1 && !leaves && i < items_in(u->pt, level); i++) {
-		uint64_t item = item_load(&table[i]), *child = item_to_table(item);
+		uint64_t item = item_peek(&table[i]), *child = item_to_table(item);
 
 		if (pt_is_table(item, level))
 			subtree_gather(u, child, level - 1,
 				       all_leaves(child, items_in(u->pt, level - 1)));
 	}
-	u->gather->freelist = bury(table_page(table), u->gather->freelist);
+	u->gather->freelist = retire(table_page(table), u->gather->freelist);
 	u->gather->gone[level]++;
 }
 
@@ -146,12 +135,12 @@ static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned 
 	unsigned int gone;
 	bool leaves;
 
-	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1, &leaves) &&
-	    subtree_kill(child, level - 1)) {
+	/* The whole range of the table is the caller's, so no other thread changes it. */
+	if (!(iova & (size - 1)) && u->left >= size && subtree_full(child, level - 1, &leaves)) {
 		bool emptied;
 
 		gather_pending(u->pt, u->gather, iova, level - 1);
-		emptied = item_unlink(u->pt, slot, child, iova, level, u->gather);
+		emptied = slot_clear(slot, level, child);
 		subtree_gather(u, child, level - 1, leaves);
 		u->iova += size;
 		u->left -= size;
@@ -193,16 +182,13 @@ static void unmap_range(struct unmap *u, uint64_t top)
 		reap(u->pt, iova, level, u->gather);
 }
 
-/* The same from whatever is the top, with nothing empty left behind. */
+/* The same from the top of now. */
 static inline void unmap_from_top(struct unmap *u)
 {
-	uint64_t top = atomic_load_explicit(&u->pt->top, memory_order_acquire), iova = u->iova;
+	uint64_t top = top_load(u->pt);
 
-	if (!above_top(top, iova))
+	if (!above_top(top, u->iova))
 		unmap_range(u, top);
-	/* If it grew, what we took for the top and emptied is one no more. */
-	if (PT_GROWS && unlikely(atomic_load(&u->pt->top) != top))
-		reap(u->pt, iova, top_level(top), u->gather);
 }
 
 static __noinline uint64_t unmap_anything(struct pgtable *pt, uint64_t iova, uint64_t size,

@@ -64,6 +64,25 @@ const struct iommu_format *iommu_format_next(const struct iommu_format *format)
 	return *ops && ops[1] ? ops[1]->format : NULL;
 }
 
+struct iommu_sg pgtable_next_piece(const struct iommu_sg **sg, const struct iommu_sg *end)
+{
+	struct iommu_sg piece = *(*sg)++;
+
+	for (; *sg != end; (*sg)++) {
+		uint64_t behind = piece.paddr + piece.length;
+
+		if (!(*sg)->length)
+			continue;
+		/* Nothing adjoins a piece that ends at 2^64. */
+		if (piece.length && (!behind || (*sg)->paddr != behind))
+			break;
+		if (!piece.length)
+			piece.paddr = (*sg)->paddr;
+		piece.length += (*sg)->length;
+	}
+	return piece;
+}
+
 void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS])
 {
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++) {

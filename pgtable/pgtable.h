@@ -46,15 +46,14 @@ struct pgtable_ops {
 	int (*map)(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
 		   gfp_t gfp, struct iommu_iotlb_gather *gather);
 
+	/* The same to pieces of physical memory, the lengths of which add up to @size. */
+	int (*map_sg)(struct pgtable *pt, uint64_t iova, const struct iommu_sg *sg,
+		      unsigned int nents, uint64_t size, int prot, gfp_t gfp,
+		      struct iommu_iotlb_gather *gather);
+
 	/* As iommu_unmap_fast(). */
 	uint64_t (*unmap)(struct pgtable *pt, uint64_t iova, uint64_t size,
 			  struct iommu_iotlb_gather *gather);
-
-	/*
-	 * Take off the top tables that a series of maps of which one failed has
-	 * put on, down to @levels; those that others need stay.
-	 */
-	void (*shrink)(struct pgtable *pt, unsigned int levels, struct iommu_iotlb_gather *gather);
 
 	/* Split an entry that begins before @iova and reaches over it. 0, -ENOMEM. */
 	int (*split)(struct pgtable *pt, uint64_t iova, gfp_t gfp,
@@ -101,7 +100,9 @@ struct pgtable {
 	unsigned int address_width;
 	bool sign_extended;       /* input addresses */
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
-	atomic_bool track_dirty;  /* mappings begin clean */
+	/* As iommu_iotlb_sync(), which is the core's. Not in a section. */
+	void (*sync)(struct pgtable *pt, struct iommu_iotlb_gather *gather);
+	atomic_bool track_dirty; /* mappings begin clean */
 	/* What changes has its own lines; the last part is everything. */
 	struct pgtable_unsynced unsynced[PGTABLE_PARTS + 1];
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
@@ -110,6 +111,12 @@ struct pgtable {
 /* The formats, in the order in which they are listed; NULL at the end. */
 extern const struct pgtable_ops *const pgtable_formats[];
 const struct pgtable_ops *pgtable_find(const char *name);
+
+/*
+ * Take the next piece off a list, together with all after it that adjoin it in
+ * physical memory. Its length is 0 where only empty ones are left.
+ */
+struct iommu_sg pgtable_next_piece(const struct iommu_sg **sg, const struct iommu_sg *end);
 
 /* Tables at each level now. */
 void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS]);

@@ -69,6 +69,7 @@ static struct report_process *take_slot(struct process *process)
 	slot->pid = process->pid;
 	memcpy(slot->comm, process->comm, sizeof(slot->comm));
 	note_clock(&slot->first);
+	slot->memory_max = slot->memory_high = UINT64_MAX;
 	slot->fail_nth = options->fail_nth;
 	atomic_store(&slot->state, REPORT_RUNNING);
 	return slot;
@@ -91,7 +92,7 @@ struct report_process *account_slot(struct process *process)
 
 /* ---- calls ---- */
 
-static void count_error(struct report_process *s, unsigned int cmd, int error)
+static void count_error(struct report_process *s, unsigned int cmd, bool device, int error)
 {
 	struct report_error *found = NULL;
 
@@ -99,29 +100,60 @@ static void count_error(struct report_process *s, unsigned int cmd, int error)
 	for (unsigned int i = 0; i < REPORT_ERRORS && !found; i++) {
 		struct report_error *e = &s->errors[i];
 
-		if (!e->count || (e->cmd == cmd && e->error == error) || i == REPORT_ERRORS - 1)
+		if (!e->count || (e->cmd == cmd && e->device == device && e->error == error) ||
+		    i == REPORT_ERRORS - 1)
 			found = e;
 	}
 	if (!found->count) {
 		found->cmd = cmd;
+		found->device = device;
 		found->error = error;
 	}
 	found->count++;
 	spin_unlock(&s->lock);
 }
 
-void account_count(struct report_process *s, unsigned int cmd, long ret, uint64_t ticks)
+/* The place of an ioctl: its own, unless an odd one of the same number has that. */
+static struct report_ioctl *find_ioctl(struct report_process *s, unsigned int cmd, bool device)
 {
-	struct report_ioctl *op = &s->ioctls[REPORT_INDEX(cmd)];
+	struct report_ioctl *others = &s->ioctls[report_index(0, device)];
+	struct report_ioctl *op = &s->ioctls[report_index(cmd, device)];
+	uint32_t none = 0;
 
-	if (unlikely(__atomic_load_n(&op->cmd, __ATOMIC_RELAXED) != cmd))
-		__atomic_store_n(&op->cmd, cmd, __ATOMIC_RELAXED);
+	if (likely(op->cmd == cmd) ||
+	    __atomic_compare_exchange_n(&op->cmd, &none, cmd, false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED))
+		return op;
+	none = 0;
+	if (others->cmd != cmd && !__atomic_compare_exchange_n(&others->cmd, &none, cmd, false,
+							       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		others->cmd = REPORT_VARIOUS;
+	return others;
+}
+
+void account_count(struct report_process *s, unsigned int cmd, bool device, long ret,
+		   uint64_t ticks)
+{
+	struct report_ioctl *op = find_ioctl(s, cmd, device);
+
 	__atomic_fetch_add(&op->calls, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&op->ticks, ticks, __ATOMIC_RELAXED);
 	if (unlikely(ret < 0)) {
 		__atomic_fetch_add(&op->failed, 1, __ATOMIC_RELAXED);
-		count_error(s, cmd, (int)-ret);
+		count_error(s, cmd, device, (int)-ret);
 	}
+}
+
+void account_memlock(struct file *file)
+{
+	struct iommufd_memlock now = file->ctx->memlock;
+	struct report_process *s = file->slot;
+	uint64_t seen = __atomic_exchange_n(&file->memlock_seen, now.reached, __ATOMIC_RELAXED);
+
+	if (!s || now.reached <= seen)
+		return;
+	s->memlock = now.limit;
+	__atomic_fetch_add(&s->memlock_reached, now.reached - seen, __ATOMIC_RELAXED);
 }
 
 void account_munmap(struct report_process *s, const struct report_munmap *event)

@@ -207,6 +207,7 @@ static int open_iommu(struct file *file)
 		__atomic_fetch_add(&file->slot->files_open, 1, __ATOMIC_RELAXED);
 	}
 	add_context(file);
+	account_closed(file);
 	return 0;
 }
 
@@ -298,6 +299,19 @@ void device_closing(struct file *file)
 	file_put(context);
 }
 
+/* A domain may have come with a device, or found no memory. */
+static void account_attach(struct file *file, long ret)
+{
+	struct file *context = vfio_cdev_hold(file->cdev);
+
+	if (!context || !context->slot)
+		return;
+	if (!ret)
+		account_context(context);
+	else if (ret == -ENOMEM)
+		account_memlock(context);
+}
+
 static void release_iommu(struct file *file)
 {
 	if (!file->ctx)
@@ -367,7 +381,9 @@ static long iommu_ioctl(struct file *file, unsigned int cmd, uint64_t arg)
 	if (!file->slot)
 		return ret;
 	end = account_now();
-	account_count(file->slot, cmd, ret, end - start);
+	account_count(file->slot, cmd, false, ret, end - start);
+	if (unlikely(ret == -ENOMEM))
+		account_memlock(file);
 	if (!is_shrinking(cmd))
 		atomic_store_explicit(&file->grown, true, memory_order_relaxed);
 	account_sometimes(file, end);
@@ -386,7 +402,9 @@ static long vfio_ioctl(struct file *file, struct call *call, unsigned int cmd, u
 	start = account_now();
 	ret = vfio_cdev_ioctl(file->cdev, cmd, arg);
 	if (slot)
-		account_count(slot, cmd, ret, account_now() - start);
+		account_count(slot, cmd, true, ret, account_now() - start);
+	if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
+		account_attach(file, ret);
 	return ret;
 }
 

@@ -9,22 +9,27 @@
 #define SUPERVISOR_REPORT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "plat/spinlock.h"
 
 #define REPORT_NAME "uiommu-report" /* of the memfd */
 
-#define REPORT_MAGIC     0x70657278 /* changes with the layout */
+#define REPORT_MAGIC     0x7065727a /* changes with the layout */
 #define REPORT_PROCESSES 512
-#define REPORT_IOCTLS    64
+#define REPORT_NUMBERS   64                   /* ioctls of one kind of file */
+#define REPORT_IOCTLS    (2 * REPORT_NUMBERS) /* of devices, then of /dev/iommu */
 #define REPORT_ERRORS    64
 #define REPORT_DOMAINS   64
 #define REPORT_OBJECTS   64
 #define REPORT_MUNMAPS   16
 #define REPORT_LEVELS    6
 
-/* Calls of one ioctl, at REPORT_INDEX(cmd). */
+/* In the place of a number, where calls of several are counted. */
+#define REPORT_VARIOUS UINT32_MAX
+
+/* Calls of one ioctl, at report_index(). */
 struct report_ioctl {
 	uint32_t cmd;
 	uint64_t calls;
@@ -38,12 +43,22 @@ struct report_clock {
 	uint64_t ns;
 };
 
-/* Ours have numbers from 100 on; all others share the last place. */
-#define REPORT_INDEX(cmd) \
-	((((cmd)&0xff) - 100) < REPORT_IOCTLS - 1 ? ((cmd)&0xff) - 100 : REPORT_IOCTLS - 1)
+/*
+ * Ours have numbers from 100 on; all others share the last place. The same number
+ * is one ioctl of /dev/iommu and another one of a device's file.
+ */
+static inline unsigned int report_index(uint32_t cmd, bool device)
+{
+	unsigned int number = (cmd & 0xff) - 100;
+
+	if (number >= REPORT_NUMBERS - 1)
+		number = REPORT_NUMBERS - 1;
+	return number + (device ? 0 : REPORT_NUMBERS);
+}
 
 struct report_error {
 	uint32_t cmd;
+	uint32_t device; /* of a device's file */
 	int32_t error;
 	uint64_t count;
 };
@@ -115,6 +130,7 @@ struct report_process {
 	uint64_t memory_max, memory_high;
 	uint64_t current, peak;
 	uint64_t events_max, events_high;
+	uint64_t memlock, memlock_reached; /* the limit on locked memory, once it was reached */
 	struct report_counters counters;
 	uint64_t looked;      /* ioctls that the figures below and of the memory cgroup have seen */
 	struct spinlock lock; /* of the lists below, between threads of the program */

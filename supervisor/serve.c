@@ -75,6 +75,11 @@ struct process *call_process(struct call *call)
 	return call->process;
 }
 
+static int caller_descriptor(struct iommufd_caller *caller, int fd)
+{
+	return call_take(container_of(caller, struct call, caller), fd);
+}
+
 static struct iommufd_mm *caller_mm(struct iommufd_caller *caller)
 {
 	struct call *call = container_of(caller, struct call, caller);
@@ -250,6 +255,7 @@ static void serve(const struct seccomp_notif *notif)
 		.caller = {.tid = (pid_t)notif->pid,
 			   .pid = (pid_t)notif->pid,
 			   .mm = caller_mm,
+			   .descriptor = caller_descriptor,
 			   .is_valid = caller_is_valid},
 		.id = notif->id,
 		.nr = notif->data.nr,

@@ -178,6 +178,7 @@ struct file {
 	int signal;                  /* FILE_FAULT: our end of its pipe */
 	struct process *opener;      /* with a reference */
 	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
+	uint64_t memlock_seen;       /* of its context's failures, by account_memlock() */
 	atomic_bool grown;           /* since its usage was last accounted */
 	atomic_bool held;            /* by the process that ends now */
 	atomic_bool described;       /* in the report, as open at the end of its opener */
@@ -318,7 +319,11 @@ void account_start(struct report *report);
 void account_end(void);
 /* The slot of this process, or NULL when there is none left. */
 struct report_process *account_slot(struct process *process);
-void account_count(struct report_process *slot, unsigned int cmd, long ret, uint64_t ticks);
+/* @device: an ioctl of a device's file, where the same numbers mean others. */
+void account_count(struct report_process *slot, unsigned int cmd, bool device, long ret,
+		   uint64_t ticks);
+/* After a call that failed for want of memory: whether the limit on locked memory was why. */
+void account_memlock(struct file *file);
 /* Bring a context's domains up to date. */
 void account_context(struct file *file);
 /* The same unless looks have become dear and the time for one has not come. */

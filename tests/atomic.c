@@ -419,7 +419,7 @@ static void other_end(void)
 
 /* What a thread that may block does besides the calls. */
 
-/* The top grows, and is taken away again where that was in vain. */
+/* The top grows, or a map that would make it grow fails at each of its allocations. */
 static bool op_grow_top(const struct caller *c)
 {
 	struct iommu_domain *domain = c->stage->domain;

@@ -300,6 +300,49 @@ static void worked_examples(void **state)
 	}
 }
 
+/*
+ * What dma_set_seg_boundary() says of a piece with an offset, for 2^n = 0x2000: the
+ * first piece takes a page, which the second one is moved away from if its pages
+ * would cross a multiple.
+ */
+static const struct {
+	uint64_t offset, length;
+	bool moved, crosses;
+} offsets[] = {
+	{0, 0x1000, false, false},    {0x400, 0xc00, false, false}, {0x400, 0xc01, true, false},
+	{0x800, 0x1800, true, false}, {0x800, 0x1801, true, true},  {0x800, 0x2000, true, true},
+	{0xfff, 0x1002, true, true},  {0, 0x2000, true, false},     {0, 0x2001, true, true},
+};
+
+static void pieces_with_an_offset(void **state)
+{
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		struct scatterlist sg[2] = {
+			{.paddr = 0x20000, .length = 0x1000},
+			{.paddr = 0x40000 + offsets[i].offset, .length = offsets[i].length},
+		};
+		uint64_t at, last;
+		struct rig rig;
+
+		rig_begin(&rig, iommu_format_find("vtd"));
+		dma_set_seg_boundary(rig.dev, 0x1fff);
+		/* Two segments, also where they adjoin. */
+		dma_set_max_seg_size(rig.dev, 0x1000);
+		assert_int_equal(dma_map_sg(rig.dev, sg, 2, DMA_BIDIRECTIONAL), 2);
+		at = sg[1].dma_address;
+		last = at + sg[1].dma_length - 1;
+		assert_int_equal(sg[0].dma_address % 0x2000, 0);
+		assert_int_equal(sg[1].dma_length, offsets[i].length);
+		assert_int_equal(at % 0x2000, offsets[i].offset + (offsets[i].moved ? 0 : 0x1000));
+		assert_int_equal(at / 0x2000 != last / 0x2000, offsets[i].crosses);
+		assert_int_equal(iommu_iova_to_phys(rig.domain, at), sg[1].paddr);
+		assert_int_equal(iommu_iova_to_phys(rig.domain, last),
+				 sg[1].paddr + offsets[i].length - 1);
+		dma_unmap_sg(rig.dev, sg, 2, DMA_BIDIRECTIONAL);
+		rig_end(&rig);
+	}
+}
+
 /* Room for one page only: a list of two fails, and leaves that room. */
 static void no_room_leaves_nothing(void **state)
 {
@@ -334,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(segments_follow_the_rules),
 		cmocka_unit_test(worked_examples),
+		cmocka_unit_test(pieces_with_an_offset),
 		cmocka_unit_test(no_room_leaves_nothing),
 	};
 

@@ -85,17 +85,6 @@ static void try_unmap(struct worker *worker, struct range *range)
 	range->paddr = 0;
 }
 
-/* As a failed iommu_map_sg() does. */
-static void shrink(struct worker *worker)
-{
-	struct pgtable *pt = &worker->domain->pt;
-	struct iommu_iotlb_gather gather;
-
-	iommu_iotlb_gather_init(&gather);
-	pt->ops->shrink(pt, 3, &gather);
-	iommu_iotlb_sync(worker->domain, &gather);
-}
-
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
@@ -111,13 +100,10 @@ static void *work(void *arg)
 		else
 			try_map(worker, range);
 		worker->errors += !is_mapped_right(worker, range);
-		if (!random_below(&worker->random, 4))
-			shrink(worker);
 	}
 	for (unsigned int i = 0; i < worker->nr_ranges; i++)
 		if (worker->ranges[i].paddr)
 			try_unmap(worker, &worker->ranges[i]);
-	shrink(worker);
 	return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User memory behind IO address spaces: physical addresses, files, accesses, the
- * limit on locked memory, and what an area costs.
+ * User memory behind IO address spaces: physical addresses, accesses, the limit on
+ * locked memory, and what an area costs.
  */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -189,66 +189,9 @@ static void unshared(void **state)
 	close(self);
 }
 
-/* ---- files ---- */
-
-static int map_file(const struct fd *fd, uint32_t ioas, int file, uint64_t start, uint64_t length)
-{
-	struct iommu_ioas_map_file cmd = {
-		.size = sizeof(cmd),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = ioas,
-		.fd = file,
-		.start = start,
-		.length = length,
-		.iova = IOVA,
-	};
-
-	return iommufd_ioctl(fd->ctx, IOMMU_IOAS_MAP_FILE, &cmd);
-}
-
-static int change_process(const struct fd *fd)
-{
-	struct iommu_ioas_change_process cmd = {.size = sizeof(cmd)};
-
-	return iommufd_ioctl(fd->ctx, IOMMU_IOAS_CHANGE_PROCESS, &cmd);
-}
+/* ---- accesses ---- */
 
 static const struct iommufd_access_ops plain_ops = {0};
-
-static void files(void **state)
-{
-	int memfd = memfd_create("guest", 0), pipes[2];
-	struct iommufd_access *access;
-	char text[8] = "";
-	uint32_t ioas, id;
-	struct fd fd;
-
-	assert_int_equal(ftruncate(memfd, 16 * PAGE), 0);
-	assert_int_equal(pipe(pipes), 0);
-	fd_open(&fd);
-	ioas = new_ioas(&fd);
-	assert_int_equal(map_file(&fd, ioas, -1, 0, PAGE), -EBADF);
-	assert_int_equal(map_file(&fd, ioas, pipes[0], 0, PAGE), -EINVAL);
-	assert_int_equal(map_file(&fd, ioas, memfd, 0, 0), -EINVAL);
-	assert_int_equal(map_file(&fd, ioas, memfd, UINT64_MAX - PAGE, 2 * PAGE), -EOVERFLOW);
-	assert_int_equal(map_file(&fd, ioas, memfd, 3 * PAGE + 100, 2 * PAGE), 0);
-	assert_int_equal(change_process(&fd), 0);
-	access = iommufd_access_create(fd.ctx, &plain_ops, NULL, &id);
-	assert_int_equal(iommufd_access_attach(access, ioas), 0);
-	assert_int_equal(iommufd_access_rw(access, IOVA + PAGE, "hello", 6, 1), 0);
-	assert_int_equal(pread(memfd, text, 6, 4 * PAGE + 100), 6);
-	assert_string_equal(text, "hello");
-	iommufd_access_destroy(access);
-	assert_int_equal(map_at(&ioas_of(&fd, ioas)->iopt, 0, text, 1, CACHE), 0);
-	assert_int_equal(change_process(&fd), -EINVAL);
-	fd_close(&fd);
-	close(memfd);
-	close(pipes[0]);
-	close(pipes[1]);
-}
-
-/* ---- accesses ---- */
 
 static void stubborn(void *data, uint64_t iova, uint64_t length)
 {
@@ -494,17 +437,11 @@ static void many_areas(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(scattered_frames),
-		cmocka_unit_test(real_frames),
-		cmocka_unit_test(closed_descriptors),
-		cmocka_unit_test(unshared),
-		cmocka_unit_test(faulting_in),
-		cmocka_unit_test(files),
-		cmocka_unit_test(access_that_holds_on),
-		cmocka_unit_test(reading_and_writing),
-		cmocka_unit_test(cutting),
-		cmocka_unit_test(locked_memory),
-		cmocka_unit_test(many_areas),
+		cmocka_unit_test(scattered_frames),    cmocka_unit_test(real_frames),
+		cmocka_unit_test(closed_descriptors),  cmocka_unit_test(unshared),
+		cmocka_unit_test(faulting_in),         cmocka_unit_test(access_that_holds_on),
+		cmocka_unit_test(reading_and_writing), cmocka_unit_test(cutting),
+		cmocka_unit_test(locked_memory),       cmocka_unit_test(many_areas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,7 +283,8 @@ def check_refused(tap, uiommu):
 def check_both(tap, uiommu):
     """The iommu events are what was really done."""
     iommu = map_line(0xf0000, 0x1000, PAGE) + map_line(0xe0000, 0x3000, PAGE)
-    dma_lines = map_page(0x10000, 64, 0x5000) + 'junk\n' + unmap_page(0x10000, 64)
+    dma_lines = map_page(0x10000, 64, 0x5000) + head() + 'map: IOMMU: iova=\n' + \
+        unmap_page(0x10000, 64)
     alone = uiommu.text(iommu, '--json').json
     for name, text in (('before', dma_lines + iommu), ('after', iommu + dma_lines),
                        ('between', map_line(0xf0000, 0x1000, PAGE) + dma_lines +

@@ -100,7 +100,8 @@ def report():
                                     'program', 'signal'], 'report: keys')
     tap.equal(sorted(process), sorted(
         ['pid', 'name', 'state', 'phys', 'files_opened', 'files_open',
-         'fail_nth', 'fail_nth_hit', 'exit_status', 'memory', 'counters', 'domains', 'domains_complete', 'ioctls', 'alive',
+         'fail_nth', 'fail_nth_hit', 'exit_status', 'memory', 'memlock', 'counters', 'domains',
+         'domains_complete', 'ioctls', 'ioctls_since_look', 'alive',
          'alive_count', 'munmaps', 'munmap_count']), 'report: keys of a process')
     tap.equal([(a['type'], a['created_by']) for a in process['alive']],
               [('IOAS', 'IOMMU_IOAS_ALLOC'), ('device', 'VFIO_DEVICE_BIND_IOMMUFD'),

@@ -22,6 +22,8 @@
 /* A kernel prints no more of a list of dma_map_sg, but all of dma_unmap_sg's. */
 #define KERNEL_ENTRIES 128
 
+#define RAW_FIELDS "only the event's fields, which do not tell hexadecimal from decimal"
+
 /* What dma_map_page() returns when it could not. */
 #define MAPPING_ERROR UINT64_MAX
 
@@ -33,6 +35,7 @@ enum {
 	HAS_SIZES = 16,
 	HAS_PHYS_ADDRS = 32,
 	HAS_ATTRS = 64,
+	FIELDS = 127,
 	IS_ALLOC = 128,
 	RANGE = HAS_DMA_ADDR | HAS_SIZE,
 };
@@ -126,10 +129,12 @@ static bool parse_value(struct span *s, unsigned int bit, struct dma_fields *rea
 {
 	switch (bit) {
 	case HAS_DMA_ADDR:
+		eat(s, "0x");
 		return parse_digits(s, &read->dma_addr);
 	case HAS_SIZE:
 		return parse_decimal(s, &read->size);
 	case HAS_PHYS_ADDR:
+		eat(s, "0x");
 		return parse_digits(s, &read->phys_addr);
 	case HAS_DMA_ADDRS:
 		return parse_list(s, &dma->dma_addrs);
@@ -139,17 +144,6 @@ static bool parse_value(struct span *s, unsigned int bit, struct dma_fields *rea
 		return parse_list(s, &dma->phys_addrs);
 	}
 	return true;
-}
-
-static bool at_end(const struct span *s)
-{
-	return s->at == s->end || is_blank(*s->at);
-}
-
-static void skip_word(struct span *s)
-{
-	while (!at_end(s))
-		s->at++;
 }
 
 /* A null pointer by %p of the kernel or of the C library. */
@@ -192,13 +186,13 @@ static int parse_field(struct span *s, struct dma_fields *read, struct trace_dma
 	return 0;
 }
 
-static int parse_fields(struct span *s, const struct dma_event *of, struct dma_fields *read,
-			struct trace_dma *dma, char *why)
+/* perf adds to the fields what it was asked for. */
+static int parse_fields(struct span *s, const struct dma_event *of, bool perf,
+			struct dma_fields *read, struct trace_dma *dma, char *why)
 {
 	for (;;) {
-		while (s->at < s->end && is_blank(*s->at))
-			s->at++;
-		if (s->at == s->end)
+		skip_blanks(s);
+		if (s->at == s->end || (perf && !(of->needs & ~read->has & FIELDS)))
 			break;
 		if (parse_field(s, read, dma, why))
 			return -1;
@@ -263,20 +257,21 @@ static enum trace_kind check_range(struct trace_event *event, const struct dma_e
 
 /* All behind the name of the event. */
 static enum trace_kind parse_body(struct span *s, struct trace_event *event,
-				  const struct dma_event *of, char *why)
+				  const struct dma_event *of, bool perf, char *why)
 {
 	struct dma_fields read = {0};
 	struct trace_dma *dma = &event->dma;
 
 	memset(dma, 0, sizeof(*dma));
-	while (s->at < s->end && is_blank(*s->at))
-		s->at++;
-	dma->device = s->at;
+	skip_blanks(s);
+	if (eat(&(struct span){s->at, s->at, s->end}, "device="))
+		return trace_bad(why, RAW_FIELDS);
+	event->device = s->at;
 	skip_word(s);
-	dma->device_length = (size_t)(s->at - dma->device);
-	if (!dma->device_length || memchr(dma->device, '=', dma->device_length))
+	event->device_length = (size_t)(s->at - event->device);
+	if (!event->device_length || memchr(event->device, '=', event->device_length))
 		return trace_bad(why, "no device in the event");
-	if (parse_fields(s, of, &read, dma, why))
+	if (parse_fields(s, of, perf, &read, dma, why))
 		return TRACE_BAD;
 	/* dma_free_sgt tells the range as well. */
 	dma->lists = of->needs & HAS_PHYS_ADDRS &&
@@ -304,16 +299,18 @@ enum trace_kind trace_parse_dma_line(const char *text, size_t length, struct tra
 	while ((p = memmem(p, (size_t)(end - p), "dma_", 4)) != NULL) {
 		struct span head = {text, p, end}, body = {text, p, end};
 		const struct dma_event *of = find_event(&body);
+		bool perf;
 
 		p += 4;
 		if (!of)
 			continue;
-		back_literal(&head, "dma:");
+		perf = back_literal(&head, "dma:");
 		if (head.at > text && !is_blank(head.at[-1]))
 			continue;
 		if (!trace_parse_head(&head, event, why))
-			return parse_body(&body, event, of, why);
-		kind = TRACE_BAD;
+			return parse_body(&body, event, of, perf, why);
+		if (!trace_is_event(text, end))
+			kind = TRACE_BAD;
 	}
 	return kind;
 }

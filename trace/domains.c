@@ -411,6 +411,23 @@ int domains_map(struct domains *domains, const struct trace_event *event, uint64
 	return *run ? index : -ENOMEM;
 }
 
+void domains_name_thread(struct domains *domains, uint32_t cpu, uint32_t pid)
+{
+	uint64_t from = thread_key(&(struct trace_event){.cpu = cpu});
+	uint64_t to = thread_key(&(struct trace_event){.cpu = cpu, .pid = pid});
+	const struct thread_memory *thread = &domains->threads[hash(from, THREADS)];
+
+	if (thread->thread == from)
+		domains->threads[hash(to, THREADS)] = (struct thread_memory){to, thread->domain};
+	for (unsigned int i = 0; i < domains->nr; i++) {
+		struct map_memory *maps = domains->domain[i]->maps;
+
+		if (maps[hash(from, THREADS)].thread == from)
+			maps[hash(to, THREADS)] =
+				(struct map_memory){to, maps[hash(from, THREADS)].last};
+	}
+}
+
 int domains_map_in(struct domains *domains, unsigned int index, const struct trace_event *event,
 		   uint64_t number, struct run **run)
 {
@@ -487,9 +504,10 @@ int domains_match_in(struct domains *domains, unsigned int index, const struct t
 		     struct domain_match *match)
 {
 	uint64_t mapped;
-	enum fit fit =
-		find_fit(&domains->domain[index]->runs, event->iova, last_of(event), &mapped);
+	enum fit fit = FIT_NONE;
 
+	if (event->size)
+		fit = find_fit(&domains->domain[index]->runs, event->iova, last_of(event), &mapped);
 	*match = (struct domain_match){.domain = index, .cuts = fit == FIT_WITHIN};
 	return fit == FIT_NONE ? -ENOENT : 0;
 }

@@ -43,6 +43,9 @@ struct runs *domains_runs(struct domains *domains, unsigned int domain);
 int domains_map(struct domains *domains, const struct trace_event *event, uint64_t number,
 		bool *ambiguous, struct run **run);
 
+/* Events of a CPU that did not name their thread were of @pid. */
+void domains_name_thread(struct domains *domains, uint32_t cpu, uint32_t pid);
+
 /* Where the event says whose it is: one more domain, or -ENOSPC or -ENOMEM. */
 int domains_open(struct domains *domains);
 /* The run of a map in this domain: 0; -EBUSY when some of it is mapped; -ENOMEM. */

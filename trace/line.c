@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TASK-PID [CPU] FLAGS TIME: map: IOMMU: iova=0x.. - 0x.. paddr=0x.. size=N
- * TASK-PID [CPU] FLAGS TIME: unmap: IOMMU: iova=0x.. - 0x.. size=N unmapped_size=N
- *
- * A task may call itself anything, blanks, colons and brackets included, so
- * the fields before the addresses are read backwards from them.
- * The parser is by hand because reading is most of the work of a replay.
+ * What kind of line it is. Most lines of a trace may be anything: what is no event
+ * of those that are replayed counts as another line, whatever it is. What has the
+ * name or the fields of one, but cannot be read, is bad.
  */
-#include <inttypes.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "plat/compiler.h"
 #include "trace/dma_line.h"
-#include "trace/line.h"
+#include "trace/iommu_line.h"
 #include "trace/span.h"
 
-#define ADDRESSES  "IOMMU: iova="
 #define SHOWN_TEXT 40
 
-#define NOT_AN_EVENT "the event before \"IOMMU: iova=\" is neither map nor unmap"
+/* How many colons of a line are tried for the one behind an event's time. */
+#define COLONS_TRIED 32
 
 enum trace_kind trace_bad(char *why, const char *format, ...)
 {
@@ -45,64 +41,6 @@ static int shown(char out[SHOWN_TEXT + 1], const char *text, const char *end)
 	return n;
 }
 
-/* "[001]", with the latency flags after it where they were printed. */
-static bool back_cpu(struct span *s, uint32_t *cpu)
-{
-	back_blanks(s);
-	if (s->at > s->start && s->at[-1] != ']') {
-		while (s->at > s->start && !is_blank(s->at[-1]))
-			s->at--;
-		back_blanks(s);
-	}
-	return back_char(s, ']') && back_number(s, cpu) && back_char(s, '[');
-}
-
-/* "NAME-PID", with "(TGID)" after it where it was recorded. */
-static bool back_task(struct span *s, uint32_t *pid)
-{
-	back_blanks(s);
-	if (back_char(s, ')')) {
-		while (s->at > s->start && s->at[-1] != '(')
-			s->at--;
-		if (!back_char(s, '('))
-			return false;
-		back_blanks(s);
-	}
-	return back_number(s, pid) && s->at > s->start && (s->at[-1] == '-' || is_blank(s->at[-1]));
-}
-
-int trace_parse_head(struct span *s, struct trace_event *event, char *why)
-{
-	const char *wrong = NULL;
-
-	back_blanks(s);
-	if (!back_char(s, ':') || !back_time(s, &event->time))
-		wrong = "no time stamp before the event";
-	else if (!back_cpu(s, &event->cpu))
-		wrong = "no [CPU] before the time stamp";
-	else if (!back_task(s, &event->pid))
-		wrong = "no TASK-PID before the CPU";
-	if (wrong)
-		trace_bad(why, "%s", wrong);
-	return wrong ? -1 : 0;
-}
-
-/* Everything before the addresses, whose text begins at @s->at. */
-static enum trace_kind parse_event(struct span *s, struct trace_event *event, char *why)
-{
-	enum trace_kind kind = TRACE_MAP;
-
-	back_blanks(s);
-	if (!back_literal(s, "map:"))
-		return trace_bad(why, NOT_AN_EVENT);
-	if (back_literal(s, "un"))
-		kind = TRACE_UNMAP;
-	back_literal(s, "iommu:");
-	if (s->at > s->start && !is_blank(s->at[-1]))
-		return trace_bad(why, NOT_AN_EVENT);
-	return trace_parse_head(s, event, why) ? TRACE_BAD : kind;
-}
-
 enum trace_kind trace_unexpected(const struct span *s, const char *expected, char *why)
 {
 	char text[SHOWN_TEXT + 1];
@@ -112,161 +50,115 @@ enum trace_kind trace_unexpected(const struct span *s, const char *expected, cha
 	return trace_bad(why, "expected %s, not \"%s\"", expected, text);
 }
 
-/* Kernels before 5.18 print no end of the range. */
-static bool parse_range(struct span *s, uint64_t *iova, uint64_t *end, bool *has_end)
+bool trace_is_event(const char *text, const char *end)
 {
-	if (!parse_hex(s, iova))
-		return false;
-	*has_end = eat(s, " - ");
-	return !*has_end || parse_hex(s, end);
-}
+	const char *colon = text;
+	struct trace_event event;
+	char why[TRACE_WHY_SIZE];
 
-static enum trace_kind check_event(const struct trace_event *event, enum trace_kind kind, char *why)
-{
-	if (event->size == 0)
-		return trace_bad(why, "size is 0");
-	if (event->iova + (event->size - 1) < event->iova)
-		return trace_bad(why, "the range wraps: iova 0x%" PRIx64 ", size %" PRIu64,
-				 event->iova, event->size);
-	if ((event->iova | event->size) & PAGE_MASK)
-		return trace_bad(why,
-				 "iova 0x%" PRIx64 " or size %" PRIu64 " is not a multiple of 4096",
-				 event->iova, event->size);
-	if (kind == TRACE_MAP && (event->paddr & PAGE_MASK))
-		return trace_bad(why, "paddr 0x%" PRIx64 " is not a multiple of 4096",
-				 event->paddr);
-	return kind;
-}
-
-/* The addresses, from behind ADDRESSES on. */
-static enum trace_kind parse_body(struct span *s, struct trace_event *event, enum trace_kind kind,
-				  char *why)
-{
-	uint64_t end = 0, unmapped = 0;
-	bool has_end;
-
-	if (!parse_range(s, &event->iova, &end, &has_end))
-		return trace_unexpected(s, "a range of 64-bit addresses, 0xIOVA - 0xEND", why);
-	if (kind == TRACE_MAP && (!eat(s, " paddr=") || !parse_hex(s, &event->paddr)))
-		return trace_unexpected(s, "paddr= and a 64-bit address", why);
-	if (!eat(s, " size=") || !parse_decimal(s, &event->size))
-		return trace_unexpected(s, "size= and a 64-bit number of bytes", why);
-	if (kind == TRACE_UNMAP && (!eat(s, " unmapped_size=") || !parse_decimal(s, &unmapped)))
-		return trace_unexpected(s, "unmapped_size= and a 64-bit number of bytes", why);
-	while (s->at < s->end && is_blank(*s->at))
-		s->at++;
-	if (s->at < s->end)
-		return trace_unexpected(s, "the end of the line", why);
-	if (has_end && event->iova + event->size != end)
-		return trace_bad(why,
-				 "the range 0x%" PRIx64 " - 0x%" PRIx64 " is not of size %" PRIu64,
-				 event->iova, end, event->size);
-	kind = check_event(event, kind, why);
-	/* What went is what counts: a larger leaf goes whole, a hole ends it. */
-	if (kind == TRACE_UNMAP && unmapped != event->size) {
-		event->size = unmapped;
-		return unmapped ? check_event(event, kind, why) : kind;
-	}
-	return kind;
-}
-
-static bool has(const char *text, size_t length, const char *literal)
-{
-	return memmem(text, length, literal, strlen(literal)) != NULL;
-}
-
-/* "TASK-PID [CPU] ... TIME: NAME": some event. */
-static bool is_event(const char *text, size_t length)
-{
-	const char *end = text + length, *p = text;
-
-	while ((p = memchr(p, ']', (size_t)(end - p))) != NULL) {
-		if (p > text && is_digit(p[-1]) && has(p, (size_t)(end - p), ": "))
-			return true;
-		p++;
-	}
-	return false;
-}
-
-static bool is_heading(const char *text, size_t length)
-{
-	static const char *const begins[] = {"#", "cpus=", "CPU ", "CPU:", "version ", "=>"};
-	struct span s = {text, text, text + length};
-
-	while (s.at < s.end && is_blank(*s.at))
-		s.at++;
-	if (s.at == s.end)
-		return true;
-	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
-		if (eat(&s, begins[i]))
-			return true;
-	return false;
-}
-
-static bool is_binary(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if ((c < ' ' && !is_blank((char)c)) || c == 0x7f)
+	for (int i = 0; i < COLONS_TRIED; i++) {
+		colon = memmem(colon, (size_t)(end - colon), ": ", 2);
+		if (!colon)
+			break;
+		colon++;
+		if (!trace_parse_head(&(struct span){text, colon, end}, &event, why))
 			return true;
 	}
 	return false;
 }
 
-/* "CPU:1 [LOST 7 EVENTS]" in tracefs, "CPU:1 [7 EVENTS DROPPED]" in trace-cmd. */
-static bool parse_lost(const char *text, size_t length, struct trace_event *event)
+static bool has(const struct span *s, const char *literal)
 {
-	const char *end = text + length, *bracket;
-	struct span s;
+	return memmem(s->at, (size_t)(s->end - s->at), literal, strlen(literal)) != NULL;
+}
 
-	if (!has(text, length, " EVENTS") || !(bracket = memchr(text, '[', length)))
+/* tracefs: "CPU:1 [LOST 7 EVENTS]", trace-cmd: "CPU:1 [7 EVENTS DROPPED]"; or no number. */
+static bool parse_lost_buffer(struct span s, struct trace_event *event)
+{
+	const char *cpu = memmem(s.at, (size_t)(s.end - s.at), "CPU:", 4);
+	uint64_t number;
+	bool lost;
+
+	if (!cpu)
 		return false;
-	s = (struct span){bracket + 1, bracket + 1, end};
-	if (!eat(&s, "LOST ") && !has(text, length, " DROPPED]"))
+	s.at = cpu + 4;
+	if (!parse_decimal(&s, &number) || !eat(&s, " ["))
 		return false;
-	if (!parse_decimal(&s, &event->dropped))
+	lost = eat(&s, "LOST ");
+	if (parse_decimal(&s, &event->dropped))
+		eat(&s, " ");
+	else
 		event->dropped = 0;
-	return true;
+	return eat(&s, lost ? "EVENTS]" : "EVENTS DROPPED]");
 }
 
-/* A line without addresses. */
-static enum trace_kind parse_other(const char *text, size_t length, struct trace_event *event,
-				   char *why)
+/* perf: "TASK PID [CPU] TIME: PERF_RECORD_LOST lost 7" */
+static bool parse_lost_perf(struct span s, struct trace_event *event)
 {
-	char start[SHOWN_TEXT + 1];
+	const char *record = memmem(s.at, (size_t)(s.end - s.at), " PERF_RECORD_LOST", 17);
 
-	if (is_binary(text, length))
-		return trace_bad(why, "binary data");
-	if (parse_lost(text, length, event))
+	if (!record)
+		return false;
+	s.at = record + 17;
+	eat(&s, "_SAMPLES");
+	return eat(&s, " lost ") && parse_decimal(&s, &event->dropped);
+}
+
+/* "1234 3 567890 type: 344", in decimal, in hexadecimal or in binary. */
+static bool is_raw(const struct span *s)
+{
+	struct span back = {s->start, s->end, s->end};
+	bool text = false, binary = false;
+	uint32_t type;
+
+	back_blanks(&back);
+	if (!back_number(&back, &type) || !back_literal(&back, "type: "))
+		return false;
+	for (const char *p = s->at; p < back.at; p++) {
+		text |= !hex_digits[(unsigned char)*p] && !is_blank(*p);
+		binary |= (unsigned char)*p < ' ' && !is_blank(*p);
+	}
+	return binary || !text;
+}
+
+/* What has no text of events at all. */
+static const char *what_else(const struct span *s)
+{
+	struct span magic = *s;
+
+	if (eat(&magic, "\x17\x08\x44tracing"))
+		return "trace-cmd's own file: the text of 'trace-cmd report' is needed";
+	if (eat(&magic, "PERFILE2") || eat(&magic, "2ELIFREP"))
+		return "perf's own file: the text of 'perf script' is needed";
+	if (is_raw(s))
+		return "no fields, as with the trace options raw, hex and bin";
+	return NULL;
+}
+
+static enum trace_kind parse_other(const struct span *s, struct trace_event *event, char *why)
+{
+	const char *else_;
+
+	if (parse_lost_buffer(*s, event) || parse_lost_perf(*s, event))
 		return TRACE_LOST;
-	if (is_heading(text, length))
-		return TRACE_OTHER;
-	if (has(text, length, ": map:") || has(text, length, ": unmap:") ||
-	    has(text, length, "iommu:map:") || has(text, length, "iommu:unmap:"))
-		return trace_bad(why, "a map or unmap event without its addresses");
-	if (is_event(text, length))
-		return TRACE_OTHER;
-	shown(start, text, text + length);
-	return trace_bad(why, "not a line of a trace: \"%s\"", start);
+	if (has(s, " => ") && trace_parse_switch(*s, event))
+		return TRACE_SWITCH;
+	else_ = what_else(s);
+	return else_ ? trace_bad(why, "%s", else_) : TRACE_OTHER;
 }
 
 enum trace_kind trace_parse_line(const char *text, size_t length, struct trace_event *event,
 				 char why[TRACE_WHY_SIZE])
 {
-	const char *end = text + length, *p = text;
-	struct span head, body;
+	struct span s = {text, text + length, text + length};
 	enum trace_kind kind;
 
-	while ((p = memchr(p, ADDRESSES[0], (size_t)(end - p))) != NULL) {
-		body = (struct span){text, p, end};
-		if (eat(&body, ADDRESSES)) {
-			head = (struct span){text, p, end};
-			kind = parse_event(&head, event, why);
-			return kind == TRACE_BAD ? kind : parse_body(&body, event, kind, why);
-		}
-		p++;
-	}
-	kind = trace_parse_dma_line(text, length, event, why);
-	return kind == TRACE_OTHER ? parse_other(text, length, event, why) : kind;
+	back_blanks(&s);
+	back_literal(&s, "*/"); /* function_graph has events in comments */
+	length = (size_t)(s.at - text);
+	kind = trace_parse_iommu_line(text, length, event, why);
+	if (kind == TRACE_OTHER)
+		kind = trace_parse_dma_line(text, length, event, why);
+	return kind == TRACE_OTHER ? parse_other(&(struct span){text, text, s.at}, event, why)
+				   : kind;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One line of an ftrace text, as tracefs' trace file and `trace-cmd report`
- * print it (and `perf script`, which differs in blanks only).
+ * One line of an ftrace text, as tracefs' trace file, `trace-cmd report` and
+ * `perf script` print it.
  */
 #ifndef TRACE_LINE_H
 #define TRACE_LINE_H
@@ -16,8 +16,16 @@ enum trace_kind {
 	TRACE_DMA_MAP,   /* one of the dma events that map */
 	TRACE_DMA_UNMAP, /* one of those that take away */
 	TRACE_LOST,      /* the tracer says that it dropped events here */
-	TRACE_OTHER,     /* a comment, a heading, an event of another kind */
-	TRACE_BAD,       /* nothing that a trace can hold */
+	TRACE_SWITCH,    /* function_graph's: what a CPU runs from here on */
+	TRACE_OTHER,     /* no event of these kinds: a comment, a stack, anything else */
+	TRACE_BAD,       /* such an event, but something of it is missing or wrong */
+};
+
+/* What a time stamp counts. */
+enum trace_clock {
+	TRACE_CLOCK_NONE,  /* there is none */
+	TRACE_CLOCK_NS,    /* nanoseconds */
+	TRACE_CLOCK_TICKS, /* an integer: of x86-tsc, counter, boot, ... in no unit that is told */
 };
 
 /* Numbers of a list, as text that was found to be well-formed. */
@@ -33,8 +41,6 @@ struct trace_list {
  * what was mapped by @phys_addrs.
  */
 struct trace_dma {
-	const char *device;
-	size_t device_length;
 	bool direct;    /* the device was given the physical address: no IOMMU */
 	bool lists;     /* there are any of these */
 	bool truncated; /* the kernel printed the first of them only */
@@ -49,11 +55,16 @@ struct trace_dma {
 struct trace_event {
 	uint64_t iova;
 	uint64_t size;
-	uint64_t paddr;   /* map only */
-	uint64_t time;    /* nanoseconds on the tracer's clock */
+	uint64_t paddr; /* map only */
+	uint64_t time;  /* as @clock counts it */
+	enum trace_clock clock;
 	uint64_t dropped; /* TRACE_LOST only: how many; 0 when it does not say */
 	uint32_t pid;
-	uint32_t cpu;
+	uint32_t cpu;         /* 0 where it is not told */
+	uint32_t was_pid;     /* TRACE_SWITCH only: what the CPU ran before */
+	bool no_task;         /* the CPU is told, and not what it runs */
+	const char *device;   /* whose domain it is; all dma events tell, few others */
+	size_t device_length; /* 0: not told */
 	struct trace_dma dma; /* TRACE_DMA_MAP and _UNMAP only */
 };
 

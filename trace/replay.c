@@ -43,7 +43,7 @@ const char *replay_failure_key(enum replay_failure failure)
 void replay_say(struct replay *replay, unsigned int *said, const char *format, ...)
 {
 	const struct replay_options *options = replay->options;
-	char text[TRACE_WHY_SIZE + 96];
+	char text[SAID_SIZE];
 	int length = 0;
 	va_list args;
 
@@ -57,7 +57,22 @@ void replay_say(struct replay *replay, unsigned int *said, const char *format, .
 	if ((*said)++ == SAID_OF_A_KIND)
 		snprintf(text + length, sizeof(text) - (size_t)length,
 			 "and more like this, which are only counted");
-	options->say(options->context, replay->at.line, text);
+	if (replay->at.event) {
+		options->say(options->context, replay->at.line, text);
+		return;
+	}
+	replay->held[replay->nr_held].line = replay->at.line;
+	memcpy(replay->held[replay->nr_held++].text, text, sizeof(text));
+}
+
+/* There is an event: this is a trace, and the bad lines before it are worth a word. */
+static void say_held(struct replay *replay)
+{
+	const struct replay_options *options = replay->options;
+
+	for (unsigned int i = 0; i < replay->nr_held; i++)
+		options->say(options->context, replay->held[i].line, replay->held[i].text);
+	replay->nr_held = 0;
 }
 
 void replay_fail(struct replay *replay, const struct trace_event *event, const char *what,
@@ -258,21 +273,28 @@ static void note_peaks(struct replay *replay, uint64_t stranded)
 	}
 }
 
-static void note_time(struct replay_report *report, uint64_t time)
+static void note_time(struct replay *replay, const struct trace_event *event)
 {
-	if (!report->timed || time < report->time_first)
-		report->time_first = time;
-	if (!report->timed || time > report->time_last)
-		report->time_last = time;
-	report->timed = true;
+	struct replay_report *report = replay->report;
+	bool first = replay->at.event == 1;
+
+	if (first)
+		report->clock = (enum replay_clock)event->clock;
+	else if (report->clock != (enum replay_clock)event->clock)
+		report->clock = REPLAY_CLOCK_MIXED;
+	if (first || event->time < report->time_first)
+		report->time_first = event->time;
+	if (first || event->time > report->time_last)
+		report->time_last = event->time;
 }
 
-static void note_row(struct replay *replay, uint64_t stranded)
+static void note_row(struct replay *replay, const struct trace_event *event, uint64_t stranded)
 {
 	const struct replay_options *options = replay->options;
 	struct timeline_row row = {
 		.event = replay->at.event,
-		.time = replay->at.time,
+		.time = event->time,
+		.clock = event->clock,
 		.mapped_bytes = replay->engine.mapped_bytes,
 		.table_bytes = replay->engine.count.bytes,
 		.stranded_bytes = stranded,
@@ -292,20 +314,20 @@ static int replay_event(struct replay *replay, enum trace_kind kind,
 
 	replay->at.event++;
 	replay->at.time = event->time;
-	note_time(replay->report, event->time);
-	switch (kind) {
-	case TRACE_MAP:
+	note_time(replay, event);
+	say_held(replay);
+	if (replay->at.event == 1)
+		replay->report->named = event->device_length;
+	replay->report->named &= event->device_length != 0;
+	if (event->device_length)
+		rc = replay_named(replay, kind, event);
+	else if (kind == TRACE_MAP)
 		rc = replay_map(replay, event);
-		break;
-	case TRACE_UNMAP:
+	else
 		rc = replay_unmap(replay, event);
-		break;
-	default:
-		rc = replay_dma(replay, kind, event);
-	}
 	stranded = stranded_bytes(replay);
 	note_peaks(replay, stranded);
-	note_row(replay, stranded);
+	note_row(replay, event, stranded);
 	return rc;
 }
 
@@ -355,10 +377,12 @@ static int restart(struct replay *replay)
 		.other = old.other + old.maps + old.unmaps,
 		.passed_over = old.maps + old.unmaps,
 		.bad = old.bad,
+		.first_bad = old.first_bad,
 		.lost_events = old.lost_events,
 		.lost = old.lost,
 		.left_charged = report->left_charged,
 	};
+	memcpy(report->first_bad_why, old.first_bad_why, sizeof(old.first_bad_why));
 	replay->at.event = replay->budget_hits = 0;
 	if (options->timeline)
 		timeline_reset(options->timeline);
@@ -385,6 +409,31 @@ static int choose_event(struct replay *replay, enum trace_kind kind)
 	return rc ? rc : 1;
 }
 
+static void note_bad(struct replay *replay, const char *why)
+{
+	struct replay_report *report = replay->report;
+
+	if (!report->bad++) {
+		report->first_bad = replay->at.line;
+		snprintf(report->first_bad_why, sizeof(report->first_bad_why), "%s", why);
+	}
+	replay_say(replay, &replay->said_bad, "%s", why);
+}
+
+/* function_graph tells what a CPU runs when that changes, and not with each event. */
+static void note_task(struct replay *replay, enum trace_kind kind, struct trace_event *event)
+{
+	uint32_t *running = &replay->running[event->cpu % SWITCH_CPUS];
+
+	if (kind == TRACE_SWITCH) {
+		if (!*running)
+			domains_name_thread(replay->domains, event->cpu, event->was_pid);
+		*running = event->pid;
+	} else if (event->no_task) {
+		event->pid = *running;
+	}
+}
+
 static int replay_line(struct replay *replay, const struct trace_line *line)
 {
 	struct replay_report *report = replay->report;
@@ -396,28 +445,32 @@ static int replay_line(struct replay *replay, const struct trace_line *line)
 	report->lines++;
 	replay->at.line = line->number;
 	if (line->too_long) {
-		report->bad++;
-		replay_say(replay, &replay->said_bad, "longer than %d bytes", TRACE_LINE_MAX);
-		return 0;
+		snprintf(why, sizeof(why), "longer than %d bytes", TRACE_LINE_MAX);
+		kind = TRACE_BAD;
+	} else {
+		kind = trace_parse_line(line->text, line->length, &event, why);
 	}
-	kind = trace_parse_line(line->text, line->length, &event, why);
 	switch (kind) {
 	case TRACE_MAP:
 	case TRACE_UNMAP:
 	case TRACE_DMA_MAP:
 	case TRACE_DMA_UNMAP:
+		note_task(replay, kind, &event);
 		rc = choose_event(replay, kind);
 		return rc > 0 ? replay_event(replay, kind, &event) : rc;
 	case TRACE_LOST:
 		report->lost = true;
 		report->lost_events += event.dropped;
 		return 0;
+	case TRACE_SWITCH:
+		note_task(replay, kind, &event);
+		report->other++;
+		return 0;
 	case TRACE_OTHER:
 		report->other++;
 		return 0;
 	case TRACE_BAD:
-		report->bad++;
-		replay_say(replay, &replay->said_bad, "%s", why);
+		note_bad(replay, why);
 		return 0;
 	}
 	return 0;

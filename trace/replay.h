@@ -12,6 +12,7 @@
 #include <uiommu/format.h>
 
 #include "trace/engine.h"
+#include "trace/line.h"
 #include "trace/reader.h"
 #include "trace/timeline.h"
 
@@ -33,6 +34,14 @@ struct replay_place {
 	uint64_t event; /* from 1; 0 for none */
 	uint64_t line;
 	uint64_t time;
+};
+
+/* What the time stamps of a trace count. */
+enum replay_clock {
+	REPLAY_CLOCK_NONE = TRACE_CLOCK_NONE,
+	REPLAY_CLOCK_NS = TRACE_CLOCK_NS,
+	REPLAY_CLOCK_TICKS = TRACE_CLOCK_TICKS, /* in a unit that is not known */
+	REPLAY_CLOCK_MIXED,                     /* of several traces: they compare with nothing */
 };
 
 struct replay_options {
@@ -58,7 +67,7 @@ enum replay_source {
 	REPLAY_DMA,
 };
 
-/* A device, of dma events. */
+/* A device, or what else the events say that a domain is of. */
 struct replay_device {
 	char name[32]; /* cut off there */
 	uint64_t maps;
@@ -85,9 +94,14 @@ struct replay_report {
 	uint64_t passed_over; /* dma events beside those of the IOMMU; in @other too */
 	uint64_t truncated;   /* lists that the kernel has cut */
 	uint64_t direct;      /* dma events that no IOMMU saw */
-	struct replay_device device[TRACE_DOMAINS_MAX]; /* of dma events, @domains of them */
+	struct replay_device device[TRACE_DOMAINS_MAX]; /* if @named, @domains of them */
+
+	/* The first line that is bad, and why. */
+	uint64_t first_bad;
+	char first_bad_why[TRACE_WHY_SIZE];
 
 	unsigned int domains;
+	bool named; /* the events say whose domain it is: each has a @device */
 	uint64_t ambiguous_maps;
 	uint64_t ambiguous_unmaps;
 	uint64_t moved;     /* maps that were first given to another domain */
@@ -116,7 +130,8 @@ struct replay_report {
 	uint64_t charged_tables;
 	uint64_t left_charged; /* when every domain is freed: 0 */
 
-	bool timed;
+	/* As @clock counts; nothing for REPLAY_CLOCK_NONE and _MIXED. */
+	enum replay_clock clock;
 	uint64_t time_first;
 	uint64_t time_last;
 

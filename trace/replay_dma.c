@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events of the DMA API. They name the device, so that nothing is inferred: each
- * device has a domain of its own, as it has in Linux unless it shares a group.
- * What is mapped are the whole pages around what was asked for.
+ * Events that say whose domain it is, so that nothing is inferred: those of the DMA
+ * API name the device, which has a domain of its own, as it has in Linux unless it
+ * shares a group, and what is mapped are the whole pages around what was asked for.
+ * Those of the IOMMU name the device or the domain in the kernels of some vendors.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,9 +13,9 @@
 #include "trace/replay_one.h"
 
 /* The number of an event's device and domain; -ENOSPC, -ENOMEM. */
-static int find_device(struct replay *replay, const struct trace_dma *dma)
+static int find_device(struct replay *replay, const struct trace_event *event)
 {
-	int index = devices_find(replay->devices, dma->device, dma->device_length);
+	int index = devices_find(replay->devices, event->device, event->device_length);
 	struct replay_device *device;
 
 	if (index >= 0)
@@ -23,8 +24,8 @@ static int find_device(struct replay *replay, const struct trace_dma *dma)
 	if (index < 0)
 		return index;
 	device = &replay->report->device[index];
-	memcpy(device->name, dma->device, MIN(dma->device_length, sizeof(device->name) - 1));
-	if (devices_add(replay->devices, dma->device, dma->device_length, (unsigned int)index))
+	memcpy(device->name, event->device, MIN(event->device_length, sizeof(device->name) - 1));
+	if (devices_add(replay->devices, event->device, event->device_length, (unsigned int)index))
 		return -ENOMEM;
 	return index;
 }
@@ -140,21 +141,22 @@ static int dma_unmap(struct replay *replay, unsigned int index, const struct tra
 	return 0;
 }
 
-int replay_dma(struct replay *replay, enum trace_kind kind, const struct trace_event *event)
+int replay_named(struct replay *replay, enum trace_kind kind, const struct trace_event *event)
 {
+	bool map = kind == TRACE_MAP || kind == TRACE_DMA_MAP;
 	struct replay_device *device;
-	int rc, index = find_device(replay, &event->dma);
+	int rc, index = find_device(replay, event);
 
 	if (index == -ENOSPC) {
-		*(kind == TRACE_DMA_MAP ? &replay->report->maps : &replay->report->unmaps) += 1;
+		*(map ? &replay->report->maps : &replay->report->unmaps) += 1;
 		replay_fail(replay, event, "event", FAILED_DOMAINS);
 		return 0;
 	}
 	if (index < 0)
 		return index;
 	device = &replay->report->device[index];
-	rc = kind == TRACE_DMA_MAP ? dma_map(replay, (unsigned int)index, event)
-				   : dma_unmap(replay, (unsigned int)index, event);
+	rc = map ? dma_map(replay, (unsigned int)index, event)
+		 : dma_unmap(replay, (unsigned int)index, event);
 	device->table_peak = MAX(device->table_peak, replay->engine.domain[index].count.bytes);
 	return rc;
 }
@@ -173,7 +175,7 @@ static uint64_t mapped_bytes(const struct runs *runs)
 
 void replay_finish_devices(struct replay *replay)
 {
-	if (replay->report->source != REPLAY_DMA)
+	if (!replay->report->named)
 		return;
 	for (unsigned int i = 0; i < domains_count(replay->domains); i++) {
 		struct replay_device *device = &replay->report->device[i];

@@ -10,16 +10,29 @@
 #include "trace/replay.h"
 
 #define SAID_OF_A_KIND 10
+#define SAID_SIZE      (TRACE_WHY_SIZE + 96)
+
+/* By CPU: more share an entry. */
+#define SWITCH_CPUS 1024
+
+/* What is wrong with a line, until it is known whether there is an event at all. */
+struct held {
+	uint64_t line;
+	char text[SAID_SIZE];
+};
 
 struct replay {
 	const struct replay_options *options;
 	struct replay_report *report;
 	struct domains *domains;
-	struct devices *devices; /* of dma events */
+	struct devices *devices; /* by the names in the events */
 	struct engine engine;
 	struct needed needed;
 	uint64_t budget_hits;
 	struct replay_place at;
+	struct held held[SAID_OF_A_KIND + 1];
+	unsigned int nr_held;
+	uint32_t running[SWITCH_CPUS]; /* the tasks of function_graph */
 	unsigned int said_bad;
 	unsigned int said_failed;
 };
@@ -40,7 +53,8 @@ int replay_unmap_match(struct replay *replay, const struct domain_match *match,
 
 /* ---- replay_dma.c ---- */
 
-int replay_dma(struct replay *replay, enum trace_kind kind, const struct trace_event *event);
+/* An event that says whose domain it is. */
+int replay_named(struct replay *replay, enum trace_kind kind, const struct trace_event *event);
 /* What the devices hold at the end. */
 void replay_finish_devices(struct replay *replay);
 

@@ -87,21 +87,21 @@ static inline bool parse_decimal(struct span *s, uint64_t *value)
 	return s->at > from;
 }
 
-/* Seconds with up to nine decimals, into nanoseconds. */
-static inline bool parse_time(struct span *s, uint64_t *time)
+static inline void skip_blanks(struct span *s)
 {
-	uint64_t seconds, fraction = 0, unit = 1000000000;
+	while (s->at < s->end && is_blank(*s->at))
+		s->at++;
+}
 
-	if (!parse_decimal(s, &seconds) || seconds > UINT64_MAX / 1000000000 - 1)
-		return false;
-	if (s->at < s->end && *s->at == '.') {
-		for (s->at++; s->at < s->end && is_digit(*s->at); s->at++) {
-			unit /= 10;
-			fraction += (uint64_t)(*s->at - '0') * unit;
-		}
-	}
-	*time = seconds * 1000000000 + fraction;
-	return s->at == s->end;
+static inline bool at_end(const struct span *s)
+{
+	return s->at == s->end || is_blank(*s->at);
+}
+
+static inline void skip_word(struct span *s)
+{
+	while (!at_end(s))
+		s->at++;
 }
 
 static inline void back_blanks(struct span *s)
@@ -143,24 +143,24 @@ static inline bool back_number(struct span *s, uint32_t *value)
 	return true;
 }
 
-static inline bool back_time(struct span *s, uint64_t *time)
-{
-	const char *last = s->at;
-	struct span number;
-
-	while (s->at > s->start && !is_blank(s->at[-1]))
-		s->at--;
-	number = (struct span){s->at, s->at, last};
-	return parse_time(&number, time);
-}
-
-/* ---- line.c, for dma_line.c ---- */
+/* ---- line.c ---- */
 
 /* Say what is wrong: TRACE_BAD. */
 enum trace_kind trace_bad(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 enum trace_kind trace_unexpected(const struct span *s, const char *expected, char *why);
 
+/*
+ * Whether the line is some event at all. What looks like the name of one, but has no
+ * task, CPU and time before it, then is another's text, or the name of a task.
+ */
+bool trace_is_event(const char *text, const char *end);
+
+/* ---- head.c ---- */
+
 /* Backwards over what stands before the name of any event: 0, or -1 with @why. */
 int trace_parse_head(struct span *s, struct trace_event *event, char *why);
+
+/* "3)  qemu-1234  => kworker-31": the CPU, what it ran and what it runs from here on. */
+bool trace_parse_switch(struct span s, struct trace_event *event);
 
 #endif

@@ -11,11 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "trace/line.h"
+
 #define TIMELINE_ROWS 10000
 
 struct timeline_row {
 	uint64_t event;
-	uint64_t time; /* nanoseconds on the tracer's clock */
+	uint64_t time; /* as @clock counts it */
+	enum trace_clock clock;
 	uint64_t mapped_bytes;
 	uint64_t table_bytes;
 	uint64_t stranded_bytes;

@@ -185,10 +185,14 @@ void dma_set_max_seg_size(struct iommu_device *dev, unsigned int size);
 /**
  * dma_set_seg_boundary() - Say what a segment of a list may not cross.
  * @dev: the device
- * @mask: 2^n - 1: no segment has addresses on both sides of a multiple of 2^n;
- *        DMA_BIT_MASK(32) unless set
+ * @mask: 2^n - 1; DMA_BIT_MASK(32) unless set
  *
- * A segment that is longer than that as the caller has it begins at a multiple.
+ * No segment has addresses on both sides of a multiple of 2^n, unless a piece of it
+ * is too long as the caller has it. What counts are the whole pages of the domain's
+ * smallest size around a piece: where these are longer than 2^n they begin at a
+ * multiple, and the segment crosses those that follow. So a piece of 2^n bytes or
+ * less crosses one if it does not begin with its first page: it is then found at
+ * its offset in that page behind a multiple.
  *
  * Context: As dma_set_mask().
  */

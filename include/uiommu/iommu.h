@@ -149,9 +149,15 @@ void iommu_domain_free(struct iommu_domain *domain);
  * @prot: IOMMU_READ and/or IOMMU_WRITE, with any other IOMMU_* flags
  * @gfp: allocation context of the tables
  *
- * All or nothing: when it fails, no part of the range is mapped and no table
- * that it added remains. Large leaves are used wherever @iova, @paddr and @size
- * allow. The mapping is visible to hardware walkers on return.
+ * All or nothing: when it fails, no part of the range is mapped, no table that it
+ * added remains, and the top table is the one that it was. Large leaves are used
+ * wherever @iova, @paddr and @size allow. The mapping is visible to hardware
+ * walkers on return.
+ *
+ * Where tables grow (amdv1), a range beyond what the top table spans puts a taller
+ * one above it. The former top is a table like any other then, and goes when it is
+ * empty; the taller one stays until the domain is freed, whatever is unmapped. The
+ * hardware must be told of the new @root and @levels of iommu_domain_get_info().
  *
  * Context: May block if @gfp does; a blocking @gfp inside an atomic section is
  * reported once. Calls on disjoint ranges of one domain may run at the same
@@ -160,9 +166,7 @@ void iommu_domain_free(struct iommu_domain *domain);
  * wraps, no access in @prot, a @gfp with __GFP_COMP, __GFP_DMA, __GFP_DMA32 or
  * __GFP_HIGHMEM (reported once), or a domain that does not translate; -ERANGE
  * when @iova or @paddr is too wide for the format; -EADDRINUSE when a part of
- * the range is mapped; -ENOMEM when memory or the cgroup's budget is short, or,
- * for a @gfp that may not block, when the top table is being exchanged by a thread
- * that does not go on.
+ * the range is mapped; -ENOMEM when memory or the cgroup's budget is short.
  */
 int iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
 	      int prot, gfp_t gfp);
@@ -206,7 +210,7 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
  * address that is not mapped, as the kernel's does. A larger entry that reaches
  * over an end of the range is unmapped whole, and the return value says so,
  * unless iommu_split_mapping() has split it there. Tables that became empty are
- * gone on return.
+ * gone on return; the top table stays, as tall as it has grown (amdv1).
  *
  * Context: Does not block, except in an IOTLB flush callback. Calls on disjoint
  * ranges may run at the same time.
@@ -427,8 +431,9 @@ int report_iommu_fault(struct iommu_domain *domain, struct iommu_device *dev, dm
  * @aperture_last: last input address that can be mapped
  * @pgsizes: leaf sizes in use, bit n for 2^n bytes
  * @owner: the memory cgroup that it is charged to, without a reference, or NULL
- * @root: physical address of the top table
- * @levels: levels of tables at present
+ * @root: physical address of the top table; changes with @levels only
+ * @levels: levels of tables at present; where tables grow, iommu_map() and
+ *          iommu_map_sg() add some, and none goes before the domain is freed
  * @tables: tables per level, level 0 the lowest, those in gathers included
  * @table_bytes: bytes of all of them
  */

@@ -65,7 +65,8 @@ bool uiommu_fail_nth(unsigned int nth, bool sticky);
 /**
  * struct uiommu_mm_stat - What the library's memory is used for, in bytes.
  * @arena: taken from the system so far
- * @tables: I/O page tables
+ * @tables: I/O page tables, with those that are freed but may still be in use by a
+ *          walk of another thread
  * @slab: slabs of small objects, free space in them included
  * @other: pages handed out for anything else
  * @reserve: free pages kept for GFP_ATOMIC
@@ -83,6 +84,9 @@ struct uiommu_mm_stat {
 /**
  * uiommu_mm_stat() - Read the statistics of the library's memory.
  * @stat: where they go
+ *
+ * Outside atomic sections, what the calling thread has freed and no walk uses any
+ * more is given back first.
  *
  * Context: Any; takes short spinlocks only. Exact when no call is under way.
  */

@@ -162,13 +162,14 @@ struct iommu_ioas_map {
 #define IOMMU_IOAS_MAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP)
 
 /**
- * struct iommu_ioas_map_file - Map memory of a file (memfd), whoever has it mapped.
+ * struct iommu_ioas_map_file - Map memory of a file, which need not be mapped.
  * @flags: as in struct iommu_ioas_map
  * @ioas_id: the IOAS
- * @fd: the file
+ * @fd: a memfd, or another file on tmpfs or hugetlbfs
  * @start: offset in it, in bytes
  * @length: bytes of it, not 0
  * @iova: as in struct iommu_ioas_map
+ * EINVAL, when it is pinned: another kind of file, or a page not wholly in it.
  */
 struct iommu_ioas_map_file {
 	__u32 size;
@@ -468,7 +469,7 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  * @hwpt_id: the HWPT
  * @flags: of enum iommufd_hwpt_get_dirty_bitmap_flags
  * @iova: the page of bit 0
- * @length: bytes of the range
+ * @length: bytes of the range; of 0: EOVERFLOW, but nothing at @iova 0
  * @page_size: bytes that each bit stands for, a power of two
  * @data: address of the bitmap, in words of 64 bits; bits are set, none cleared
  */
