@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -100,12 +101,20 @@ static long closes(struct file *file)
 	return CONTINUE;
 }
 
+/* Ioctls that the kernel has for every file. */
+static bool is_of_any_file(unsigned int cmd)
+{
+	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO || cmd == FIOASYNC;
+}
+
 static long call_on_file(struct file *file, struct call *call)
 {
 	const uint64_t *a = call->args;
 
 	switch (call->nr) {
 	case SYS_ioctl:
+		if (is_of_any_file((unsigned int)a[1]))
+			return CONTINUE;
 		return device_ioctl(file, call, (unsigned int)a[1], a[2]);
 	case SYS_lseek:
 		return file->kind == FILE_FAIL_NTH ? 0 : -ESPIPE;

@@ -5,6 +5,7 @@
  *
  *   every call with a path is;
  *   an ioctl is by its type, ';', which is iommufd's and VFIO's, whatever it is of;
+ *   others are on a descriptor in the window, see below;
  *   what reads, writes or copies a descriptor is if its number lies in the window in
  *   which the supervisor gives out its own;
  *   an exec and the end of a process are, for the report.
@@ -103,9 +104,9 @@ static void build(struct program *p, const struct window *w)
 	/* What programs call most comes first. */
 	for (size_t i = 0; i < ARRAY_SIZE(in_window); i++)
 		ADD(p, IF(BPF_JEQ, in_window[i], 0, 5), LOAD_ARG(0), IF_IN_WINDOW(w));
-	ADD(p, IF(BPF_JEQ, SYS_ioctl, 0, 6), LOAD_ARG(1), BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8),
+	ADD(p, IF(BPF_JEQ, SYS_ioctl, 0, 10), LOAD_ARG(1), BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8),
 	    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff), IF(BPF_JEQ, IOCTL_TYPE, 0, 1), NOTIFY,
-	    ALLOW);
+	    LOAD_ARG(0), IF_IN_WINDOW(w));
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
 		ADD(p, IF(BPF_JEQ, always[i], 0, 1), NOTIFY);
 	/* Duplicates of ours stay in the window, unless they are asked for elsewhere. */
