@@ -9,7 +9,7 @@ LIBDIR := $(shell test ! -e /etc/debian_version || command -v dpkg-architecture 
 TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check tests fresh fuzz conformance oracle bench bench-peers bench-creep install sanitize \
+.PHONY: all deps demo check tests fresh fuzz conformance oracle bench bench-peers bench-creep install deb sanitize \
 	examples format format-check clean help
 
 all: $(BUILD)/build.ninja
@@ -84,8 +84,8 @@ bench:
 	@tools/install-deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@ninja -C $(BUILD) --quiet bench/bench bench/calls bench/notify bench/instructions
-	$(BUILD)/bench/bench --json $(BUILD)/bench.json
-	@bench/instructions.py $(BUILD)/bench/instructions $(BUILD)/bench.json
+	$(BUILD)/bench/bench --json $(BUILD)/bench.json; status=$$?; \
+	bench/instructions.py $(BUILD)/bench/instructions $(BUILD)/bench.json && exit $$status
 
 # The kernel's own table code beside ours; the first time fetches two packages of 150 MB.
 # ROUNDS=N, FILTER=TEXT: fewer rounds, or only what has TEXT in its name or build.
@@ -116,8 +116,15 @@ endif
 	@$(if $(DESTDIR),,test "$$(id -u)" != 0 || ldconfig)
 	@echo "uiommu, its library and man pages are installed in $(if $(DESTDIR),$(DESTDIR): )$(PREFIX)"
 
-# Put the real output under every example of README.md and the man pages.
+# Debian packages into $(BUILD)/deb.
+deb:
+	@tools/install-deps.sh deb
+	@tools/deb.sh $(BUILD)/deb
+
+# Put the real output under every example of README.md and the man pages, and all options
+# into the shells' completions.
 examples: all
+	@tools/completions.py $(BUILD)/uiommu
 	@tools/examples.py --fix --build $(BUILD) README.md man/*.[17]
 
 format:
@@ -144,7 +151,8 @@ help:
 	@echo "make bench-peers  the same of the kernel's table code beside ours: ROUNDS=N, FILTER=TEXT"
 	@echo 'make bench-creep  a day of random load on the IOVA allocator, and a picture'
 	@echo 'make install      DESTDIR=DIR stages, PREFIX=DIR chooses the place ($(PREFIX))'
+	@echo 'make deb          Debian packages in $(BUILD)/deb, checked by lintian'
 	@echo 'make format       clang-format the tree; make format-check only looks'
-	@echo 'make examples     put real output in the examples of README.md and man/'
+	@echo 'make examples     put real output in the examples of README.md and man/, options in completions/'
 	@echo 'make clean        remove what was built'
 	@echo 'All but make and make install first install missing Debian packages (as root or with sudo).'

@@ -6,8 +6,6 @@
 #ifndef BENCH_DIRTY_H
 #define BENCH_DIRTY_H
 
-#include <stdbool.h>
-
 #include <uiommu/memcontrol.h>
 
 /* The rows' name in the place of a format's. */
@@ -15,7 +13,7 @@
 
 /* Charged to @cg, on the cpu-th processor and the next; scale: of the number of rounds. */
 void bench_dirty(struct mem_cgroup *cg, double scale, unsigned int cpu);
-/* Print how far from the aims; true when all are met. */
-bool check_dirty_aims(void);
+/* Print how far from the aims. */
+void check_dirty_aims(void);
 
 #endif

@@ -234,12 +234,8 @@ void bench_dma(struct mem_cgroup *cg, double scale, unsigned int cpu)
 		bench_two(cg, cpu, rounds);
 }
 
-bool check_dma_aims(void)
+void check_dma_aims(void)
 {
-	bool met = report_aim("dma: " STRICT, report_min(DMA_ROWS, STRICT), 60);
-
-	if (processors() > 1)
-		met &= report_aim("dma: one thread over two, whole work",
-				  1 / report_get(DMA_ROWS, PAIR), 1 / 1.8);
-	return met;
+	report_due("dma: " STRICT, report_min(DMA_ROWS, STRICT), 60);
+	report_due("dma: one thread over two, whole work", 1 / report_get(DMA_ROWS, PAIR), 1 / 1.8);
 }

@@ -2,8 +2,6 @@
 #ifndef BENCH_DMA_H
 #define BENCH_DMA_H
 
-#include <stdbool.h>
-
 #include <uiommu/memcontrol.h>
 
 /* The name that stands in the place of a format. */
@@ -11,6 +9,6 @@
 
 /* Measure the DMA API; @cpu as for pin_to(), and the next one. */
 void bench_dma(struct mem_cgroup *cg, double scale, unsigned int cpu);
-bool check_dma_aims(void);
+void check_dma_aims(void);
 
 #endif

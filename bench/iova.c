@@ -210,13 +210,10 @@ void bench_iova(struct mem_cgroup *cg, double scale, unsigned int cpu)
 		bench_two(cpu, rounds);
 }
 
-bool check_iova_aims(void)
+void check_iova_aims(void)
 {
-	bool met = report_aim("iova: " MAGAZINE, report_min(IOVA_ROWS, MAGAZINE), 20);
-
-	met &= report_aim("iova: " AT_MANY, report_min(IOVA_ROWS, AT_MANY), 250);
-	if (processors() > 1)
-		met &= report_aim("iova: one thread over two, whole work",
-				  1 / report_get(IOVA_ROWS, PAIR), 1 / 1.8);
-	return met;
+	report_due("iova: " MAGAZINE, report_min(IOVA_ROWS, MAGAZINE), 20);
+	report_due("iova: " AT_MANY, report_min(IOVA_ROWS, AT_MANY), 250);
+	report_due("iova: one thread over two, whole work", 1 / report_get(IOVA_ROWS, PAIR),
+		   1 / 1.8);
 }

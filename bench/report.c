@@ -2,6 +2,7 @@
 #include "bench/report.h"
 
 #include <json-c/json.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,21 +63,56 @@ double report_min(const char *format, const char *operation)
 {
 	struct row *row = find(format, operation);
 
-	return row ? series_min(&row->series) : 0;
+	return row && row->series.nr ? series_min(&row->series) : NAN;
+}
+
+double report_baseline_min(const char *format, const char *operation)
+{
+	struct row *row = find(format, operation);
+
+	return row && row->baseline.nr ? series_min(&row->baseline) : NAN;
 }
 
 double report_get(const char *format, const char *what)
 {
 	struct row *row = find(format, what);
 
-	return row ? row->value : -1;
+	return row && !row->series.nr ? row->value : NAN;
 }
 
-bool report_aim(const char *what, double is, double at_most)
+static struct {
+	unsigned int met, missed, due_missed, no_row;
+} aims;
+
+static void print_aim(const char *what, double is, double at_most, bool due)
 {
-	printf("  %-60s %9.3f   aim %.3g: %s\n", what, is, at_most,
-	       is <= at_most ? "met" : "missed");
-	return is <= at_most;
+	bool met = isfinite(is) && is <= at_most;
+
+	printf("  %-60s %9.3f   %s %.3g: %s\n", what, is, due ? "due" : "aim", at_most,
+	       met            ? "met"
+	       : isfinite(is) ? "missed"
+			      : "not measured");
+	aims.met += met;
+	aims.missed += !met && isfinite(is);
+	aims.due_missed += !met && isfinite(is) && due;
+	aims.no_row += !isfinite(is);
+}
+
+void report_due(const char *what, double is, double at_most)
+{
+	print_aim(what, is, at_most, true);
+}
+
+void report_aim(const char *what, double is, double at_most)
+{
+	print_aim(what, is, at_most, false);
+}
+
+bool report_aims_end(void)
+{
+	printf("%u met, %u missed, %u of them due, %u not measured\n", aims.met, aims.missed,
+	       aims.due_missed, aims.no_row);
+	return !aims.due_missed && !aims.no_row;
 }
 
 static double row_bare(struct row *row)

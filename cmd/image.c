@@ -1,33 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* uiommu image: I/O page tables as a memory image. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <json-c/json.h>
-
-#include "cmd/cmd.h"
 #include "cmd/image.h"
+#include "cmd/json.h"
+#include "cmd/progress.h"
 
-static void json_add(struct json_object *object, const char *key, uint64_t value)
+static void print_answer(const struct image *image, const struct image_args *args)
 {
-	json_object_object_add(object, key, json_object_new_uint64(value));
-}
+	struct json_object *object = made(json_object_new_object());
 
-static void print_json(const struct image *image, const struct image_args *args)
-{
-	struct json_object *object = json_object_new_object();
-
-	json_object_object_add(object, "format", json_object_new_string(args->format->family));
-	json_add(object, "root", image->info.root);
-	json_add(object, "base", args->base);
-	json_add(object, "size", image->size);
-	json_add(object, "levels", image->info.levels);
-	json_add(object, "granule", args->format->granule);
-	json_add(object, "address_width", args->address_width);
-	puts(json_object_to_json_string_ext(object,
-					    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
-	json_object_put(object);
+	add_text(object, "format", args->format->family);
+	add_number(object, "root", image->info.root);
+	add_number(object, "base", args->base);
+	add_number(object, "size", image->size);
+	add_number(object, "level_count", image->info.levels);
+	add_number(object, "granule", args->format->granule);
+	add_number(object, "address_width", args->address_width);
+	print_json(stdout, object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED);
 }
 
 static void print_text(const struct image *image, const struct image_args *args)
@@ -60,11 +51,13 @@ int cmd_image(int argc, char **argv)
 	int status;
 
 	image_parse(argc, argv, &args);
+	image.out = output_open("--out", args.out);
 	image_make(&image, &args);
 	image_collect(&image, &args);
 	status = image_write(&image, &args);
+	progress_clear();
 	if (!status && args.json)
-		print_json(&image, &args);
+		print_answer(&image, &args);
 	else if (!status)
 		print_text(&image, &args);
 	free(image.tables);

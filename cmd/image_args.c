@@ -22,8 +22,7 @@ static const struct argp_option options[] = {
 	 "Arm: size of the smallest page: 4K, 16K or 64K (default: 4K)", 0},
 	{"address-width", OPTION_WIDTH, "BITS", 0,
 	 "Bits of input address (default: the format's usual)", 0},
-	{"map", OPTION_MAP, "iova=A,size=S[,paddr=P][,prot=rw|r|w][,backing=B][,count=N,stride=D]",
-	 0, "A mapping; may be given many times", 1},
+	{"map", OPTION_MAP, "iova=A,size=S,...", 0, "A mapping; may be given many times", 1},
 	{"base", OPTION_BASE, "PADDR", 0, "Physical address that the image is to be at", 2},
 	{"out", OPTION_OUT, "FILE", 0, "The image", 2},
 	{"json", OPTION_JSON, NULL, 0, "Print JSON", 3},
@@ -35,22 +34,23 @@ static const char image_doc[] =
 	"hypervisors "
 	"and firmware that want static tables."
 	"\v"
-	"Numbers are decimal or hexadecimal (0x) and may end in K, M, G, T or P.\n\n"
-	"--map maps S bytes from input address A on to physical memory from P on, or to the same "
+	"Sizes and addresses are decimal (64.5G too) or hexadecimal (0x). K to E and KiB to "
+	"EiB are powers of 1024, KB to EB powers of 1000.\n\n"
+	"  --map iova=A,size=S[,paddr=P][,prot=rw|r|w][,backing=B][,count=N,stride=D]\n"
+	"maps S bytes from input address A on to physical memory from P on, or to the same "
 	"address if there is no P, by the largest pages that both addresses allow. With B the "
-	"range "
-	"is cut into pieces of B bytes from A on, and no page reaches over the end of a piece: "
-	"backing=4K gives 4K pages only. With count and stride the mapping is made N times, D "
-	"bytes "
-	"apart; their physical memory follows one after another from P on, or is at the same "
-	"addresses if there is no P.\n\n"
+	"range is cut into pieces of B bytes from A on, and no page reaches over the end of a "
+	"piece: backing=4K gives 4K pages only. With count and stride the mapping is made N "
+	"times, D bytes apart; their physical memory follows one after another from P on, or is "
+	"at the same addresses if there is no P.\n\n"
 	"The image holds the tables and nothing else. It is read back by a walker that shares no "
 	"code with what made it before the file is written.\n\n"
 	"Examples:\n"
-	"  uiommu image --iommu vtd --map iova=0,size=2G --base 0x100000000 --out tables.bin\n"
+	"  uiommu image --iommu vtd --map iova=0,size=2G --base 4G --out tables.bin\n"
 	"  uiommu image --iommu arm64-s2 --granule 64K --address-width 42 \\\n"
-	"      --map iova=0x40000000,size=1G,paddr=0x880000000 \\\n"
-	"      --map iova=0x8000000,size=64K,prot=r --base 0x90000000 --out tables.bin --json";
+	"      --map iova=1G,size=1G,paddr=0x880000000 \\\n"
+	"      --map iova=0x8000000,size=64K,prot=r \\\n"
+	"      --base 0x90000000 --out tables.bin --json";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {

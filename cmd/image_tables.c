@@ -9,35 +9,116 @@
  * table is the lowest and the rest follows it.
  */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <uiommu/mm.h>
 
 #include "cmd/cmd.h"
 #include "cmd/image.h"
+#include "cmd/progress.h"
+#include "cmd/run.h"
 #include "mm/page.h"
 
 #define ARENA_STEP  ((uint64_t)2 << 20)
+#define ARENA_MOST  ((uint64_t)256 << 30)
+#define ARENA_SPARE ((uint64_t)64 << 20) /* for what the library keeps beside tables */
 #define BLOCK_BYTES (PAGE_SIZE << MAX_ORDER)
 
-static uint64_t arena_limit;
+/* What is mapped at once where pages are smaller; and all of it, where they may not be. */
+#define PART            (UINT64_C(1) << 30)
+#define PART_NONE       (UINT64_C(1) << 63)
+#define PROGRESS_PIECES 4096 /* from one look at the clock to the next */
 
-/* As much as may be had without swapping, and not beyond the widest address. */
-static void set_up_arena(const struct image_args *args, unsigned int output_width)
+static uint64_t arena_limit;
+static bool limited_by_base; /* and not by memory */
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t available_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kib = UINT64_MAX >> 10;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return (uint64_t)kib << 10;
+}
+
+/* What tables may take without swapping, and without the end of a cgroup of its own. */
+static uint64_t usable_memory(void)
 {
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t room = (output_width < 64 ? UINT64_C(1) << output_width : 0) - args->base;
+	char where[PATH_MAX];
+
+	memory = smaller(memory, run_real_limit(where, sizeof(where)));
+	memory = smaller(memory / 2, available_memory());
+	return smaller(memory, ARENA_MOST) / ARENA_STEP * ARENA_STEP;
+}
+
+void image_refuse_base(const struct image *image, const struct image_args *args, uint64_t bytes)
+{
+	char needed[BYTES_TEXT] = "", space[BYTES_TEXT];
+
+	if (bytes)
+		format_bytes(bytes, needed);
+	die("--base %#llx: the tables take %s%smore than %s up to the end of %u bits of physical "
+	    "address: let the addresses and the backing allow larger pages",
+	    (unsigned long long)args->base, needed, bytes ? ", " : "",
+	    format_bytes(image->space, space), image->layout.output_width);
+}
+
+static void __attribute__((noreturn)) refuse_memory(uint64_t bytes, uint64_t memory)
+{
+	char needed[BYTES_TEXT], usable[BYTES_TEXT];
+
+	fail("out of memory: the tables take %s, and %s can be had: let the addresses and the "
+	     "backing allow larger pages",
+	     format_bytes(bytes, needed), format_bytes(memory, usable));
+}
+
+/* As much as the tables take, where that is known before; else as much as can be had. */
+static void choose_limit(const struct image *image, const struct image_args *args)
+{
+	uint64_t memory = usable_memory(), bytes;
+
+	arena_limit = memory;
+	if (!image_count(args, &bytes)) {
+		limited_by_base =
+			image->space && memory > ARENA_SPARE && image->space < memory - ARENA_SPARE;
+		if (limited_by_base)
+			arena_limit = image->space / ARENA_STEP * ARENA_STEP + ARENA_SPARE;
+		return;
+	}
+	if (image->space && bytes > image->space)
+		image_refuse_base(image, args, bytes);
+	if (bytes > memory)
+		refuse_memory(bytes, memory);
+	output_reserve(image->out, bytes);
+	arena_limit = smaller(memory, (bytes + bytes / 4) / ARENA_STEP * ARENA_STEP + ARENA_SPARE);
+}
+
+static void set_up_arena(struct image *image, const struct image_args *args)
+{
+	unsigned int width = image->layout.output_width;
 	struct uiommu_config config = {.phys_base = UIOMMU_PHYS_IS_VIRT};
 
-	if (output_width < 64 && args->base >> output_width)
+	if (width < 64 && args->base >> width)
 		die("--base %#llx: %s has %u bits of physical address",
-		    (unsigned long long)args->base, args->format->name, output_width);
-	arena_limit = memory / 2 / ARENA_STEP * ARENA_STEP;
-	if (room && room < arena_limit)
-		arena_limit = room / ARENA_STEP * ARENA_STEP;
+		    (unsigned long long)args->base, args->format->name, width);
+	image->space = (width < 64 ? UINT64_C(1) << width : 0) - args->base;
+	choose_limit(image, args);
 	config.arena_bytes = arena_limit;
 	if (!arena_limit || uiommu_init(&config))
-		die("--base %#llx: leaves no room for tables", (unsigned long long)args->base);
+		out_of_memory();
 	page_alloc_in_order();
 }
 
@@ -99,16 +180,19 @@ static void place(struct image *image, const struct image_args *args)
 	arena.phys_offset += args->base - image->info.root / BLOCK_BYTES * BLOCK_BYTES;
 }
 
-static void refuse_piece(const struct image *image, const struct map_origin *origin, uint64_t iova,
-			 uint64_t paddr, uint64_t size, int rc)
+static void refuse_piece(const struct image *image, const struct image_args *args,
+			 const struct map_origin *origin, uint64_t iova, uint64_t paddr,
+			 uint64_t size, int rc)
 {
 	const struct iommu_domain_info *info = &image->info;
 	char bytes[BYTES_TEXT];
 
+	if (rc == -ENOMEM && limited_by_base)
+		image_refuse_base(image, args, 0);
 	if (rc == -ENOMEM)
-		die("--map %s: the tables take more than %s: let the addresses and the backing "
-		    "allow larger pages",
-		    origin->text, format_bytes(arena_limit, bytes));
+		fail("--map %s: out of memory: the tables take more than %s: let the addresses "
+		     "and the backing allow larger pages",
+		     origin->text, format_bytes(arena_limit, bytes));
 	if (rc == -EADDRINUSE)
 		die("--map %s: overlaps another mapping, or itself", origin->text);
 	if (rc == -EINVAL)
@@ -123,14 +207,30 @@ static void refuse_piece(const struct image *image, const struct map_origin *ori
 	    info->format);
 }
 
-static void map_piece(struct image *image, const struct map_origin *origin, uint64_t iova,
-		      uint64_t paddr, uint64_t size)
+/* One piece, in parts that take no time where no page is larger. */
+static void map_piece(struct image *image, const struct image_args *args,
+		      const struct map_origin *origin, uint64_t iova, uint64_t paddr, uint64_t size,
+		      uint64_t part)
 {
-	int rc = iommu_map(image->domain, iova, paddr, size, origin->prot, GFP_KERNEL);
+	static uint64_t pieces;
 
-	if (rc)
-		refuse_piece(image, origin, iova, paddr, size, rc);
-	image->mapped += size;
+	for (uint64_t left = size; left;) {
+		uint64_t now = part - (iova & (part - 1));
+		int rc;
+
+		if (now > left)
+			now = left;
+		rc = iommu_map(image->domain, iova, paddr, now, origin->prot, GFP_KERNEL);
+		if (rc)
+			refuse_piece(image, args, origin, iova, paddr, now, rc);
+		image->mapped += now;
+		iova += now;
+		paddr += now;
+		left -= now;
+		if (now == PART || pieces++ % PROGRESS_PIECES == 0)
+			progress_show((double)image->mapped / image->all, image->mapped >> 20,
+				      "MiB mapped");
+	}
 }
 
 static void map_one(struct image *image, const struct image_args *args, size_t nr)
@@ -142,12 +242,13 @@ static void map_one(struct image *image, const struct image_args *args, size_t n
 	for (uint64_t i = 0; i < map->count; i++) {
 		uint64_t iova = map->iova + i * map->stride;
 		uint64_t paddr = origin->placed ? origin->paddr + i * map->size : iova;
+		uint64_t part = image_alignment(origin, map, i) < PART ? PART : PART_NONE;
 
 		for (uint64_t at = 0; at < map->size; at += backing) {
 			uint64_t left = map->size - at;
 
-			map_piece(image, origin, iova + at, paddr + at,
-				  left < backing ? left : backing);
+			map_piece(image, args, origin, iova + at, paddr + at,
+				  left < backing ? left : backing, part);
 			if (left <= backing)
 				break;
 		}
@@ -169,13 +270,17 @@ static void describe(struct image *image, const struct image_args *args)
 void image_make(struct image *image, const struct image_args *args)
 {
 	describe(image, args);
-	set_up_arena(args, image->layout.output_width);
+	set_up_arena(image, args);
 	warm_up(args);
 	image->domain = new_domain(args);
 	place(image, args);
 	for (size_t i = 0; i < args->maps.nr; i++)
+		image->all += (double)args->maps.maps[i].size * (double)args->maps.maps[i].count;
+	for (size_t i = 0; i < args->maps.nr; i++)
 		map_one(image, args, i);
 	iommu_domain_get_info(image->domain, &image->info);
+	if (image->space && image->info.table_bytes > image->space)
+		image_refuse_base(image, args, image->info.table_bytes);
 	image->hw.root = image->info.root;
 	/* Where the width does not say how many levels there are. */
 	if (image->layout.levels != image->info.levels)

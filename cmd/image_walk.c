@@ -4,12 +4,16 @@
  * them finds. The walker shares no code with what made them, so what it finds
  * mapped is also checked against what was asked for.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
 #include "cmd/image.h"
+#include "cmd/progress.h"
 #include "mm/page.h"
+
+#define PROGRESS_TABLES 256 /* from one look at the clock to the next */
 
 static bool read_arena(void *context, uint64_t paddr, void *to, size_t bytes)
 {
@@ -50,6 +54,9 @@ static bool on_table(void *context, const struct hw_table *table)
 		table->paddr, UINT64_C(8) << image->layout.level[table->level].bits};
 	image->nr_tables[table->level]++;
 	image->leaves[table->level] += table->leaves;
+	if (image->nr % PROGRESS_TABLES == 0)
+		progress_show((double)((struct collect *)context)->mapped / image->all, image->nr,
+			      "tables checked");
 	return true;
 }
 
@@ -70,14 +77,21 @@ void image_collect(struct image *image, const struct image_args *args)
 		.budget = UINT64_MAX,
 	};
 	const struct image_table *last;
+	int rc;
 
 	image->memory.read = read_arena;
 	image->hw.memory = &image->memory;
-	if (hw_list(&image->hw, &ops) || collect.mapped != image->mapped || !image->nr)
-		die("the tables do not translate what was mapped: nothing is written");
+	rc = hw_list(&image->hw, &ops);
+	if (rc == -ENOMEM)
+		out_of_memory();
+	if (rc || collect.mapped != image->mapped || !image->nr)
+		fail("the tables do not translate what was mapped: nothing is written");
 	qsort(image->tables, image->nr, sizeof(*image->tables), compare);
 	last = &image->tables[image->nr - 1];
 	/* Whole pages: an image that is mapped or loaded ends with one. */
 	image->size = (last->paddr + last->bytes - args->base + args->format->granule - 1) &
 		      -args->format->granule;
+	if (image->space && image->size > image->space)
+		image_refuse_base(image, args, image->size);
+	output_reserve(image->out, image->size);
 }

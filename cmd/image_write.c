@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* uiommu image: the file. */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "cmd/cmd.h"
 #include "cmd/image.h"
+#include "cmd/progress.h"
+
+#define PROGRESS_TABLES 256 /* from one look at the clock to the next */
 
 /* Zeros between tables. */
 static bool fill(FILE *file, uint64_t bytes)
@@ -38,21 +38,19 @@ static bool write_table(FILE *file, const struct image *image, const struct imag
 
 int image_write(const struct image *image, const struct image_args *args)
 {
-	FILE *file = fopen(args->out, "w");
+	FILE *file = output_stream(image->out);
 	uint64_t at = args->base;
-	bool good = file != NULL;
+	bool good = true;
 
 	for (size_t i = 0; i < image->nr && good; i++) {
 		const struct image_table *table = &image->tables[i];
 
 		good = fill(file, table->paddr - at) && write_table(file, image, table);
 		at = table->paddr + table->bytes;
+		if (i % PROGRESS_TABLES == 0)
+			progress_show((double)i / (double)image->nr, i, "tables written");
 	}
-	good = good && fill(file, args->base + image->size - at);
-	if (file && fclose(file))
-		good = false;
 	if (good)
-		return 0;
-	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, args->out, strerror(errno));
-	return 1;
+		fill(file, args->base + image->size - at);
+	return output_finish(image->out);
 }

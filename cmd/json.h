@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Building JSON with json-c, for `uiommu run` and `uiommu top`. */
+/* Building JSON with json-c. */
 #ifndef CMD_JSON_H
 #define CMD_JSON_H
 
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "cmd/cmd.h"
 
@@ -74,6 +75,17 @@ static inline struct json_object *append_object(struct json_object *array)
 
 	append(array, child);
 	return child;
+}
+
+/* Print it on one line or more, and free it. */
+static inline void print_json(FILE *out, struct json_object *object, int flags)
+{
+	const char *text = json_object_to_json_string_ext(object, flags);
+
+	if (!text)
+		out_of_memory();
+	fprintf(out, "%s\n", text);
+	json_object_put(object);
 }
 
 #endif

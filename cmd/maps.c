@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading mappings from arguments. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ void maps_free(struct maps *maps)
 }
 
 static const char *const key_names[NR_MAP_KEYS] = {"iova",   "size",  "backing", "count",
-						   "stride", "paddr", "prot"};
+						   "stride", "paddr", "prot",    "max"};
 
 static uint64_t parse_prot(const char *where, const char *text)
 {
@@ -133,26 +134,40 @@ void maps_parse(struct maps *maps, const char *text, unsigned int allowed)
 
 /* ---- what iommu_size() refused ---- */
 
-static void refuse_width(const struct iommu_format *format, unsigned int address_width)
+static char *say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *say(const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		out_of_memory();
+	va_end(args);
+	return text;
+}
+
+static char *explain_width(const struct iommu_format *format, unsigned int address_width)
 {
 	struct iommu_size size;
 	unsigned int width, found = 0;
 	char list[256] = "";
 
 	for (width = format->width_min; width <= format->width_max; width++) {
-		size_t length = strlen(list);
+		size_t used = strlen(list);
 
 		if (iommu_size(format->name, width, NULL, 0, &size))
 			continue;
 		found++;
-		snprintf(list + length, sizeof(list) - length, "%s%u", length ? ", " : "", width);
+		snprintf(list + used, sizeof(list) - used, "%s%u", used ? ", " : "", width);
 	}
 	if (found == format->width_max - format->width_min + 1 && found > 1)
 		snprintf(list, sizeof(list), "%u to %u", format->width_min, format->width_max);
-	die("--address-width %u: %s has %s", address_width, format->name, list);
+	return say("--address-width %u: %s has %s", address_width, format->name, list);
 }
 
-static void refuse_map(const struct maps *maps, const struct iommu_size *size)
+static char *explain_map(const struct maps *maps, const struct iommu_size *size)
 {
 	const struct iommu_size_map *map = &maps->maps[size->maps[0]];
 	const char *option = maps->origins[size->maps[0]].option;
@@ -162,62 +177,66 @@ static void refuse_map(const struct maps *maps, const struct iommu_size *size)
 	exact_bytes(size->granule, granule);
 	switch (size->reason) {
 	case IOMMU_SIZE_BAD_IOVA:
-		die("%s %s: iova %#llx is not a multiple of %s", option, text,
-		    (unsigned long long)map->iova, granule);
+		return say("%s %s: iova %#llx is not a multiple of %s", option, text,
+			   (unsigned long long)map->iova, granule);
 	case IOMMU_SIZE_BAD_SIZE:
-		die("%s %s: size %s: expected a multiple of %s, not 0", option, text,
-		    exact_bytes(map->size, bytes), granule);
+		return say("%s %s: size %s: expected a multiple of %s, not 0", option, text,
+			   exact_bytes(map->size, bytes), granule);
 	case IOMMU_SIZE_BAD_BACKING:
-		die("%s %s: backing %s: expected a power of two, at least %s", option, text,
-		    exact_bytes(map->backing, bytes), granule);
+		return say("%s %s: backing %s: expected a power of two, at least %s", option, text,
+			   exact_bytes(map->backing, bytes), granule);
 	case IOMMU_SIZE_BAD_STRIDE:
-		die("%s %s: stride %s is not a multiple of %s", option, text,
-		    exact_bytes(map->stride, bytes), granule);
+		return say("%s %s: stride %s is not a multiple of %s", option, text,
+			   exact_bytes(map->stride, bytes), granule);
 	case IOMMU_SIZE_WRAPS:
-		die("%s %s: reaches beyond the end of 64-bit addresses", option, text);
+		return say("%s %s: reaches beyond the end of 64-bit addresses", option, text);
 	case IOMMU_SIZE_APERTURE:
-		die("%s %s: reaches beyond %#llx, the last address of %s with %u bits", option,
-		    text, (unsigned long long)size->aperture_last, size->format,
-		    size->address_width);
+		return say("%s %s: reaches beyond %#llx, the last address of %s with %u bits",
+			   option, text, (unsigned long long)size->aperture_last, size->format,
+			   size->address_width);
 	default:
-		die("%s %s: cannot be mapped", option, text);
+		return say("%s %s: cannot be mapped", option, text);
 	}
 }
 
-static void refuse_pair(const struct maps *maps, const struct iommu_size *size)
+static char *explain_pair(const struct maps *maps, const struct iommu_size *size)
 {
 	const struct map_origin *a = &maps->origins[size->maps[0]];
 	const struct map_origin *b = &maps->origins[size->maps[1]];
 
 	if (size->reason == IOMMU_SIZE_INTERLEAVED)
-		die("%s %s and %s %s interleave with others in a way that takes too long to count: "
-		    "use fewer, or strides with a common factor",
-		    a->option, a->text, b->option, b->text);
+		return say("%s %s and %s %s interleave with others in a way that takes too long to "
+			   "count: use fewer, or strides with a common factor",
+			   a->option, a->text, b->option, b->text);
 	if (a == b)
-		die("%s %s: overlaps itself: the stride is less than the size", a->option, a->text);
-	die("%s %s: overlaps %s %s", b->option, b->text, a->option, a->text);
+		return say("%s %s: overlaps itself: the stride is less than the size", a->option,
+			   a->text);
+	return say("%s %s: overlaps %s %s", b->option, b->text, a->option, a->text);
 }
 
-void maps_refuse(const struct maps *maps, const struct iommu_size *size,
-		 const struct iommu_format *format, unsigned int address_width)
+char *maps_explain(const struct maps *maps, const struct iommu_size *size,
+		   const struct iommu_format *format, unsigned int address_width)
 {
 	char names[256];
 
 	switch (size->reason) {
 	case IOMMU_SIZE_FORMAT:
-		die("--iommu %s: cannot be used here: expected one of %s", format->name,
-		    cmd_format_names(names, sizeof(names)));
+		return say("--iommu %s: cannot be used here: expected one of %s", format->name,
+			   cmd_format_names(names, sizeof(names)));
 	case IOMMU_SIZE_WIDTH:
-		refuse_width(format, address_width);
-		break;
+		return explain_width(format, address_width);
 	case IOMMU_SIZE_OVERLAP:
 	case IOMMU_SIZE_INTERLEAVED:
-		refuse_pair(maps, size);
-		break;
+		return explain_pair(maps, size);
 	case IOMMU_SIZE_MEMORY:
 		out_of_memory();
 	default:
-		refuse_map(maps, size);
+		return explain_map(maps, size);
 	}
-	__builtin_unreachable();
+}
+
+void maps_refuse(const struct maps *maps, const struct iommu_size *size,
+		 const struct iommu_format *format, unsigned int address_width)
+{
+	die("%s", maps_explain(maps, size, format, address_width));
 }

@@ -19,6 +19,7 @@ enum map_key {
 	KEY_STRIDE,
 	KEY_PADDR,
 	KEY_PROT,
+	KEY_MAX,
 	NR_MAP_KEYS
 };
 
@@ -53,7 +54,11 @@ void maps_parse(struct maps *maps, const char *text, unsigned int allowed);
 unsigned int maps_parse_fields(const char *option, const char *text, const char *list,
 			       unsigned int allowed, uint64_t values[NR_MAP_KEYS]);
 
-/* Say why iommu_size() has no answer for what was asked for, and die. */
+/* Why iommu_size() has no answer for what was asked for: the caller's to free. */
+char *maps_explain(const struct maps *maps, const struct iommu_size *size,
+		   const struct iommu_format *format, unsigned int address_width);
+
+/* Die with it. */
 void maps_refuse(const struct maps *maps, const struct iommu_size *size,
 		 const struct iommu_format *format, unsigned int address_width)
 	__attribute__((noreturn));

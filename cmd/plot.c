@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* What pictures have in common: the file, and gnuplot at the end of a pipe. */
+/* What pictures have in common: the file, and gnuplot, which draws it. */
 #include <errno.h>
-#include <signal.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/plot.h"
-
-static void (*old_sigpipe)(int);
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -24,9 +24,7 @@ static bool ends_with(const char *text, const char *end)
 void plot_check(const char *path)
 {
 	if (!ends_with(path, ".svg") && !ends_with(path, ".png"))
-		die("--plot: '%s' ends neither in .svg nor in .png", path);
-	if (strchr(path, '\n'))
-		die("--plot: a file name with a line break in it");
+		die("--plot: %s: ends neither in .svg nor in .png", quoted(path));
 }
 
 /* A gnuplot string in single quotes, in which only they need care. */
@@ -36,7 +34,7 @@ void plot_quoted(FILE *pipe, const char *text, size_t limit)
 	for (size_t i = 0; text[i] && i < limit; i++) {
 		if (text[i] == '\'')
 			fputc('\'', pipe);
-		fputc((unsigned char)text[i] < ' ' && limit != SIZE_MAX ? '?' : text[i], pipe);
+		fputc((unsigned char)text[i] < ' ' ? '?' : text[i], pipe);
 	}
 	fputc('\'', pipe);
 }
@@ -48,52 +46,93 @@ const char *plot_base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static void print_output(FILE *pipe, const char *path)
+static void print_terminal(FILE *pipe, const char *path)
 {
 	fprintf(pipe, ends_with(path, ".svg")
 			      ? "set terminal svg size 1100,680 dynamic font 'sans-serif,15' "
 				"background '#ffffff'\n"
 			      : "set terminal pngcairo size 1650,1020 font 'sans-serif,17' "
 				"background '#ffffff' linewidth 1.5\n");
-	fputs("set output ", pipe);
-	plot_quoted(pipe, path, SIZE_MAX);
-	fputc('\n', pipe);
 }
 
-FILE *plot_open(const char *path)
+/*
+ * gnuplot looks at no error of what it writes, so that it writes into memory. It reads
+ * commands from @commands.
+ */
+static int start_gnuplot(struct plot *plot, int commands)
 {
-	FILE *pipe;
+	char *const argv[] = {(char *)"gnuplot", NULL};
+	posix_spawn_file_actions_t actions;
+	int error = posix_spawn_file_actions_init(&actions);
 
-	/* gnuplot tells of an output that it cannot write, but then goes on. */
-	pipe = fopen(path, "w");
-	if (!pipe) {
-		fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, path,
-			strerror(errno));
-		return NULL;
-	}
-	fclose(pipe);
-	old_sigpipe = signal(SIGPIPE, SIG_IGN);
-	pipe = popen("gnuplot", "w");
-	if (!pipe) {
-		fprintf(stderr, "%s: --plot: %s\n", program_invocation_short_name, strerror(errno));
-		signal(SIGPIPE, old_sigpipe);
-		return NULL;
-	}
-	print_output(pipe, path);
-	return pipe;
+	if (error)
+		return error;
+	error = posix_spawn_file_actions_adddup2(&actions, commands, STDIN_FILENO);
+	if (!error)
+		error = posix_spawn_file_actions_adddup2(&actions, plot->picture, STDOUT_FILENO);
+	if (!error)
+		error = posix_spawnp(&plot->pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
 }
 
-int plot_close(FILE *pipe)
+static int open_pipe(struct plot *plot)
 {
-	int status = pclose(pipe);
+	int ends[2], error;
 
-	signal(SIGPIPE, old_sigpipe);
-	if (status == 0)
-		return 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		fprintf(stderr, "%s: --plot needs gnuplot, which is not installed\n",
-			program_invocation_short_name);
-	else
-		fprintf(stderr, "%s: --plot: gnuplot failed\n", program_invocation_short_name);
-	return 1;
+	plot->picture = memfd_create("uiommu-plot", MFD_CLOEXEC);
+	if (plot->picture < 0)
+		return errno;
+	if (pipe2(ends, O_CLOEXEC))
+		return errno;
+	error = start_gnuplot(plot, ends[0]);
+	close(ends[0]);
+	plot->pipe = error ? NULL : fdopen(ends[1], "w");
+	if (!plot->pipe)
+		close(ends[1]);
+	return error ? error : plot->pipe ? 0 : errno;
+}
+
+FILE *plot_open(struct plot *plot, struct output *output, const char *path)
+{
+	int error;
+
+	*plot = (struct plot){.output = output, .pid = -1, .picture = -1};
+	error = open_pipe(plot);
+	if (error == ENOENT)
+		fail("--plot: needs gnuplot, which is not installed");
+	if (error)
+		fail("--plot: gnuplot: %s", strerror(error));
+	print_terminal(plot->pipe, path);
+	return plot->pipe;
+}
+
+/* 0, or an errno of reading. */
+static int copy_picture(const struct plot *plot)
+{
+	FILE *to = output_stream(plot->output);
+	char part[65536];
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(plot->picture, part, sizeof(part), at)) > 0) {
+		fwrite(part, 1, (size_t)n, to);
+		at += n;
+	}
+	return n < 0 ? errno : at ? 0 : ENODATA;
+}
+
+int plot_close(struct plot *plot)
+{
+	int status = 0;
+
+	fclose(plot->pipe);
+	while (waitpid(plot->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			fail("--plot: gnuplot: %s", strerror(errno));
+	if (status)
+		fail("--plot: gnuplot failed");
+	output_failed(plot->output, copy_picture(plot));
+	close(plot->picture);
+	return output_finish(plot->output);
 }

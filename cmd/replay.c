@@ -6,14 +6,19 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/output.h"
 #include "cmd/plot.h"
+#include "cmd/progress.h"
 #include "cmd/replay.h"
+
+#define BUDGET_BROKE 3 /* exit status */
 
 enum {
 	OPTION_IOMMU = 0x100,
 	OPTION_GRANULE,
 	OPTION_ADDRESS_WIDTH,
 	OPTION_MEMORY_MAX,
+	OPTION_CHECK,
 	OPTION_CSV,
 	OPTION_CSV_ALL,
 	OPTION_PLOT,
@@ -29,6 +34,7 @@ static const struct argp_option options[] = {
 	 "Bits of input address (default: the format's usual)", 0},
 	{"memory-max", OPTION_MEMORY_MAX, "BYTES", 0,
 	 "Budget of the memory cgroup: tell where it breaks, and go on", 0},
+	{"check", OPTION_CHECK, NULL, 0, "Exit status 3 when that budget breaks", 0},
 	{"json", OPTION_JSON, NULL, 0, "Print the report as JSON", 0},
 	{"csv", OPTION_CSV, "FILE", 0,
 	 "Write a timeline: event, time, mapped, table and stranded bytes; long traces are "
@@ -58,13 +64,13 @@ static const char doc[] =
 	"An event that lacks something, or that the format cannot hold, is reported with its line "
 	"number, counted and passed over; all that is no such event is counted as other lines.\n\n"
 	"Examples:\n"
-	"  uiommu replay trace.txt.xz --plot trace.svg\n"
-	"  uiommu replay trace.txt --iommu amdv1 --memory-max 4M\n"
+	"  uiommu replay trace.txt.xz --plot trace.svg --csv trace.csv\n"
+	"  uiommu replay trace.txt --iommu amdv1 --memory-max 4M --check\n"
 	"  uiommu replay trace.txt --iommu all\n"
 	"  trace-cmd report | uiommu replay - --json\n\n"
 	"Exit status: 0 when events were replayed, bad lines or not; 1 when a file cannot be "
 	"written; 2 when the trace cannot be read to its end or holds no event, or for a wrong "
-	"command line.";
+	"command line; 3 with --check when the budget broke.";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -82,6 +88,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_MEMORY_MAX:
 		args->memory_max = parse_bytes("--memory-max", arg);
+		return 0;
+	case OPTION_CHECK:
+		args->check = true;
 		return 0;
 	case OPTION_CSV:
 		args->csv = arg;
@@ -139,6 +148,8 @@ static void check_args(struct replay_args *args)
 {
 	if (!args->trace)
 		die("no trace given: expected a file, or - for standard input (see --help)");
+	if (args->check && args->memory_max == UINT64_MAX)
+		die("--check: needs --memory-max BYTES");
 	if (args->csv_all && !args->csv)
 		die("--csv-all: needs --csv FILE");
 	if (!strcmp(args->iommu, "all"))
@@ -151,7 +162,7 @@ static void check_args(struct replay_args *args)
 /* What the callbacks of a replay need. */
 struct job {
 	const struct replay_args *args;
-	FILE *csv; /* open while rows are written one by one */
+	struct output *csv, *plot; /* NULL when not asked for */
 	struct timeline *timeline;
 };
 
@@ -159,9 +170,7 @@ static void on_say(void *context, uint64_t line, const char *text)
 {
 	const struct job *job = context;
 
-	replay_progress_clear();
-	fprintf(stderr, "%s: %s:%llu: %s\n", program_invocation_short_name, job->args->trace_name,
-		(unsigned long long)line, text);
+	complain("%s:%llu: %s", quoted(job->args->trace_name), (unsigned long long)line, text);
 }
 
 static void on_row(void *context, const struct timeline_row *row)
@@ -169,7 +178,7 @@ static void on_row(void *context, const struct timeline_row *row)
 	struct job *job = context;
 
 	if (job->csv)
-		replay_csv_row(job->csv, row);
+		replay_csv_row(output_stream(job->csv), row);
 }
 
 /* Rows that were written one by one count no more. */
@@ -179,44 +188,34 @@ static void on_restart(void *context)
 
 	if (!job->csv || !job->args->csv_all)
 		return;
-	rewind(job->csv);
-	/* What is no file cannot be shortened; nor can what was read of it be taken back. */
-	if (ftruncate(fileno(job->csv), 0) && errno != EINVAL)
-		die("%s: %s", job->args->csv, strerror(errno));
-	replay_csv_head(job->csv);
+	output_restart(job->csv);
+	replay_csv_head(output_stream(job->csv));
 }
 
 static void on_progress(void *context, double done, uint64_t events)
 {
 	(void)context;
-	replay_progress(done, events);
+	progress_show(done, events, "events");
 }
 
-static void open_csv(struct job *job)
+static void open_files(struct job *job)
 {
-	if (!job->args->csv)
-		return;
-	job->csv = fopen(job->args->csv, "w");
-	if (!job->csv)
-		die("%s: %s", job->args->csv, strerror(errno));
-	replay_csv_head(job->csv);
+	if (job->args->csv) {
+		job->csv = output_open("--csv", job->args->csv);
+		replay_csv_head(output_stream(job->csv));
+	}
+	if (job->args->plot)
+		job->plot = output_open("--plot", job->args->plot);
 }
 
-static int close_csv(struct job *job, const struct timeline_row *rows, size_t nr)
+/* 0, or 1 after a message. */
+static int finish_csv(struct job *job, const struct timeline_row *rows, size_t nr)
 {
-	bool failed;
-
 	if (!job->csv)
 		return 0;
 	for (size_t i = 0; i < nr && !job->args->csv_all; i++)
-		replay_csv_row(job->csv, &rows[i]);
-	failed = ferror(job->csv);
-	if (fclose(job->csv) || failed) {
-		fprintf(stderr, "%s: %s: cannot be written: %s\n", program_invocation_short_name,
-			job->args->csv, strerror(errno));
-		return 1;
-	}
-	return 0;
+		replay_csv_row(output_stream(job->csv), &rows[i]);
+	return output_finish(job->csv);
 }
 
 static void run(struct job *job, struct trace_reader *reader, struct replay_report reports[])
@@ -236,13 +235,13 @@ static void run(struct job *job, struct trace_reader *reader, struct replay_repo
 	};
 	int rc = replay_run(reader, &replay, reports);
 
-	replay_progress_clear();
+	progress_clear();
 	trace_reader_close(reader);
 	if (rc == -EINVAL)
 		die("--address-width: %s has no tables for %u bits", args->formats[0]->name,
 		    args->address_width ? args->address_width : args->formats[0]->width_default);
 	if (rc)
-		die("%s: out of memory", args->trace_name);
+		out_of_memory();
 }
 
 /* Whether a replay of a format has left something behind: 1 after a message. */
@@ -250,9 +249,8 @@ static int check_left(const struct replay_report *report)
 {
 	if (!report->left_charged)
 		return 0;
-	fprintf(stderr, "%s: %s: %llu bytes are still charged after every domain was freed\n",
-		program_invocation_short_name, report->format->name,
-		(unsigned long long)report->left_charged);
+	complain("%s: %llu bytes are still charged after every domain was freed",
+		 report->format->name, (unsigned long long)report->left_charged);
 	return 1;
 }
 
@@ -262,10 +260,10 @@ static int finish(struct job *job, const struct replay_report reports[])
 	const struct replay_args *args = job->args;
 	struct timeline_row *rows;
 	size_t nr = timeline_rows(job->timeline, &rows);
-	int status = close_csv(job, rows, nr);
+	int status = finish_csv(job, rows, nr);
 
-	if (args->plot)
-		status |= replay_plot(args, reports, rows, nr);
+	if (job->plot)
+		status |= replay_plot(job->plot, args, reports, rows, nr);
 	free(rows);
 	if (args->json)
 		replay_print_json(args, reports);
@@ -274,6 +272,15 @@ static int finish(struct job *job, const struct replay_report reports[])
 	for (size_t i = 0; i < args->nr_formats; i++)
 		status |= check_left(&reports[i]);
 	return status;
+}
+
+/* The exit status of --check: whether the budget broke with any of the formats. */
+static int check_budget(const struct replay_args *args, const struct replay_report reports[])
+{
+	for (size_t i = 0; i < args->nr_formats && args->check; i++)
+		if (reports[i].failed[FAILED_BUDGET])
+			return BUDGET_BROKE;
+	return 0;
 }
 
 int cmd_replay(int argc, char **argv)
@@ -290,24 +297,24 @@ int cmd_replay(int argc, char **argv)
 	check_args(&args);
 	reader = trace_reader_open(args.trace, why, sizeof(why));
 	if (!reader)
-		die("%s: %s", args.trace_name, why);
+		die("%s: %s", quoted(args.trace_name), why);
 	job.timeline = timeline_new();
 	if (!job.timeline)
-		die("%s: out of memory", args.trace_name);
-	open_csv(&job);
+		out_of_memory();
+	open_files(&job);
 	run(&job, reader, reports);
 	if (!report->maps && !report->unmaps && report->first_bad)
-		die("%s:%llu: %s; none of %llu lines can be replayed", args.trace_name,
+		die("%s:%llu: %s; none of %llu lines can be replayed", quoted(args.trace_name),
 		    (unsigned long long)report->first_bad, report->first_bad_why,
 		    (unsigned long long)report->lines);
 	if (!report->maps && !report->unmaps)
-		die("%s: no iommu:map, iommu:unmap or dma event in %llu lines%s%s", args.trace_name,
-		    (unsigned long long)report->lines, report->input_error[0] ? ": " : "",
-		    report->input_error);
+		die("%s: no iommu:map, iommu:unmap or dma event in %llu lines%s%s",
+		    quoted(args.trace_name), (unsigned long long)report->lines,
+		    report->input_error[0] ? ": " : "", report->input_error);
 	status = finish(&job, reports);
 	timeline_free(job.timeline);
 	if (report->input_error[0])
-		die("%s:%llu: the input ends here: %s", args.trace_name,
+		die("%s:%llu: the input ends here: %s", quoted(args.trace_name),
 		    (unsigned long long)report->lines, report->input_error);
-	return status;
+	return status ? status : check_budget(&args, reports);
 }

@@ -8,6 +8,7 @@
 
 #include <uiommu/format.h>
 
+#include "cmd/output.h"
 #include "trace/replay.h"
 
 #define REPLAY_FORMATS_MAX 32
@@ -25,6 +26,7 @@ struct replay_args {
 	const char *csv;
 	const char *plot;
 	bool csv_all;
+	bool check; /* a budget that breaks is an exit status */
 	bool json;
 };
 
@@ -36,12 +38,8 @@ void replay_print_json(const struct replay_args *args, const struct replay_repor
 void replay_csv_head(FILE *file);
 void replay_csv_row(FILE *file, const struct timeline_row *row);
 
-/* Draw the timeline: 0, or 1 after a message. */
-int replay_plot(const struct replay_args *args, const struct replay_report *report,
-		const struct timeline_row *rows, size_t nr);
-
-/* The progress bar, on a terminal only. */
-void replay_progress(double done, uint64_t events);
-void replay_progress_clear(void);
+/* Draw the timeline, and finish the file: 0, or 1 after a message. */
+int replay_plot(struct output *output, const struct replay_args *args,
+		const struct replay_report *report, const struct timeline_row *rows, size_t nr);
 
 #endif

@@ -3,39 +3,17 @@
  * The report of a replay as JSON. Times are as "time_unit" says: seconds on the
  * tracer's clock, integers of a unit that is not known, or null.
  */
-#include <json-c/json.h>
-#include <stdlib.h>
-
-#include "cmd/cmd.h"
+#include "cmd/json.h"
 #include "cmd/replay.h"
-
-/* json-c returns NULL without memory, and adding NULL would say "null". */
-static struct json_object *made(struct json_object *object)
-{
-	if (!object)
-		die("out of memory");
-	return object;
-}
 
 static struct json_object *new_object(void)
 {
 	return made(json_object_new_object());
 }
 
-static void add(struct json_object *object, const char *key, struct json_object *value)
-{
-	if (json_object_object_add(object, key, value))
-		die("out of memory");
-}
-
 static void add_count(struct json_object *object, const char *key, uint64_t count)
 {
 	add(object, key, made(json_object_new_uint64(count)));
-}
-
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-	add(object, key, made(json_object_new_string(text)));
 }
 
 /* All nine decimals, which a double's shortest form may lack. */
@@ -121,7 +99,7 @@ static void add_domains(struct json_object *root, const struct replay_report *re
 static void add_devices(struct json_object *root, const struct replay_args *args,
 			const struct replay_report *report)
 {
-	struct json_object *devices = made(json_object_new_array()), *device;
+	struct json_object *devices = made(json_object_new_array()), *device, *bytes;
 
 	for (unsigned int i = 0; i < report->domains; i++) {
 		const struct replay_device *from = &report->device[i];
@@ -132,12 +110,15 @@ static void add_devices(struct json_object *root, const struct replay_args *args
 		add_count(device, "unmap", from->unmaps);
 		add_count(device, "direct", from->direct);
 		if (args->nr_formats == 1) {
-			add_count(device, "mapped_bytes", from->mapped_bytes);
-			add_count(device, "table_bytes", from->table_bytes);
-			add_count(device, "table_bytes_peak", from->table_peak);
+			bytes = new_object();
+			add_count(bytes, "now", from->mapped_bytes);
+			add(device, "mapped_bytes", bytes);
+			bytes = new_object();
+			add_count(bytes, "now", from->table_bytes);
+			add_count(bytes, "peak", from->table_peak);
+			add(device, "table_bytes", bytes);
 		}
-		if (json_object_array_add(devices, device))
-			die("out of memory");
+		append(devices, device);
 	}
 	add(root, "devices", devices);
 	add_count(root, "direct", report->direct);
@@ -167,8 +148,7 @@ static void add_levels(struct json_object *root, const struct replay_report *rep
 		add_count(level, "now", report->tables.tables[i]);
 		add_count(level, "peak", report->tables_peak.tables[i]);
 		add_count(level, "never_freed", report->never_freed.tables[i]);
-		if (json_object_array_add(levels, level))
-			die("out of memory");
+		append(levels, level);
 	}
 	add(root, "levels", levels);
 }
@@ -196,18 +176,18 @@ static void add_memcg(struct json_object *root, const struct replay_args *args,
 	struct json_object *memcg = new_object();
 
 	if (args->memory_max == UINT64_MAX)
-		add_text(memcg, "max", "max");
+		add(memcg, "max", NULL);
 	else
 		add_count(memcg, "max", args->memory_max);
 	add_count(memcg, "current", report->charged);
 	add_count(memcg, "peak", report->charged_peak);
 	add_count(memcg, "sec_pagetables", report->charged_tables);
-	add(root, "memory_cgroup", memcg);
+	add(root, "memory", memcg);
 }
 
 static void add_format(struct json_object *root, const struct replay_report *report)
 {
-	add_text(root, "iommu", report->format->name);
+	add_text(root, "format", report->format->name);
 	add_count(root, "address_width", report->address_width);
 	add_count(root, "granule", report->format->granule);
 }
@@ -237,8 +217,7 @@ static void add_formats(struct json_object *root, const struct replay_args *args
 		format = new_object();
 		add_format(format, &reports[i]);
 		add_costs(format, args, &reports[i]);
-		if (json_object_array_add(formats, format))
-			die("out of memory");
+		append(formats, format);
 	}
 	add(root, "formats", formats);
 }
@@ -258,7 +237,5 @@ void replay_print_json(const struct replay_args *args, const struct replay_repor
 		add_costs(root, args, reports);
 	else
 		add_formats(root, args, reports);
-	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
-							  JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(root);
+	print_json(stdout, root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
 }

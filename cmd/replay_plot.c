@@ -210,16 +210,15 @@ static void print_tables(FILE *pipe, const struct replay_args *args,
 	fputs("\nunset multiplot\n", pipe);
 }
 
-int replay_plot(const struct replay_args *args, const struct replay_report *report,
-		const struct timeline_row *rows, size_t nr)
+int replay_plot(struct output *output, const struct replay_args *args,
+		const struct replay_report *report, const struct timeline_row *rows, size_t nr)
 {
-	FILE *pipe = plot_open(args->plot);
+	struct plot plot;
+	FILE *pipe = plot_open(&plot, output, args->plot);
 
-	if (!pipe)
-		return 1;
 	print_data(pipe, report, rows, nr);
 	print_frame(pipe, args, report);
 	print_mapped(pipe, report);
 	print_tables(pipe, args, report);
-	return plot_close(pipe);
+	return plot_close(&plot);
 }

@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The report of a replay for people, and the progress bar. */
+/* The report of a replay for people. */
 #include <inttypes.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/replay.h"
 
-#define COUNT_TEXT 32
-#define SECOND     1000000000
-
-/* "18,955". Returns @text. */
-static const char *format_count(uint64_t count, char text[COUNT_TEXT])
-{
-	char digits[COUNT_TEXT];
-	int n = snprintf(digits, sizeof(digits), "%" PRIu64, count);
-	char *out = text;
-
-	for (int i = 0; i < n; i++) {
-		if (i && (n - i) % 3 == 0)
-			*out++ = ',';
-		*out++ = digits[i];
-	}
-	*out = '\0';
-	return text;
-}
+#define SECOND 1000000000
 
 static double seconds(uint64_t time)
 {
@@ -241,7 +221,7 @@ static void print_head(const struct replay_args *args, const struct replay_repor
 	uint64_t span = report->time_last - report->time_first;
 	char count[COUNT_TEXT];
 
-	printf("%s: %s events", args->trace_name,
+	printf("%s: %s events", quoted(args->trace_name),
 	       format_count(report->maps + report->unmaps, count));
 	if (report->clock == REPLAY_CLOCK_NS)
 		printf(" in %.6f s", seconds(span));
@@ -271,57 +251,4 @@ void replay_print_text(const struct replay_args *args, const struct replay_repor
 		print_levels(reports);
 	}
 	print_failures(args, reports);
-}
-
-#define BAR_WIDTH 40
-
-static double now_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / SECOND;
-}
-
-/* Nothing for the first half second, then ten times a second. */
-static bool is_due(void)
-{
-	static double due;
-	double now = now_seconds();
-
-	if (due == 0)
-		due = now + 0.5;
-	if (now < due)
-		return false;
-	due = now + 0.1;
-	return true;
-}
-
-static bool bar_shown;
-
-void replay_progress(double done, uint64_t events)
-{
-	char bar[BAR_WIDTH + 1], count[COUNT_TEXT];
-	int filled;
-
-	if (!isatty(STDERR_FILENO) || !is_due())
-		return;
-	bar_shown = true;
-	format_count(events, count);
-	if (done < 0) {
-		fprintf(stderr, "\r\033[K%s events", count);
-		return;
-	}
-	filled = (int)(BAR_WIDTH * (done < 1 ? done : 1));
-	memset(bar, ' ', BAR_WIDTH);
-	memset(bar, '=', (size_t)filled);
-	bar[BAR_WIDTH] = '\0';
-	fprintf(stderr, "\r\033[K[%s] %3.0f %%  %s events", bar, done * 100, count);
-}
-
-void replay_progress_clear(void)
-{
-	if (bar_shown)
-		fputs("\r\033[K", stderr);
-	bar_shown = false;
 }

@@ -17,6 +17,7 @@
 #include <uiommu/iommu.h>
 
 #include "cmd/cmd.h"
+#include "cmd/output.h"
 #include "cmd/run.h"
 #include "supervisor/run.h"
 #include "vfio/cdev.h"
@@ -31,6 +32,7 @@ struct run_args {
 	const char *fail_nth;
 	const char *trace;
 	const char *report;
+	const char *name;
 	bool json, test_abi, no_wait;
 	char limit_where[PATH_MAX];
 };
@@ -47,6 +49,7 @@ enum {
 	OPTION_FAIL_NTH,
 	OPTION_TRACE,
 	OPTION_REPORT,
+	OPTION_NAME,
 	OPTION_JSON,
 	OPTION_TEST_ABI,
 	OPTION_NO_WAIT,
@@ -70,6 +73,7 @@ static const struct argp_option options[] = {
 	{"trace", OPTION_TRACE, "FILE", 0, "Write what 'uiommu replay' reads", 0},
 	{"report", OPTION_REPORT, "FILE|none", 0, "Where the report goes (default: stderr)", 0},
 	{"json", OPTION_JSON, NULL, 0, "Make the report JSON", 0},
+	{"name", OPTION_NAME, "NAME", 0, "What 'uiommu top --name' finds it by", 0},
 	{"test-abi", OPTION_TEST_ABI, NULL, 0,
 	 "Answer the test ioctls and fail-nth files of a test kernel too", 0},
 	{"no-wait", OPTION_NO_WAIT, NULL, 0,
@@ -80,9 +84,15 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Run a program that finds a working /dev/iommu, and report what it was charged."
 	"\vExamples:\n"
-	"  uiommu run -- ./map-guest\n"
-	"  uiommu run --memory-max 16M --iommu amdv1 -- ./map-guest\n"
-	"  uiommu run --devices 1 --json --report report.json -- ./vmm --some-option\n";
+	"  uiommu run -- sh -c ': </dev/iommu'\n"
+	"  uiommu run --devices 1 --memlock unlimited --memory-max 16M -- \\\n"
+	"      ./map-guest --device /dev/vfio/devices/vfio0\n"
+	"  uiommu run --devices 1 --memlock unlimited --trace trace.txt \\\n"
+	"      --json --report report.json -- \\\n"
+	"      ./map-guest --device /dev/vfio/devices/vfio0\n\n"
+	"Exit status: the program's own, or 128 and the signal that killed it; 126 when it cannot "
+	"be started, 127 when it is not there; 1 when the report or the trace cannot be written; "
+	"2 for a wrong command line, or when the kernel refuses what it takes.";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -102,6 +112,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		{OPTION_FAIL_NTH, &args->fail_nth},
 		{OPTION_TRACE, &args->trace},
 		{OPTION_REPORT, &args->report},
+		{OPTION_NAME, &args->name},
 	};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
@@ -204,33 +215,12 @@ static enum iommufd_phys_mode parse_phys(const char *phys)
 	die("--phys: '%s' is not a mode: expected auto, identity or scattered", phys);
 }
 
-/*
- * One that cannot be written is bad input. A program that uses the library adds what
- * it asks of the DMA API, wherever its working directory is.
- */
-static void empty_trace(const char *file)
-{
-	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	char *path;
-
-	if (fd < 0)
-		die("--trace: %s: %s", file, strerror(errno));
-	close(fd);
-	path = realpath(file, NULL);
-	if (!path || setenv("UIOMMU_TRACE", path, 1))
-		die("--trace: %s: %s", file, strerror(errno));
-	free(path);
-}
-
 static void set_options(struct run_args *args, struct supervisor_options *to)
 {
 	set_format(args, to);
 	set_memory(args, to);
 	to->memlock = parse_memlock(args->memlock);
 	to->phys = parse_phys(args->phys);
-	to->trace = args->trace;
-	if (args->trace)
-		empty_trace(args->trace);
 	if (args->devices)
 		to->devices =
 			(unsigned int)parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX);
@@ -242,49 +232,88 @@ static void set_options(struct run_args *args, struct supervisor_options *to)
 
 /* ---- the report ---- */
 
-static struct report *make_report(void)
+/* A path to a descriptor of ours: it stays the file's, whatever becomes of its name. */
+static void own_path(char path[64], int fd)
 {
-	struct report *report;
-	int fd = memfd_create(REPORT_NAME, MFD_CLOEXEC);
+	snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), fd);
+}
 
+static struct report *make_report(const char *name, char path[64])
+{
+	char memfd[sizeof(REPORT_NAME) + 1 + RUN_NAME_MAX];
+	struct report *report;
+	int fd;
+
+	snprintf(memfd, sizeof(memfd), "%s%s%s", REPORT_NAME, name ? ":" : "", name ? name : "");
+	fd = memfd_create(memfd, MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, sizeof(*report)))
-		die("the report's memory: %s", strerror(errno));
+		fail("the report's memory: %s", strerror(errno));
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (report == MAP_FAILED)
-		die("the report's memory: %s", strerror(errno));
+		fail("the report's memory: %s", strerror(errno));
 	report->magic = REPORT_MAGIC;
 	report->owner = (int32_t)getpid();
+	own_path(path, fd);
 	return report;
 }
 
-/* Opened before the program is run: a file that cannot be written is bad input. */
-static FILE *open_report(const char *name)
-{
-	FILE *file;
-
-	if (!name)
-		return stderr;
-	file = fopen(name, "we");
-	if (!file)
-		die("--report: %s: %s", name, strerror(errno));
-	return file;
-}
-
-static int print_report(FILE *out, const struct run_result *result, bool json)
+static void print_report(FILE *out, const struct run_result *result, bool json)
 {
 	if (json)
 		run_print_json(out, result);
 	else
 		run_print_text(out, result);
-	if (fflush(out) || ferror(out)) {
-		fprintf(stderr, "%s: cannot write the report: %s\n", program_invocation_short_name,
-			strerror(errno));
-		return -1;
+}
+
+/* To its file, or to standard error: 0, or CMD_FAILED after a message. */
+static int write_report(struct output *file, const struct run_result *result, bool json)
+{
+	if (file) {
+		print_report(output_stream(file), result, json);
+		return output_finish(file);
 	}
-	return 0;
+	print_report(stderr, result, json);
+	if (!fflush(stderr) && !ferror(stderr))
+		return 0;
+	complain("cannot write the report: %s", strerror(errno));
+	return CMD_FAILED;
+}
+
+/*
+ * A program that uses the library adds what it asks of the DMA API, and says in the
+ * report when it cannot.
+ */
+static struct output *begin_trace(const char *file, const char *report, char path[64])
+{
+	struct output *trace;
+
+	unsetenv(REPORT_ENV_TRACE);
+	unsetenv(REPORT_ENV_PATH);
+	if (!file)
+		return NULL;
+	trace = output_open("--trace", file);
+	own_path(path, output_fd(trace));
+	if (setenv(REPORT_ENV_TRACE, path, 1) || setenv(REPORT_ENV_PATH, report, 1))
+		out_of_memory();
+	return trace;
+}
+
+static int finish_trace(struct output *trace, const struct report *report)
+{
+	if (!trace)
+		return 0;
+	output_failed(trace, report->trace_error);
+	return output_finish(trace);
 }
 
 /* ---- the program ---- */
+
+/* In the process that was to become it. */
+static void not_started(const char *path, int error)
+{
+	complain("%s: %s", quoted(path), strerror(error));
+	_exit(error == ENOENT ? CMD_NOT_FOUND : CMD_CANNOT_RUN);
+}
 
 static int exit_status(int status)
 {
@@ -318,10 +347,10 @@ static void go_to_background(void)
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
-		die("--no-wait: %s", strerror(errno));
+		fail("--no-wait: %s", strerror(errno));
 	pid = fork();
 	if (pid < 0)
-		die("--no-wait: %s", strerror(errno));
+		fail("--no-wait: %s", strerror(errno));
 	if (!pid) {
 		close(ends[0]);
 		status_pipe = ends[1];
@@ -351,23 +380,32 @@ static int own_arguments(int argc, char **argv)
 	return argc;
 }
 
-static int run(const struct run_args *args, const struct supervisor_options *with, char *path,
-	       char **argv, FILE *out)
+/* The files are opened by the process that is to finish them. */
+static int run(const struct run_args *args, struct supervisor_options *with, const char *path,
+	       char **argv)
 {
+	bool wanted = !args->report || strcmp(args->report, "none") != 0;
+	char trace_path[64], report_path[64], error[512];
+	struct report *report = make_report(cmd_run_name(args->name), report_path);
+	struct output *trace = begin_trace(args->trace, report_path, trace_path), *file = NULL;
 	struct run_result result = {
 		.program = argv[0],
+		.report = report,
 		.auto_limit = args->limit_where[0] ? args->limit_where : NULL,
 	};
-	struct report *report = make_report();
-	char error[512];
+	int failed;
 
-	result.report = report;
+	if (wanted && args->report)
+		file = output_open("--report", args->report);
+	with->trace = trace ? trace_path : NULL;
+	with->not_started = not_started;
 	if (supervisor_run(with, report, path, argv, args->no_wait ? tell_status : NULL,
 			   &result.pid, &result.status, error, sizeof(error)))
 		die("%s", error);
-	if (out && print_report(out, &result, args->json))
-		return 1;
-	return exit_status(result.status);
+	failed = finish_trace(trace, report);
+	if (wanted)
+		failed |= write_report(file, &result, args->json);
+	return failed ? CMD_FAILED : exit_status(result.status);
 }
 
 int cmd_run(int argc, char **argv)
@@ -377,7 +415,6 @@ int cmd_run(int argc, char **argv)
 	struct run_args args = {.format = "vtd", .phys = "auto"};
 	struct supervisor_options with = {0};
 	int own = own_arguments(argc, argv), status;
-	FILE *out = NULL;
 	char *path;
 
 	cmd_parse(&argp, own, argv, &args);
@@ -385,11 +422,10 @@ int cmd_run(int argc, char **argv)
 		die("no program given: expected -- PROGRAM [ARG...] after the options");
 	path = run_find_program(argv[own + 1]);
 	set_options(&args, &with);
-	if (!args.report || strcmp(args.report, "none") != 0)
-		out = open_report(args.report);
+	cmd_run_name(args.name);
 	if (args.no_wait)
 		go_to_background();
-	status = run(&args, &with, path, argv + own + 1, out);
+	status = run(&args, &with, path, argv + own + 1);
 	free(path);
 	return status;
 }

@@ -33,11 +33,15 @@ static void add_usage(struct json_object *to, const char *key, const struct repo
 	struct json_object *usage = add_object(to, key), *levels;
 
 	add_number(usage, "areas", u->areas);
-	add_number(usage, "mapped", u->mapped);
+	add_number(usage, "mapped_bytes", u->mapped);
 	add_number(usage, "table_bytes", u->bytes);
-	levels = add_array(usage, "tables");
-	for (unsigned int level = 0; level < REPORT_LEVELS; level++)
-		append(levels, made(json_object_new_uint64(u->tables[level])));
+	levels = add_array(usage, "levels");
+	for (unsigned int level = 0; level < REPORT_LEVELS; level++) {
+		struct json_object *object = append_object(levels);
+
+		add_number(object, "level", level);
+		add_number(object, "tables", u->tables[level]);
+	}
 }
 
 static void add_domains(struct json_object *to, const struct report_process *s)
@@ -124,7 +128,7 @@ static void add_munmaps(struct json_object *to, const struct report_process *s)
 		add_number(munmap, "address", s->munmaps[i].address);
 		add_number(munmap, "length", s->munmaps[i].length);
 		add_number(munmap, "iova", s->munmaps[i].iova);
-		add_number(munmap, "mapped", s->munmaps[i].mapped);
+		add_number(munmap, "mapped_bytes", s->munmaps[i].mapped);
 	}
 	add_number(to, "munmap_count", s->nr_munmaps);
 }
@@ -192,6 +196,5 @@ void run_print_json(FILE *out, const struct run_result *result)
 		run_add_process(processes, &result->report->processes[i]);
 	add_number(top, "processes_not_listed", result->report->nr_processes - nr);
 	add_number(top, "memory_current", result->report->current);
-	fprintf(out, "%s\n", json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
-	json_object_put(top);
+	print_json(out, top, JSON_C_TO_STRING_PRETTY);
 }

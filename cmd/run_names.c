@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /* What the numbers in a report are called. */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include <uiommu/abi/vfio.h>
 
+#include "cmd/cmd.h"
 #include "cmd/run.h"
 #include "iommufd/iommufd.h"
+
+const char *cmd_run_name(const char *option)
+{
+	const char *name = option ? option : getenv("UIOMMU_NAME");
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
+
+	if (!option && (!name || !*name))
+		return NULL;
+	if (!*name || name[strspn(name, letters)] || strlen(name) > RUN_NAME_MAX)
+		die("%s: '%s' is no name: expected up to %d letters, digits, '.', '_' and '-'",
+		    option ? "--name" : "UIOMMU_NAME", name, RUN_NAME_MAX);
+	return name;
+}
 
 uint32_t run_processes(const struct report *report)
 {

@@ -250,8 +250,8 @@ static void print_process(const struct printer *p, const struct report_process *
 		snprintf(end, sizeof(end), "exit status %d", (int)s->status);
 	else if (s->state == REPORT_KILLED)
 		snprintf(end, sizeof(end), "killed");
-	fprintf(p->out, "%suiommu: %s[%d]%s: %s; physical addresses: %s\n", p->bold, s->comm,
-		(int)s->pid, p->plain, end, s->phys[0] ? s->phys : "none needed");
+	fprintf(p->out, "%suiommu: %s[%d]%s: %s; physical addresses: %s\n", p->bold,
+		quoted(s->comm), (int)s->pid, p->plain, end, s->phys[0] ? s->phys : "none needed");
 	if (s->state == REPORT_RUNNING)
 		fputs("  It goes on: the numbers are the last.\n", p->out);
 	if (s->state == REPORT_RUNNING && later)
@@ -274,7 +274,7 @@ static void print_short(const struct printer *p, const struct report_process *s)
 	fprintf(p->out,
 		"uiommu: %s[%d]: %" PRIu32 " domain%s, peak %s, %" PRIu32
 		" objects alive at exit\n",
-		s->comm, (int)s->pid, s->nr_domains, s->nr_domains == 1 ? "" : "s",
+		quoted(s->comm), (int)s->pid, s->nr_domains, s->nr_domains == 1 ? "" : "s",
 		format_bytes(s->peak, peak), s->nr_objects);
 }
 
@@ -286,7 +286,8 @@ void run_print_text(FILE *out, const struct run_result *result)
 
 	if (!nr) {
 		run_describe_end(result->status, end, sizeof(end));
-		fprintf(out, "uiommu: %s: %s; it did not open /dev/iommu\n", result->program, end);
+		fprintf(out, "uiommu: %s: %s; it did not open /dev/iommu\n",
+			quoted(result->program), end);
 		return;
 	}
 	for (uint32_t i = 0; i < nr; i++) {

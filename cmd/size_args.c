@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* uiommu size: its arguments, and the mappings that a guest stands for. */
+/* uiommu size: its arguments. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
 #include "cmd/size.h"
-
-static void parse_guest(struct request *request, const char *text)
-{
-	uint64_t values[NR_MAP_KEYS] = {0};
-	const char *comma = strchrnul(text, ',');
-	char ram[64];
-
-	if (request->guest)
-		die("--guest %s: a guest is given already: %s", text, request->guest);
-	snprintf(ram, sizeof(ram), "%.*s", (int)(comma - text), text);
-	request->guest = text;
-	request->ram = parse_bytes("--guest", ram);
-	if (*comma)
-		maps_parse_fields("--guest", text, comma + 1, MAP_KEY(KEY_BACKING), values);
-	request->ram_backing = values[KEY_BACKING];
-}
 
 enum {
 	OPTION_IOMMU = 0x100,
@@ -31,22 +15,28 @@ enum {
 	OPTION_MAP,
 	OPTION_GUEST,
 	OPTION_DEVICES,
+	OPTION_QEMU,
+	OPTION_LIBVIRT,
+	OPTION_BACKING,
 	OPTION_JSON
 };
 
 static const struct argp_option options[] = {
-	{"iommu", OPTION_IOMMU, "FORMAT", 0, "The layout of the tables, as uiommu(7) lists them",
-	 0},
+	{"iommu", OPTION_IOMMU, "FORMAT", 0,
+	 "The layout of the tables, as uiommu(7) lists them, or all to compare them", 0},
 	{"granule", OPTION_GRANULE, "BYTES", 0,
 	 "Arm: size of the smallest page: 4K, 16K or 64K (default: 4K)", 0},
 	{"address-width", OPTION_WIDTH, "BITS", 0,
 	 "Bits of input address (default: the format's usual)", 0},
 	{"domains", OPTION_DOMAINS, "N", 0, "Make the mappings in each of N domains (default: 1)",
 	 0},
-	{"map", OPTION_MAP, "iova=A,size=S[,backing=B][,count=N,stride=D]", 0,
-	 "A mapping; may be given many times", 1},
-	{"guest", OPTION_GUEST, "RAM[,backing=B]", 0, "The memory of a guest", 1},
-	{"devices", OPTION_DEVICES, "N", 0, "Devices passed to the guest (default: 1)", 1},
+	{"map", OPTION_MAP, "iova=A,size=S,...", 0, "A mapping; may be given many times", 1},
+	{"guest", OPTION_GUEST, "RAM[,...]", 0, "The memory of a guest", 1},
+	{"devices", OPTION_DEVICES, "N", 0, "Devices passed to it (default: 1)", 1},
+	{"qemu", OPTION_QEMU, "COMMAND|@FILE", 0, "A guest, by its QEMU command line", 1},
+	{"libvirt", OPTION_LIBVIRT, "FILE|-", 0, "A guest, by its libvirt domain (XML)", 1},
+	{"backing", OPTION_BACKING, "B", 0,
+	 "Pieces behind what of it has no huge pages (default: the smallest page)", 1},
 	{"json", OPTION_JSON, NULL, 0, "Print JSON", 2},
 	{0},
 };
@@ -54,27 +44,71 @@ static const struct argp_option options[] = {
 static const char size_doc[] =
 	"Tell how many I/O page tables mappings need, exactly, before anything is started."
 	"\v"
-	"Numbers are decimal or hexadecimal (0x) and may end in K, M, G, T or P.\n\n"
-	"--map maps S bytes from input address A on. B is the size and alignment of the "
-	"physically contiguous pieces behind it: a power of two, 4K if it is not given; use 2M "
-	"or 1G for huge pages. With count and stride the mapping is made N times, D bytes "
-	"apart.\n\n"
-	"--guest maps RAM as QEMU's q35 machine has it: up to 2.75 GiB (less one byte) from "
-	"address 0, more than that as 2 GiB from 0 and the rest from 4 GiB, without the VGA hole "
-	"at 0xa0000. B is the page size behind the guest's memory, to which it is aligned. Device "
-	"memory (BARs) is not counted: add it by --map. It tells what to add to memory.max, and "
-	"the "
-	"memlock limit, which counts RAM once for each domain (container, IOAS) and 1 GiB for "
-	"device memory, as libvirt does: with one domain that all devices share, and with one for "
-	"each device (as with a virtual IOMMU).\n\n"
-	"Entries are leaf entries: what one translation takes counts once, however many items it "
-	"is repeated in. Level 0 is the lowest.\n\n"
+	"Sizes and addresses are decimal (64.5G too) or hexadecimal (0x). K to E and KiB to "
+	"EiB are powers of 1024, KB to EB powers of 1000.\n\n"
+	"  --map iova=A,size=S[,backing=B][,count=N,stride=D]\n"
+	"maps S bytes from input address A on. B is the size and alignment of the "
+	"physically contiguous pieces behind it: a power of two, the smallest page if it is not "
+	"given; use 2M or 1G for huge pages. With count and stride the mapping is made N times, D "
+	"bytes apart. Beside a guest it is device memory (a BAR), which no memlock limit "
+	"counts.\n\n"
+	"  --guest RAM[,max=MAX][,backing=B]\n"
+	"maps RAM as QEMU's q35 machine has it, without the VGA hole at 0xa0000, and with "
+	"max what can be plugged. B is the page size behind it.\n\n"
+	"--qemu and --libvirt read "
+	"machine, RAM, huge pages, memory devices, firmware, video memory, devices and the virtual "
+	"IOMMU from a command line ('@FILE' holds one, such as /proc/PID/cmdline) or from what "
+	"'virsh dumpxml' prints.\n\n"
+	"For a guest it tells what to add to memory.max, and the memlock limit: RAM for each "
+	"domain, and 1 GiB as libvirt adds.\n\n"
 	"Examples:\n"
-	"  uiommu size --iommu vtd --guest 64G --devices 2\n"
-	"  uiommu size --iommu vtd --guest 64G,backing=1G --json\n"
-	"  uiommu size --iommu amdv1 --map iova=0x100000000,size=100T\n"
-	"  uiommu size --iommu vtd --address-width 39 \\\n"
-	"      --map iova=0x100000000,size=4K,count=1000,stride=2M";
+	"  uiommu size --iommu vtd --guest 64G,backing=1G --devices 2 --json\n"
+	"  uiommu size --iommu all --guest 64G,max=1T\n"
+	"  uiommu size --iommu amdv1 --map iova=4G,size=100T\n"
+	"  uiommu size --iommu vtd --qemu '-M q35 -m 4G -device vfio-pci,host=01:00.0'\n"
+	"  virsh dumpxml NAME | uiommu size --iommu vtd --libvirt -";
+
+static void set_guest(struct request *request, const char *option, const char *text)
+{
+	if (request->guest.option)
+		die("%s %.60s: a guest is given already: %s %.60s", option, text,
+		    request->guest.option, request->text);
+	request->guest.option = option;
+	request->text = text;
+}
+
+static void parse_guest(struct request *request, const char *text)
+{
+	uint64_t values[NR_MAP_KEYS] = {0};
+	const char *comma = strchrnul(text, ',');
+	struct guest *guest = &request->guest;
+	char ram[64];
+
+	set_guest(request, "--guest", text);
+	snprintf(ram, sizeof(ram), "%.*s", (int)(comma - text), text);
+	guest->vga = true;
+	guest->ram = parse_bytes("--guest", ram);
+	if (*comma)
+		maps_parse_fields("--guest", text, comma + 1,
+				  MAP_KEY(KEY_BACKING) | MAP_KEY(KEY_MAX), values);
+	guest->max_ram = values[KEY_MAX] ? values[KEY_MAX] : guest->ram;
+	guest->ordinary = values[KEY_BACKING];
+	*guest_add_part(guest) = (struct guest_part){guest->ram, 0};
+	if (guest->ram < MIB)
+		die("--guest %s: expected at least 1M of RAM", text);
+	if (guest->max_ram < guest->ram)
+		die("--guest %s: max is less than the RAM at the start", text);
+	guest_check(guest);
+}
+
+static void parse_backing(struct request *request, const char *text)
+{
+	uint64_t bytes = parse_bytes("--backing", text);
+
+	if (!bytes || bytes & (bytes - 1))
+		die("--backing %s: expected a power of two", text);
+	request->guest.ordinary = bytes;
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -103,6 +137,17 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_DEVICES:
 		request->devices = parse_number("--devices", arg, 1, UINT64_MAX);
 		return 0;
+	case OPTION_QEMU:
+		set_guest(request, "--qemu", arg);
+		request->described = true;
+		return 0;
+	case OPTION_LIBVIRT:
+		set_guest(request, "--libvirt", arg);
+		request->described = true;
+		return 0;
+	case OPTION_BACKING:
+		request->backing = arg;
+		return 0;
 	case OPTION_JSON:
 		request->json = true;
 		return 0;
@@ -111,60 +156,43 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/*
- * Map RAM whose physical address is aligned as its input address is, up to the
- * backing: smaller pieces up to the first address that is.
- */
-static void add_ram(struct request *request, uint64_t start, uint64_t end, uint64_t backing)
+/* What describes one format does not go with all. */
+static void choose_formats(struct request *request)
 {
-	while (start < end) {
-		uint64_t align = start & -start;
-		bool aligned = !(start & (backing - 1));
-		uint64_t size = aligned || align > end - start ? end - start : align;
+	const struct iommu_format *format = NULL;
 
-		maps_add(&request->maps,
-			 (struct iommu_size_map){.iova = start,
-						 .size = size,
-						 .backing = aligned ? backing : align,
-						 .count = 1},
-			 (struct map_origin){.option = "--guest", .text = request->guest});
-		start += size;
+	if (!request->iommu || strcmp(request->iommu, "all")) {
+		request->formats[request->nr_formats++] =
+			cmd_find_format(request->iommu, request->granule);
+		return;
 	}
+	if (request->granule || request->address_width)
+		die("%s: is about one format, and --iommu is all",
+		    request->granule ? "--granule" : "--address-width");
+	request->all = true;
+	while ((format = iommu_format_next(format)) && request->nr_formats < SIZE_FORMATS_MAX)
+		request->formats[request->nr_formats++] = format;
 }
 
-/*
- * QEMU's q35: hw/i386/pc_q35.c splits the memory, its video adapter covers
- * 0xa0000 to 0xbffff, and VFIO maps what is RAM or ROM. What lies from 4 GiB on
- * follows what lies below 2 GiB in the host's memory, so it is aligned like its
- * input address up to 2 GiB only.
- */
-static void add_guest(struct request *request)
+static void read_guest(struct request *request)
 {
-	const uint64_t split = 0xb0000000, low = 2 * GIB, high = 4 * GIB;
-	uint64_t page = request->format->granule, backing = request->ram_backing;
-	uint64_t below = request->ram >= split ? low : request->ram;
-	char text[BYTES_TEXT];
+	struct guest *guest = &request->guest;
 
-	if (request->ram < 1 << 20 || request->ram & (page - 1))
-		die("--guest %s: expected at least 1M of RAM, in whole pages of %s", request->guest,
-		    exact_bytes(page, text));
-	if (backing < page)
-		die("--guest %s: backing is less than a page of %s", request->guest,
-		    exact_bytes(page, text));
-	if (request->ram > UINT64_MAX - high)
-		die("--guest %s: does not fit in 64 bits of address", request->guest);
-	if (backing > low)
-		backing = low;
-	add_ram(request, 0, 0xa0000, backing);
-	add_ram(request, 0xc0000, below, backing);
-	add_ram(request, high, high + request->ram - below, backing);
-}
-
-static void check_request(struct request *request)
-{
-	request->format = cmd_find_format(request->iommu, request->granule);
-	if (request->devices && !request->guest)
+	if (request->devices && !guest->option)
 		die("--devices %llu: needs --guest", (unsigned long long)request->devices);
+	if (request->backing && !request->described)
+		die("--backing %s: needs --qemu or --libvirt", request->backing);
+	if (!request->described)
+		return;
+	if (request->devices || request->domains)
+		die("%s: %s says how many devices and domains there are",
+		    request->devices ? "--devices" : "--domains", guest->option);
+	if (request->backing)
+		parse_backing(request, request->backing);
+	if (!strcmp(guest->option, "--qemu"))
+		guest_read_qemu(guest, request->text);
+	else
+		guest_read_libvirt(guest, request->text);
 }
 
 void size_parse(int argc, char **argv, struct request *request)
@@ -173,9 +201,6 @@ void size_parse(int argc, char **argv, struct request *request)
 		.options = options, .parser = parse_option, .doc = size_doc};
 
 	cmd_parse(&argp, argc, argv, request);
-	check_request(request);
-	if (!request->ram_backing)
-		request->ram_backing = request->format->granule;
-	if (request->guest)
-		add_guest(request);
+	choose_formats(request);
+	read_guest(request);
 }

@@ -14,6 +14,7 @@ struct top_args {
 	uint64_t interval_ns;
 	uint64_t count; /* 0: not given */
 	pid_t pid;      /* 0: not given */
+	const char *name;
 	bool once, json;
 };
 
@@ -22,6 +23,7 @@ enum {
 	OPTION_ONCE,
 	OPTION_JSON,
 	OPTION_COUNT,
+	OPTION_NAME,
 };
 
 static const struct argp_option options[] = {
@@ -30,6 +32,7 @@ static const struct argp_option options[] = {
 	{"json", OPTION_JSON, NULL, 0, "Print it as JSON", 0},
 	{"count", OPTION_COUNT, "N", 0,
 	 "With --json: a line after each of N intervals, with the rates in it", 0},
+	{"name", OPTION_NAME, "NAME", 0, "Only a run with this --name", 0},
 	{0},
 };
 
@@ -37,12 +40,13 @@ static const char doc[] =
 	"Show what a running 'uiommu run' is charged and does: its memory cgroup, its domains and "
 	"their tables by level, how fast it maps, and what failed. The program is neither stopped "
 	"nor slowed. PID is that of 'uiommu run' or of a process in it; it can be left out when "
-	"only one runs."
+	"only one runs, or one with that --name (default: $UIOMMU_NAME)."
 	"\vKeys: q quits, p pauses, s changes what domains are sorted by, arrows scroll.\n\n"
 	"Examples:\n"
 	"  uiommu top\n"
-	"  uiommu top --once 4711\n"
-	"  uiommu top --json --count 60 --interval 0.5 | jq .processes[0].rates.maps\n\n"
+	"  uiommu top --once\n"
+	"  uiommu top --once --name vm1\n"
+	"  uiommu top --json --count 10 --interval 0.5 >rates.jsonl\n\n"
 	"Exit status: 0, also when the program ended meanwhile; 1 when none is running; 2 for a "
 	"wrong command line, or when several run and none was chosen.";
 
@@ -72,6 +76,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_COUNT:
 		args->count = parse_number("--count", arg, 1, UINT32_MAX);
+		return 0;
+	case OPTION_NAME:
+		args->name = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (args->pid)
@@ -113,19 +120,19 @@ static bool is_in(const struct top_run *run, pid_t pid)
 static void list_and_die(const struct top_run *runs, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)
-		printf("%7d  %s\n", (int)runs[i].pid, runs[i].command);
-	die("%zu programs are running under 'uiommu run': choose one by its PID", nr);
+		printf("%7d  %s%s%s\n", (int)runs[i].pid, runs[i].name, *runs[i].name ? ": " : "",
+		       runs[i].command);
+	die("%zu programs are running under 'uiommu run': choose one by its PID, or by --name", nr);
 }
 
-static struct top_run find_run(pid_t pid)
+static struct top_run find_run(pid_t pid, const char *name)
 {
 	struct top_run *runs, found;
-	size_t nr = top_find_all(&runs), at = 0;
+	size_t nr = top_find_all(&runs, name), at = 0;
 
-	if (!nr && !pid) {
-		fprintf(stderr, "%s: no 'uiommu run' is running\n", program_invocation_short_name);
-		exit(1);
-	}
+	if (!nr && !pid)
+		fail("no 'uiommu run'%s%s is running", name ? " with --name " : "",
+		     name ? name : "");
 	while (pid && at < nr && !is_in(&runs[at], pid))
 		at++;
 	if (at == nr)
@@ -199,7 +206,8 @@ int cmd_top(int argc, char **argv)
 		die("--count: needs --json");
 	if (!args.once && !args.json && !(isatty(STDOUT_FILENO) && isatty(STDIN_FILENO)))
 		die("this is no terminal: give --once or --json");
-	run = find_run(args.pid);
+	/* A PID is enough, but for a name on the same command line. */
+	run = find_run(args.pid, args.pid && !args.name ? NULL : cmd_run_name(args.name));
 	if (args.once)
 		return print_once(&run);
 	if (args.json)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cmd/cmd.h"
 #include "supervisor/report.h"
 
 /* ---- top_find.c ---- */
@@ -17,11 +18,15 @@ struct top_run {
 	pid_t pid;
 	int fd; /* of the report */
 	uint64_t inode;
+	char name[RUN_NAME_MAX + 1]; /* "": none was given */
 	char command[128];
 };
 
-/* All of them that this user may look at: how many, at *@runs, which the caller frees. */
-size_t top_find_all(struct top_run **runs);
+/*
+ * All of them that this user may look at, or those of a name: how many, at *@runs, which
+ * the caller frees.
+ */
+size_t top_find_all(struct top_run **runs, const char *name);
 /* Whether it is running. */
 bool top_is_running(const struct top_run *run);
 

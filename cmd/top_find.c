@@ -2,7 +2,7 @@
 /*
  * A `uiommu run` is found by the memfd of its report, which is among its
  * descriptors in /proc. So there is no file to agree on, to clean up or to guard:
- * who may look is whom the kernel lets look.
+ * the kernel says which user may look.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,22 +18,35 @@
 #include "plat/compiler.h"
 
 /* The kernel's name for it in /proc/PID/fd. */
-#define LINK "/memfd:" REPORT_NAME
+#define LINK    "/memfd:" REPORT_NAME
+#define DELETED " (deleted)"
 
-/* Who looks has it open too, but for reading only, which the link's mode says. */
-static bool is_report(int directory, const char *name)
+/*
+ * Another `uiommu top` has it open too, but for reading only, which the link's mode says.
+ * @name: what follows the memfd's own name.
+ */
+static bool is_report(int directory, const char *entry, char name[RUN_NAME_MAX + 1])
 {
-	char link[sizeof(LINK)];
+	char link[sizeof(LINK) + 1 + RUN_NAME_MAX + sizeof(DELETED)];
+	const char *after;
 	struct stat st;
+	ssize_t length;
 
-	if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) || !(st.st_mode & S_IWUSR))
+	if (fstatat(directory, entry, &st, AT_SYMLINK_NOFOLLOW) || !(st.st_mode & S_IWUSR))
 		return false;
-	return readlinkat(directory, name, link, sizeof(link)) >= (ssize_t)sizeof(LINK) - 1 &&
-	       !memcmp(link, LINK, sizeof(LINK) - 1);
+	length = readlinkat(directory, entry, link, sizeof(link) - 1) - (ssize_t)strlen(DELETED);
+	if (length < (ssize_t)strlen(LINK) || memcmp(link, LINK, strlen(LINK)) != 0)
+		return false;
+	link[length] = '\0';
+	after = link + strlen(LINK);
+	if (*after && (*after++ != ':' || strlen(after) > RUN_NAME_MAX))
+		return false;
+	strcpy(name, after);
+	return true;
 }
 
 /* The report that a process has open, or -1. */
-static int open_report(pid_t pid, uint64_t *inode)
+static int open_report(struct top_run *run)
 {
 	const struct dirent *entry;
 	char path[64];
@@ -41,16 +54,16 @@ static int open_report(pid_t pid, uint64_t *inode)
 	int fd = -1;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)run->pid);
 	dir = opendir(path);
 	if (!dir)
 		return -1;
 	while (fd < 0 && (entry = readdir(dir)) != NULL)
-		if (is_report(dirfd(dir), entry->d_name))
+		if (is_report(dirfd(dir), entry->d_name, run->name))
 			fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
 	closedir(dir);
 	if (fd >= 0 && !fstat(fd, &st))
-		*inode = st.st_ino;
+		run->inode = st.st_ino;
 	return fd;
 }
 
@@ -70,6 +83,13 @@ static ssize_t read_file(pid_t pid, const char *name, char *text, size_t size)
 	return length;
 }
 
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 /* The program's words, from behind "--" on. */
 static void read_command(struct top_run *run)
 {
@@ -85,9 +105,8 @@ static void read_command(struct top_run *run)
 		used += (size_t)snprintf(run->command + MIN(used, sizeof(run->command) - 1),
 					 sizeof(run->command) - MIN(used, sizeof(run->command) - 1),
 					 "%s%s", used ? " " : "", word);
-	for (char *c = run->command; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	make_printable(run->command);
+	make_printable(run->name);
 }
 
 /*
@@ -120,7 +139,7 @@ static void add_run(struct top_run **runs, size_t *nr, const struct top_run *run
 	(*runs)[(*nr)++] = *run;
 }
 
-size_t top_find_all(struct top_run **runs)
+size_t top_find_all(struct top_run **runs, const char *name)
 {
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
@@ -132,9 +151,13 @@ size_t top_find_all(struct top_run **runs)
 	while ((entry = readdir(proc)) != NULL) {
 		struct top_run run = {.pid = (pid_t)strtol(entry->d_name, NULL, 10)};
 
-		run.fd = run.pid > 0 ? open_report(run.pid, &run.inode) : -1;
+		run.fd = run.pid > 0 ? open_report(&run) : -1;
 		if (run.fd < 0)
 			continue;
+		if (name && strcmp(run.name, name) != 0) {
+			close(run.fd);
+			continue;
+		}
 		read_command(&run);
 		add_run(runs, &nr, &run);
 	}
@@ -144,11 +167,11 @@ size_t top_find_all(struct top_run **runs)
 
 bool top_is_running(const struct top_run *run)
 {
-	uint64_t inode;
-	int fd = open_report(run->pid, &inode);
+	struct top_run now = {.pid = run->pid};
+	int fd = open_report(&now);
 
 	if (fd >= 0)
 		close(fd);
 	/* Another run may have got the number. */
-	return fd >= 0 && inode == run->inode;
+	return fd >= 0 && now.inode == run->inode;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A sample as JSON: the processes as in the report of `uiommu run`, and rates. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "cmd/json.h"
 #include "cmd/run.h"
@@ -37,6 +38,7 @@ void top_print_json(const struct top_run *run, const struct top_sample *now,
 	struct top_rates rates;
 
 	add_number(top, "pid", (uint64_t)run->pid);
+	add_text(top, "name", run->name);
 	add_text(top, "command", run->command);
 	add_bool(top, "ended", now->ended);
 	processes = add_array(top, "processes");
@@ -49,8 +51,8 @@ void top_print_json(const struct top_run *run, const struct top_sample *now,
 		add_number(process, "enomem", top_failures(&now->processes[i], ENOMEM));
 	}
 	add_number(top, "processes_not_listed", now->not_read);
-	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN |
-							 JSON_C_TO_STRING_NOSLASHESCAPE));
-	fflush(stdout);
-	json_object_put(top);
+	print_json(stdout, top, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	/* Nobody reads it any more: main.c says so. */
+	if (fflush(stdout))
+		exit(CMD_FAILED);
 }

@@ -14,8 +14,6 @@
 #include "cmd/top.h"
 #include "plat/compiler.h"
 
-#define RATE_TEXT 32
-
 /* What the lines are made of. */
 struct view {
 	struct top_lines *lines;
@@ -57,29 +55,12 @@ __attribute__((format(printf, 3, 4))) static void put(struct view *v, enum top_s
 }
 
 /* "12,345", or "0.5" where that says more. Returns @text. */
-static const char *format_rate(double rate, char text[RATE_TEXT])
+static const char *format_rate(double rate, char text[COUNT_TEXT])
 {
-	char digits[RATE_TEXT], *out = text;
-	int n;
-
-	if (rate > 0 && rate < 9.95) {
-		snprintf(text, RATE_TEXT, "%.1f", rate);
-		return text;
-	}
-	n = snprintf(digits, sizeof(digits), "%.0f", MIN(rate, 1e15));
-	for (int i = 0; i < n; i++) {
-		if (i && (n - i) % 3 == 0)
-			*out++ = ',';
-		*out++ = digits[i];
-	}
-	*out = '\0';
+	if (!(rate > 0 && rate < 9.95))
+		return format_count((uint64_t)(MIN(rate, 1e15) + 0.5), text);
+	snprintf(text, COUNT_TEXT, "%.1f", rate);
 	return text;
-}
-
-static const char *format_count(uint64_t count, char text[RATE_TEXT])
-{
-	return count < 10 ? (snprintf(text, RATE_TEXT, "%" PRIu64, count), text)
-			  : format_rate((double)count, text);
 }
 
 static const char *format_limit(uint64_t limit, char text[BYTES_TEXT])
@@ -105,7 +86,7 @@ static void put_memory(struct view *v, const struct report_process *s)
 static void put_rate(struct view *v, const char *what, double rate, double bytes, uint64_t total,
 		     uint64_t total_bytes)
 {
-	char per[RATE_TEXT], all[RATE_TEXT], volume[BYTES_TEXT], sum[BYTES_TEXT];
+	char per[COUNT_TEXT], all[COUNT_TEXT], volume[BYTES_TEXT], sum[BYTES_TEXT];
 
 	put(v, TOP_PLAIN, "  %-14s %12s %12s %12s %12s", what, format_rate(rate, per),
 	    bytes < 0 ? "" : format_bytes((uint64_t)MIN(bytes, 1e18), volume),
@@ -229,7 +210,7 @@ static void put_domains(struct view *v, const struct report_process *s)
 static void put_ioctls(struct view *v, uint32_t process)
 {
 	const struct report_process *s = &v->now->processes[process];
-	char name[32], rate[RATE_TEXT], calls[RATE_TEXT], failed[RATE_TEXT];
+	char name[32], rate[COUNT_TEXT], calls[COUNT_TEXT], failed[COUNT_TEXT];
 	uint64_t ns;
 
 	put(v, TOP_HEADING, "  %-29s %10s %12s %12s %8s", "Ioctl", "per second", "calls", "ns each",

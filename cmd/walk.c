@@ -35,6 +35,7 @@ uint64_t walk_field_value(const struct hw_field *field, uint64_t item)
 
 static int walk_all(struct walk *walk, const struct walk_args *args)
 {
+	struct output *plot = args->plot ? output_open("--plot", args->plot) : NULL;
 	struct walk_list list = {0};
 	int status;
 
@@ -44,8 +45,8 @@ static int walk_all(struct walk *walk, const struct walk_args *args)
 	else
 		walk_print_list(walk, &list);
 	status = list.nr_problems || list.cut || walk->image.error;
-	if (args->plot)
-		status |= walk_plot(walk, args, &list);
+	if (plot)
+		status |= walk_plot(plot, walk, args, &list);
 	walk_list_free(&list);
 	return status;
 }

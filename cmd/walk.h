@@ -9,6 +9,7 @@
 
 #include <uiommu/format.h>
 
+#include "cmd/output.h"
 #include "hw/walk.h"
 
 /* What is asked for. */
@@ -30,7 +31,7 @@ struct walk_args {
 
 /* A file that stands for the physical memory from @base on. */
 struct walk_image {
-	const char *name;
+	const char *name; /* as it was given */
 	int fd;
 	uint64_t base, size;
 	int error; /* of the first read that failed, or 0 */
@@ -114,7 +115,8 @@ bool walk_field_applies(const struct hw_field *field, const struct hw_step *step
 #define WALK_SMALL_FIELD 16
 uint64_t walk_field_value(const struct hw_field *field, uint64_t item);
 
-/* walk_plot.c: draw what is mapped; 0, or 1 after a message. */
-int walk_plot(const struct walk *walk, const struct walk_args *args, const struct walk_list *list);
+/* walk_plot.c: draw what is mapped, and finish the file; 0, or 1 after a message. */
+int walk_plot(struct output *output, const struct walk *walk, const struct walk_args *args,
+	      const struct walk_list *list);
 
 #endif

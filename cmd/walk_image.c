@@ -41,16 +41,16 @@ static uint64_t size_of(const char *name, int fd)
 	off_t size;
 
 	if (fstat(fd, &st))
-		die("%s: %s", name, strerror(errno));
+		die("%s: %s", quoted(name), strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		die("%s: %s", name, strerror(EISDIR));
+		die("%s: %s", quoted(name), strerror(EISDIR));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		die("%s: neither a file nor a block device", name);
+		die("%s: neither a file nor a block device", quoted(name));
 	size = lseek(fd, 0, SEEK_END);
 	if (size < 0)
-		die("%s: %s", name, strerror(errno));
+		die("%s: %s", quoted(name), strerror(errno));
 	if (!size)
-		die("%s: is empty", name);
+		die("%s: is empty", quoted(name));
 	return (uint64_t)size;
 }
 
@@ -61,7 +61,7 @@ static void open_image(struct walk_image *image, const struct walk_args *args)
 	/* Without O_NONBLOCK a named pipe would be waited for. */
 	image->fd = open(args->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (image->fd < 0)
-		die("%s: %s", args->image, strerror(errno));
+		die("%s: %s", quoted(args->image), strerror(errno));
 	image->name = args->image;
 	image->base = args->base;
 	image->size = size_of(args->image, image->fd);
@@ -69,7 +69,8 @@ static void open_image(struct walk_image *image, const struct walk_args *args)
 		image->size = room;
 	if (args->root < args->base || args->root - args->base >= image->size)
 		die("--root %#llx: not in %s, which is from %#llx to %#llx",
-		    (unsigned long long)args->root, args->image, (unsigned long long)args->base,
+		    (unsigned long long)args->root, quoted(args->image),
+		    (unsigned long long)args->base,
 		    (unsigned long long)(args->base + image->size - 1));
 }
 

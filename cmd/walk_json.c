@@ -1,46 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uiommu walk: the answers as JSON. */
-#include <stdio.h>
-
-#include <json-c/json.h>
-
-#include "cmd/cmd.h"
+#include "cmd/json.h"
 #include "cmd/walk.h"
-
-/* json-c returns NULL without memory, and adding NULL would say "null". */
-static struct json_object *made(struct json_object *object)
-{
-	if (!object)
-		out_of_memory();
-	return object;
-}
-
-static void add(struct json_object *object, const char *key, struct json_object *value)
-{
-	if (json_object_object_add(object, key, made(value)))
-		out_of_memory();
-}
-
-static void append(struct json_object *array, struct json_object *value)
-{
-	if (json_object_array_add(array, value))
-		out_of_memory();
-}
-
-static void add_number(struct json_object *object, const char *key, uint64_t value)
-{
-	add(object, key, json_object_new_uint64(value));
-}
-
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-	add(object, key, json_object_new_string(text));
-}
-
-static void add_flag(struct json_object *object, const char *key, bool value)
-{
-	add(object, key, json_object_new_boolean(value));
-}
 
 static void add_access(struct json_object *object, unsigned int access)
 {
@@ -57,7 +18,7 @@ static struct json_object *new_answer(const struct walk *walk)
 	add_number(root, "root", walk->tables.root);
 	add_number(root, "base", walk->image.base);
 	add_number(root, "size", walk->image.size);
-	add_number(root, "levels", walk->layout.levels);
+	add_number(root, "level_count", walk->layout.levels);
 	add_number(root, "granule", UINT64_C(1) << walk->layout.granule_lg2);
 	add_number(root, "address_width", walk->layout.address_width);
 	return root;
@@ -65,10 +26,9 @@ static struct json_object *new_answer(const struct walk *walk)
 
 static void print_answer(struct json_object *root)
 {
-	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
-							  JSON_C_TO_STRING_SPACED |
-							  JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(root);
+	print_json(stdout, root,
+		   JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			   JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
 static void add_pages(struct json_object *object, const uint64_t leaves[64])
@@ -102,7 +62,7 @@ static void add_ranges(struct json_object *root, const struct walk_list *list)
 		append(ranges, object);
 	}
 	add(root, "ranges", ranges);
-	add_number(root, "ranges_total", list->nr_ranges);
+	add_number(root, "range_count", list->nr_ranges);
 }
 
 static void add_levels(struct json_object *root, const struct walk *walk,
@@ -124,7 +84,7 @@ static void add_levels(struct json_object *root, const struct walk *walk,
 		add_number(object, "bad_items", at->bad);
 		append(levels, object);
 	}
-	add(root, "by_level", levels);
+	add(root, "levels", levels);
 }
 
 static void add_problem(struct json_object *problems, const struct walk_problem *problem)
@@ -152,7 +112,7 @@ static void add_problems(struct json_object *root, const struct walk_list *list)
 			add_number(faults, hw_fault_name((enum hw_fault)fault),
 				   list->faults[fault]);
 	add(root, "problems", problems);
-	add_number(root, "problems_total", list->nr_problems);
+	add_number(root, "problem_count", list->nr_problems);
 	add(root, "faults", faults);
 }
 
@@ -161,13 +121,13 @@ void walk_json_list(const struct walk *walk, const struct walk_list *list)
 	struct json_object *root = new_answer(walk);
 
 	add_ranges(root, list);
-	add_number(root, "mapped", list->mapped);
-	add_number(root, "dirty", list->dirty);
+	add_number(root, "mapped_bytes", list->mapped);
+	add_number(root, "dirty_bytes", list->dirty);
 	add_pages(root, list->leaves);
 	add_levels(root, walk, list);
 	add_number(root, "shared_tables", list->nr_shared);
 	add_problems(root, list);
-	add_flag(root, "complete", !list->cut);
+	add_bool(root, "complete", !list->cut);
 	print_answer(root);
 }
 
@@ -219,7 +179,7 @@ void walk_json_iova(const struct walk *walk, const struct hw_translation *at, ui
 		add_number(root, "paddr", at->paddr);
 		add_number(root, "page", UINT64_C(1) << at->size_lg2);
 		add_access(root, at->access);
-		add_flag(root, "dirty", at->dirty);
+		add_bool(root, "dirty", at->dirty);
 	}
 	for (unsigned int i = 0; i < at->nr_steps; i++)
 		add_step(steps, walk, &at->steps[i]);

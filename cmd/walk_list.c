@@ -148,8 +148,7 @@ void walk_collect(struct walk_list *list, const struct walk *walk, const struct 
 	finish_range(list);
 	count_shared(list);
 	if (walk->image.error)
-		fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, walk->image.name,
-			strerror(walk->image.error));
+		complain("%s: %s", quoted(walk->image.name), strerror(walk->image.error));
 }
 
 void walk_list_free(struct walk_list *list)

@@ -232,18 +232,17 @@ static void print_nothing(FILE *pipe)
 	      pipe);
 }
 
-int walk_plot(const struct walk *walk, const struct walk_args *args, const struct walk_list *list)
+int walk_plot(struct output *output, const struct walk *walk, const struct walk_args *args,
+	      const struct walk_list *list)
 {
 	struct walk_columns *columns = calloc(1, sizeof(*columns));
 	struct lanes lanes = find_lanes(list);
-	FILE *pipe = plot_open(args->plot);
+	struct plot plot;
+	FILE *pipe;
 
 	if (!columns)
 		out_of_memory();
-	if (!pipe) {
-		free(columns);
-		return 1;
-	}
+	pipe = plot_open(&plot, output, args->plot);
 	walk_columns_fill(columns, walk, args);
 	for (unsigned int lane = 0; lane < lanes.nr; lane++)
 		print_lane(pipe, columns, &lanes, lane);
@@ -256,5 +255,5 @@ int walk_plot(const struct walk *walk, const struct walk_args *args, const struc
 		print_nothing(pipe);
 	}
 	free(columns);
-	return plot_close(pipe);
+	return plot_close(&plot);
 }

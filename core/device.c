@@ -71,9 +71,11 @@ struct iommu_device *iommu_device_register(const char *name, const struct iommu_
 		goto free_device;
 	}
 	dev->group = group;
-	plat_mutex_lock(&group->lock);
+	ret = -EDEADLK;
+	if (!mm_mutex_lock(&group->lock))
+		goto put_group;
 	ret = iommu_group_add_device(group, dev);
-	plat_mutex_unlock(&group->lock);
+	mm_mutex_unlock(&group->lock);
 	if (ret)
 		goto put_group;
 	return dev;
@@ -90,9 +92,10 @@ void iommu_device_unregister(struct iommu_device *dev)
 	if (!dev)
 		return;
 	might_sleep_if(mm_thread_self(), true);
-	plat_mutex_lock(&dev->group->lock);
+	if (!mm_mutex_lock(&dev->group->lock))
+		return;
 	iommu_group_remove_device(dev->group, dev);
-	plat_mutex_unlock(&dev->group->lock);
+	mm_mutex_unlock(&dev->group->lock);
 	iommu_group_put(dev->group);
 	kfree(dev);
 }

@@ -17,7 +17,7 @@
 #include <uiommu/device.h>
 
 #include "core/domain.h"
-#include "plat/plat.h"
+#include "mm/mutex.h"
 
 struct iommu_attach {
 	struct iommu_device *dev;
@@ -57,7 +57,7 @@ struct iommu_device {
 };
 
 struct iommu_group {
-	struct plat_mutex lock;
+	struct mm_mutex lock;
 	int id;                                        /* (c) */
 	atomic_uint refs;                              /* (a) */
 	struct iommu_device *devices;                  /* (g) in the order of registration */

@@ -108,6 +108,7 @@ static struct iommu_domain *alloc_translating(const struct iommu_domain_params *
 		return ERR_PTR(-ENOMEM);
 	domain->pt.ops = ops;
 	domain->pt.pgsizes = pgsizes;
+	domain->pt.features = params->features & ops->format->features;
 	domain->pt.sync = sync_tables;
 	ret = ops->init(&domain->pt, params->address_width, gfp);
 	if (ret) {
@@ -137,14 +138,21 @@ struct iommu_domain *iommu_domain_alloc(const struct iommu_domain_params *params
 
 void iommu_domain_free(struct iommu_domain *domain)
 {
+	static atomic_uint said, said_in_call;
 	struct iommu_domain_cookie *cookie;
-	static atomic_uint said;
 
 	if (!domain)
 		return;
 	if (atomic_load(&domain->users)) {
 		mm_warn_once(&said, "iommu_domain_free() of a domain that is attached, called from",
 			     NULL, (uintptr_t)__builtin_return_address(0));
+		return;
+	}
+	if (mm_is_called_for(mm_thread_self(), &domain->pt)) {
+		mm_warn_once(
+			&said_in_call,
+			"iommu_domain_free() in a callback of a call on the domain, called from",
+			NULL, (uintptr_t)__builtin_return_address(0));
 		return;
 	}
 	cookie = atomic_load(&domain->cookie);
@@ -176,6 +184,7 @@ static void table_info(struct pgtable *pt, struct iommu_domain_info *info)
 	info->aperture_start = pt->aperture_start;
 	info->aperture_last = pt->aperture_last;
 	info->pgsizes = pt->pgsizes;
+	info->split_breaks = pt->ops->format->features & ~pt->features & IOMMU_FEATURE_BBML2;
 	info->levels = top & (PAGE_SIZE - 1);
 	info->root = virt_to_phys((const void *)(uintptr_t)(top & ~(PAGE_SIZE - 1)));
 	pgtable_count(pt, info->tables);

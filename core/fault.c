@@ -16,7 +16,14 @@ void iommu_set_fault_handler(struct iommu_domain *domain, iommu_fault_handler_t 
 int report_iommu_fault(struct iommu_domain *domain, struct iommu_device *dev, dma_addr_t iova,
 		       int flags)
 {
+	struct mm_thread *self = mm_thread_self();
+	struct mm_call call;
+	int ret;
+
 	if (!domain->fault_handler)
 		return -ENOSYS;
-	return domain->fault_handler(domain, dev, iova, flags, domain->fault_token);
+	mm_call_begin(self, &call, &domain->pt);
+	ret = domain->fault_handler(domain, dev, iova, flags, domain->fault_token);
+	mm_call_end(self, &call);
+	return ret;
 }

@@ -47,7 +47,7 @@ struct iommu_group *iommu_group_alloc(gfp_t gfp)
 	group = kzalloc(sizeof(*group), gfp, NULL);
 	if (!group)
 		return ERR_PTR(-ENOMEM);
-	plat_mutex_init(&group->lock);
+	mm_mutex_init(&group->lock);
 	group->id = atomic_fetch_add(&next_id, 1);
 	atomic_store(&group->refs, 1);
 	return group;
@@ -79,14 +79,15 @@ int iommu_group_for_each_dev(struct iommu_group *group, void *data,
 	int ret = 0;
 
 	might_sleep_if(mm_thread_self(), true);
-	plat_mutex_lock(&group->lock);
+	if (!mm_mutex_lock(&group->lock))
+		return -EDEADLK;
 	for_each_device(dev, group)
 	{
 		ret = fn(dev, data);
 		if (ret)
 			break;
 	}
-	plat_mutex_unlock(&group->lock);
+	mm_mutex_unlock(&group->lock);
 	return ret;
 }
 
@@ -199,9 +200,10 @@ int iommu_attach_group(struct iommu_domain *domain, struct iommu_group *group)
 	int ret;
 
 	might_sleep_if(mm_thread_self(), true);
-	plat_mutex_lock(&group->lock);
+	if (!mm_mutex_lock(&group->lock))
+		return -EDEADLK;
 	ret = attach_group_locked(domain, group);
-	plat_mutex_unlock(&group->lock);
+	mm_mutex_unlock(&group->lock);
 	return ret;
 }
 
@@ -211,10 +213,11 @@ int iommu_attach_device(struct iommu_domain *domain, struct iommu_device *dev)
 	int ret = -EINVAL;
 
 	might_sleep_if(mm_thread_self(), true);
-	plat_mutex_lock(&group->lock);
+	if (!mm_mutex_lock(&group->lock))
+		return -EDEADLK;
 	if (has_one_device(group))
 		ret = attach_group_locked(domain, group);
-	plat_mutex_unlock(&group->lock);
+	mm_mutex_unlock(&group->lock);
 	return ret;
 }
 
@@ -223,14 +226,15 @@ int iommu_group_replace_domain(struct iommu_group *group, struct iommu_domain *d
 	int ret;
 
 	might_sleep_if(mm_thread_self(), true);
-	plat_mutex_lock(&group->lock);
+	if (!mm_mutex_lock(&group->lock))
+		return -EDEADLK;
 	if (!domain || domain == default_domain(group))
 		ret = -EINVAL;
 	else if (domain == current_domain(group))
 		ret = 0;
 	else
 		ret = switch_group(group, domain);
-	plat_mutex_unlock(&group->lock);
+	mm_mutex_unlock(&group->lock);
 	return ret;
 }
 
@@ -259,12 +263,13 @@ static void __cold detach_mismatch(struct iommu_group *group)
 void iommu_detach_group(struct iommu_domain *domain, struct iommu_group *group)
 {
 	might_sleep_if(mm_thread_self(), true);
-	plat_mutex_lock(&group->lock);
+	if (!mm_mutex_lock(&group->lock))
+		return;
 	if (domain == current_domain(group))
 		to_default_domain(group);
 	else
 		detach_mismatch(group);
-	plat_mutex_unlock(&group->lock);
+	mm_mutex_unlock(&group->lock);
 }
 
 void iommu_detach_device(struct iommu_domain *domain, struct iommu_device *dev)
@@ -272,12 +277,13 @@ void iommu_detach_device(struct iommu_domain *domain, struct iommu_device *dev)
 	struct iommu_group *group = dev->group;
 
 	might_sleep_if(mm_thread_self(), true);
-	plat_mutex_lock(&group->lock);
+	if (!mm_mutex_lock(&group->lock))
+		return;
 	if (domain == current_domain(group) && has_one_device(group))
 		to_default_domain(group);
 	else
 		detach_mismatch(group);
-	plat_mutex_unlock(&group->lock);
+	mm_mutex_unlock(&group->lock);
 }
 
 /* Take the places in ->coming (NULL without a domain) as the default ones. */
@@ -341,7 +347,8 @@ int iommu_group_set_default_domain(struct iommu_group *group, struct iommu_domai
 	might_sleep_if(mm_thread_self(), true);
 	if (domain && domain->type == IOMMU_DOMAIN_UNMANAGED)
 		return -EINVAL;
-	plat_mutex_lock(&group->lock);
+	if (!mm_mutex_lock(&group->lock))
+		return -EDEADLK;
 	if (current_domain(group) != default_domain(group))
 		ret = -EBUSY;
 	else if (domain == default_domain(group))
@@ -350,7 +357,7 @@ int iommu_group_set_default_domain(struct iommu_group *group, struct iommu_domai
 		ret = set_default_locked(group, domain);
 	else
 		clear_default_locked(group);
-	plat_mutex_unlock(&group->lock);
+	mm_mutex_unlock(&group->lock);
 	return ret;
 }
 

@@ -9,7 +9,9 @@
 
 static void flush(struct iommu_domain *domain, const struct iommu_iotlb_gather *gather)
 {
+	struct mm_thread *self = mm_thread_self();
 	bool has_range = gather->start <= gather->last;
+	struct mm_call call;
 	dma_addr_t start = gather->start, last = gather->last;
 
 	if (!has_range && !gather->tables)
@@ -18,7 +20,9 @@ static void flush(struct iommu_domain *domain, const struct iommu_iotlb_gather *
 		start = 0;
 		last = domain->pt.aperture_last;
 	}
+	mm_call_begin(self, &call, &domain->pt);
 	domain->iotlb_ops->flush(domain->iotlb_context, domain, start, last, gather->tables);
+	mm_call_end(self, &call);
 }
 
 void iommu_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *gather)

@@ -113,9 +113,11 @@ int iommu_get_resv_regions(struct iommu_device *dev, struct iommu_resv_region **
 	int ret;
 
 	might_sleep_if(mm_thread_self(), true);
-	plat_mutex_lock(&dev->group->lock);
+	*list = NULL;
+	if (!mm_mutex_lock(&dev->group->lock))
+		return -EDEADLK;
 	ret = iommu_device_resv_regions(dev, list);
-	plat_mutex_unlock(&dev->group->lock);
+	mm_mutex_unlock(&dev->group->lock);
 	merge_regions(list);
 	return ret;
 }

@@ -13,6 +13,7 @@
 #include "mm/slab.h"
 
 #define LIST_BYTES 65536 /* most that kmalloc() has */
+#define MOST_ORDER 4     /* log2 of the pages of the largest block: 64 KiB */
 
 static unsigned int smallest_order(const struct iommu_dma_cookie *cookie)
 {
@@ -44,7 +45,7 @@ void *dma_alloc_attrs(struct iommu_device *dev, size_t size, dma_addr_t *dma_han
 	dma_addr_t iova;
 
 	might_sleep_if(mm_thread_self(), gfpflags_allow_blocking(gfp));
-	if (!pages || order_of(pages) > MAX_ORDER)
+	if (!pages || order_of(pages) > MOST_ORDER)
 		return NULL;
 	page = alloc_pages(gfp | __GFP_ZERO, order_of(pages), dma_owner(cookie), PAGE_OTHER);
 	if (!page)
@@ -120,7 +121,7 @@ static int blocks_alloc(const struct iommu_dma_cookie *cookie, uint64_t pages, g
 			unsigned long attrs, struct blocks *blocks)
 {
 	unsigned int smallest = smallest_order(cookie);
-	unsigned int order = attrs & DMA_ATTR_ALLOC_SINGLE_PAGES ? smallest : MAX_ORDER;
+	unsigned int order = attrs & DMA_ATTR_ALLOC_SINGLE_PAGES ? smallest : MOST_ORDER;
 
 	*blocks = (struct blocks){NULL, NULL, 0};
 	while (pages) {

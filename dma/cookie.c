@@ -58,7 +58,7 @@ static struct iommu_dma_cookie *cookie_alloc(struct iommu_domain *domain, gfp_t 
 		return ERR_PTR(-ENOMEM);
 	cookie->cookie.free = cookie_free;
 	cookie->domain = domain;
-	plat_mutex_init(&cookie->msi_lock);
+	mm_mutex_init(&cookie->msi_lock);
 	ret = find_addresses(cookie);
 	if (ret)
 		goto free_cookie;

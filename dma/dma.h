@@ -32,7 +32,7 @@ struct iommu_dma_cookie {
 	unsigned int shift;                   /* (c) log2 of a granule */
 	uint64_t first_pfn, last_pfn;         /* (c) of the addresses */
 	_Atomic(struct iommu_dma_fq *) fq;    /* (a) NULL in strict mode */
-	struct plat_mutex msi_lock;           /* held over allocations */
+	struct mm_mutex msi_lock;             /* held over allocations */
 	struct iommu_dma_msi_page *msi_pages; /* (m) */
 };
 

@@ -78,9 +78,10 @@ static int map_msi_page(struct iommu_device *dev, struct iommu_dma_cookie *cooki
 }
 
 /* msi_lock is held. */
-static struct iommu_dma_msi_page *get_msi_page(struct iommu_device *dev,
-					       struct iommu_dma_cookie *cookie, phys_addr_t paddr,
-					       const struct iommu_resv_region *window)
+static struct iommu_dma_msi_page *get_msi_page_locked(struct iommu_device *dev,
+						      struct iommu_dma_cookie *cookie,
+						      phys_addr_t paddr,
+						      const struct iommu_resv_region *window)
 {
 	struct iommu_dma_msi_page *page = find_by_paddr(cookie, paddr);
 	int ret;
@@ -98,6 +99,19 @@ static struct iommu_dma_msi_page *get_msi_page(struct iommu_device *dev,
 	}
 	page->next = cookie->msi_pages;
 	cookie->msi_pages = page;
+	return page;
+}
+
+static struct iommu_dma_msi_page *get_msi_page(struct iommu_device *dev,
+					       struct iommu_dma_cookie *cookie, phys_addr_t paddr,
+					       const struct iommu_resv_region *window)
+{
+	struct iommu_dma_msi_page *page;
+
+	if (!mm_mutex_lock(&cookie->msi_lock))
+		return ERR_PTR(-EDEADLK);
+	page = get_msi_page_locked(dev, cookie, paddr, window);
+	mm_mutex_unlock(&cookie->msi_lock);
 	return page;
 }
 
@@ -133,10 +147,8 @@ int iommu_dma_prepare_msi(struct iommu_device *dev, phys_addr_t msi_addr, dma_ad
 		return ret;
 	*iova = msi_addr;
 	if (!is_in_hardware_window(list, msi_addr)) {
-		plat_mutex_lock(&cookie->msi_lock);
 		page = get_msi_page(dev, cookie, granule_start(cookie, msi_addr),
 				    find_region(list, IOMMU_RESV_SW_MSI));
-		plat_mutex_unlock(&cookie->msi_lock);
 		if (IS_ERR(page))
 			ret = (int)PTR_ERR(page);
 		else

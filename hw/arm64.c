@@ -49,12 +49,17 @@ static unsigned int top_bits(unsigned int width, unsigned int granule_lg2, unsig
 	return width - granule_lg2 - (levels - 1) * (granule_lg2 - 3);
 }
 
-/* "Concatenated translation tables": a small top level becomes one large table of the next. */
+/*
+ * "Concatenated translation tables": a small top level becomes one large table of the
+ * next. Here only where an implementation with so narrow addresses cannot begin at the
+ * level itself (Table D8-9): level 0, of 16 KiB granules also level 1.
+ */
 static unsigned int count_levels_joined(unsigned int width, unsigned int granule_lg2)
 {
 	unsigned int levels = count_levels(width, granule_lg2);
+	bool may_lack = levels == 4 || (granule_lg2 == 14 && levels == 3);
 
-	if (levels == 4 && top_bits(width, granule_lg2, levels) <= MAX_JOIN)
+	if (may_lack && top_bits(width, granule_lg2, levels) <= MAX_JOIN)
 		levels--;
 	return levels;
 }

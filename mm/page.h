@@ -16,7 +16,7 @@
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  ((size_t)1 << PAGE_SHIFT)
-#define MAX_ORDER  4
+#define MAX_ORDER  6
 
 struct mem_cgroup;
 struct slab;

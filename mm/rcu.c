@@ -42,7 +42,8 @@ static void release_limbo(struct rcu_limbo *limbo)
 {
 	struct page *first = limbo->first;
 
-	if (!first || !grace_period_over(limbo->after))
+	if (!first || (limbo->not_before && plat_clock_ms() < limbo->not_before) ||
+	    !grace_period_over(limbo->after))
 		return;
 	limbo->first = NULL;
 	limbo->count = 0;
@@ -62,7 +63,7 @@ void rcu_poll(struct mm_thread *self)
 	if (old->after & RCU_BARRIERS)
 		atomic_thread_fence(memory_order_seq_cst);
 	else
-		plat_barrier_all();
+		old->not_before = mm_barrier_begin();
 	release_limbo(old);
 }
 

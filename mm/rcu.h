@@ -46,9 +46,7 @@ static inline bool rcu_read_lock(struct mm_thread *self)
 {
 	bool outermost = !atomic_load_explicit(&self->rcu_seen, memory_order_relaxed);
 
-	if (unlikely(!outermost))
-		self->nested++;
-	else if (unlikely(rcu_show(self, 0) & RCU_BARRIERS))
+	if (likely(outermost) && unlikely(rcu_show(self, 0) & RCU_BARRIERS))
 		atomic_thread_fence(memory_order_seq_cst);
 	return outermost;
 }
@@ -69,8 +67,6 @@ static inline void rcu_read_unlock(struct mm_thread *self, bool outermost)
 {
 	if (likely(outermost))
 		atomic_store_explicit(&self->rcu_seen, 0, memory_order_release);
-	else
-		self->nested--;
 }
 
 /* The rest of the section may take long, or sleep. */
@@ -122,6 +118,12 @@ void rcu_poll(struct mm_thread *self);
 static inline bool rcu_waits_for_own(const struct mm_thread *self)
 {
 	return rcu_in_section(self) && (self->limbo[0].first || self->limbo[1].first);
+}
+
+/* Is a section of the calling thread in another one, which is around a callback? */
+static inline bool rcu_is_nested(const struct mm_thread *self)
+{
+	return self->calls && self->calls->in_section;
 }
 
 /* Outside of that section: free those pages. What failed may be tried again. */

@@ -76,17 +76,21 @@ static unsigned long shrink_one(struct shrinker *shrinker)
 bool shrink_all(gfp_t gfp)
 {
 	struct mm_thread *self = mm_thread_self();
+	struct mm_call call;
 	bool freed = false;
 
 	if (!gfpflags_allow_blocking(gfp) || (gfp & __GFP_NORETRY) || self->shrinking)
 		return false;
 	shrinkers_lock(self);
+	mm_call_begin(self, &call, self->allocates_for);
 	self->shrinking = true;
 	for (struct shrinker *shrinker = shrinkers.first; shrinker; shrinker = shrinkers.next) {
 		shrinkers.next = shrinker->next;
 		freed |= shrink_one(shrinker) != 0;
 	}
 	self->shrinking = false;
+	self->allocates_for = call.tables; /* again, if they made tables of others */
+	mm_call_end(self, &call);
 	shrinkers_unlock(self);
 	return freed;
 }

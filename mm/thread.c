@@ -22,19 +22,42 @@ enum {
 };
 
 static atomic_int mm_state;
+/* In the child of a process whose other threads used the library at the fork. */
+static atomic_bool orphaned;
 static _Atomic(struct mm_thread *) threads;
 static atomic_uint nr_states;
 atomic_uint mm_nr_threads;
 
-static int mm_init(uint64_t arena_bytes, unsigned int reserve, uint64_t phys_base)
+/* Is it up, also if another thread has to finish that? Else the caller is to do it. */
+static bool mm_is_up(void)
 {
-	int down = MM_DOWN, ret;
+	int down;
 
-	if (!atomic_compare_exchange_strong(&mm_state, &down, MM_COMING_UP)) {
+	do {
+		down = MM_DOWN;
+		if (atomic_compare_exchange_strong(&mm_state, &down, MM_COMING_UP))
+			return false;
 		while (atomic_load(&mm_state) == MM_COMING_UP)
 			plat_yield();
+	} while (atomic_load(&mm_state) != MM_UP); /* the other thread has failed */
+	return true;
+}
+
+static void refuse_orphans(void)
+{
+	if (atomic_load(&orphaned))
+		plat_panic("cannot be used in this child of fork(): other threads of its parent "
+			   "were using it; see uiommu_init(3)");
+}
+
+static int mm_init(uint64_t arena_bytes, unsigned int reserve, uint64_t phys_base)
+{
+	int ret;
+
+	plat_watch_forks();
+	refuse_orphans();
+	if (mm_is_up())
 		return -EBUSY;
-	}
 	if (!plat_barrier_init())
 		atomic_fetch_or(&rcu_now, RCU_BARRIERS);
 	ret = page_init(arena_bytes, reserve, phys_base);
@@ -80,10 +103,45 @@ static struct mm_thread *new_state(void)
 	return t;
 }
 
+uint64_t mm_barrier_begin(void)
+{
+	static atomic_uint said;
+
+	if (plat_barrier_all())
+		return 0;
+	if (!atomic_exchange_explicit(&said, 1, memory_order_relaxed))
+		plat_warn("membarrier() has begun to fail: freed tables are used again a little "
+			  "later, and threads start more slowly");
+	return plat_clock_ms() + PLAT_SETTLE_MS;
+}
+
+void mm_barrier_all(void)
+{
+	uint64_t until = mm_barrier_begin();
+
+	while (until && plat_clock_ms() < until)
+		plat_yield();
+}
+
+/*
+ * Other threads are not in the child, but what they were doing is: locks that they
+ * hold, walks that do not end, tables half made. Where there was none it goes on.
+ */
+void mm_forked(void)
+{
+	unsigned int own = plat_self != NULL;
+
+	if (atomic_load(&mm_nr_threads) == own && atomic_load(&mm_state) != MM_COMING_UP)
+		return;
+	atomic_store(&orphaned, true);
+	plat_forked();
+}
+
 struct mm_thread *mm_thread_register(void)
 {
 	struct mm_thread *self;
 
+	refuse_orphans();
 	if (atomic_load(&mm_state) != MM_UP) {
 		int ret = mm_init(0, DEFAULT_RESERVE, UIOMMU_PHYS_IS_VIRT);
 
@@ -97,7 +155,7 @@ struct mm_thread *mm_thread_register(void)
 	 */
 	atomic_fetch_add(&mm_nr_threads, 1);
 	if (!rcu_reader_barriers())
-		plat_barrier_all();
+		mm_barrier_all();
 	rcu_wait_for_alone();
 	self = reuse_state();
 	if (!self)

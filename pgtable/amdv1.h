@@ -12,6 +12,10 @@
 #ifndef PGTABLE_AMDV1_H
 #define PGTABLE_AMDV1_H
 
+/* The items of 512 GiB, whose own size hardware has an erratum with: two are the least. */
+#define PT_LEAST_RUN_LG2(level) ((level) == 3)
+#define AMD_BROKEN_SIZE         BIT_ULL(39)
+
 #include "pgtable/format.h"
 
 #define AMD_PRESENT     BIT_ULL(0)
@@ -41,7 +45,7 @@ static const struct iommu_format pt_format = {
 	.family = "amdv1",
 	.title = "AMD v1 (host tables)",
 	.granule = 4096,
-	.pgsizes = BIT_ULL(52) - BIT_ULL(12),
+	.pgsizes = (BIT_ULL(52) - BIT_ULL(12)) & ~AMD_BROKEN_SIZE,
 	.width_min = 21,
 	.width_max = 64,
 	.width_default = 64,

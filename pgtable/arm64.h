@@ -15,6 +15,7 @@
 #define PT_INDEX_LG2     (ARM_GRANULE_LG2 - 3)
 #define PT_WIDE_TOP      1
 #define PT_RUN_ADDRESSES 1
+#define PT_BREAKS        1
 #define PT_DIRTY_NEEDS   ARM_DBM
 /* Bits 51:48 of an address are in 15:12 of the item, with 64K pages only. */
 #define PT_OA_LINEAR_LG2 (ARM_GRANULE_LG2 == 16 ? 48 : 64)
@@ -45,12 +46,17 @@
 #define ARM_WIDTH_MIN 25 /* TxSZ is at most 39 */
 #define ARM_WIDTH_MAX (ARM_GRANULE_LG2 == 16 ? 52 : 48)
 
-/* Pages, blocks of the levels that have them, and contiguous runs of each. */
+/*
+ * Pages, blocks of the levels that have them, and contiguous runs of each but the
+ * largest, which hardware has only with 52 bits of output address.
+ */
+#define ARM_LARGEST BIT_ULL(42)
 #define ARM_PGSIZES                                                                      \
 	(ARM_GRANULE_LG2 == 12 ? BIT_ULL(12) | BIT_ULL(16) | BIT_ULL(21) | BIT_ULL(25) | \
 					 BIT_ULL(30) | BIT_ULL(34)                       \
-	 : ARM_GRANULE_LG2 == 14 ? BIT_ULL(14) | BIT_ULL(21) | BIT_ULL(25) | BIT_ULL(30) \
-				 : BIT_ULL(16) | BIT_ULL(21) | BIT_ULL(29) | BIT_ULL(34))
+	 : ARM_GRANULE_LG2 == 14                                                         \
+		 ? BIT_ULL(14) | BIT_ULL(21) | BIT_ULL(25) | BIT_ULL(30)                 \
+		 : BIT_ULL(16) | BIT_ULL(21) | BIT_ULL(29) | BIT_ULL(34) | ARM_LARGEST)
 
 /* log2 of the items of a run of a level. */
 static inline unsigned int arm_run_lg2(unsigned int level)

@@ -27,9 +27,11 @@ static const struct iommu_format pt_format = {
 	.title = "Arm SMMU stage 1, " ARM_GRANULE " pages",
 	.granule = BIT_ULL(PT_PAGE_LG2),
 	.pgsizes = ARM_PGSIZES,
+	.pgsizes_default = ARM_PGSIZES & ~ARM_LARGEST,
 	.width_min = ARM_WIDTH_MIN,
 	.width_max = ARM_WIDTH_MAX,
 	.width_default = 48,
+	.features = IOMMU_FEATURE_BBML2,
 };
 
 static inline unsigned int pt_levels(unsigned int width)

@@ -4,9 +4,10 @@
  * stream table entries with S2TTB. Bit 7 is "may be written"; with DBM, set
  * means dirty.
  *
- * Up to 16 top tables may be joined into one of the level below. As in Linux, that
- * is done where the walk would otherwise begin at level 0 of the architecture,
- * the fourth from below, which not every implementation has.
+ * Up to 16 top tables may be joined into one of the level below. That is done where the
+ * walk would otherwise begin at a level at which not every implementation can begin
+ * (D8.1.9, "Implications of the effective minimum T0SZ value on the initial stage 2
+ * lookup level"): level 0, which is the fourth from below, and with 16K pages level 1.
  */
 #ifndef PGTABLE_ARM64_S2_H
 #define PGTABLE_ARM64_S2_H
@@ -28,16 +29,19 @@ static const struct iommu_format pt_format = {
 	.title = "Arm SMMU stage 2, " ARM_GRANULE " pages",
 	.granule = BIT_ULL(PT_PAGE_LG2),
 	.pgsizes = ARM_PGSIZES,
+	.pgsizes_default = ARM_PGSIZES & ~ARM_LARGEST,
 	.width_min = ARM_WIDTH_MIN,
 	.width_max = ARM_WIDTH_MAX,
 	.width_default = 48,
+	.features = IOMMU_FEATURE_BBML2,
 };
 
 static inline unsigned int pt_levels(unsigned int width)
 {
 	unsigned int levels = arm_levels(width);
+	bool join = levels >= (PT_PAGE_LG2 == 14 ? 3 : 4);
 
-	return levels == 4 && width <= pt_shift(3) + ARM_JOINED_LG2 ? 3 : levels;
+	return join && width <= pt_shift(levels - 1) + ARM_JOINED_LG2 ? levels - 1 : levels;
 }
 
 static inline unsigned int pt_top_index_lg2(unsigned int width)

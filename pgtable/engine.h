@@ -341,13 +341,13 @@ static void choose_lookup(struct pgtable *pt, unsigned int levels)
 		pt->iova_to_phys = is_signed ? lookup_signed_5 : lookup_5;
 }
 
-/* Leaf sizes that can be used: of each level none without the level's own. */
+/* Leaf sizes that can be used: of each level none without the smallest. */
 static uint64_t usable_pgsizes(uint64_t pgsizes, unsigned int levels)
 {
 	uint64_t usable = 0;
 
 	for (unsigned int level = 0; level < levels; level++)
-		if (pgsizes >> pt_shift(level) & 1)
+		if (pgsizes >> (pt_shift(level) + PT_LEAST_RUN_LG2(level)) & 1)
 			usable |= pgsizes & ((BIT_ULL(pt_index_lg2(level)) - 1) << pt_shift(level));
 	return usable;
 }

@@ -259,15 +259,19 @@ static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, 
 {
 	struct dirty_walk w = {.pt = pt, .dirty = dirty, .clear = clear};
 	struct mm_thread *self = mm_thread_self();
+	struct mm_call call;
 	bool outermost;
 
 	outermost = rcu_read_lock(self);
+	mm_call_begin(self, &call, pt);
 	dirty_range(&w, iova, MIN(last, pt->aperture_last));
 	if (PT_SIGNED && pt->sign_extended)
 		dirty_range(&w, MAX(iova, ~pt->aperture_last), last);
 	rcu_read_unlock(self, outermost);
+	call.in_section = !outermost;
 	if (w.pending)
 		dirty_report(&w);
+	mm_call_end(self, &call);
 	if (clear && w.reported) {
 		dirty->gather->start = MIN(dirty->gather->start, w.lowest);
 		dirty->gather->last = MAX(dirty->gather->last, w.last);

@@ -31,10 +31,9 @@ struct map {
 	/* What remains, moving on as slots are filled: of a piece, and of those after it. */
 	uint64_t iova, paddr, left, rest;
 	const struct iommu_sg *sg, *sg_end; /* those */
-	unsigned int max_level;             /* highest level that may have leaves */
 	gfp_t gfp;
-	bool stream; /* its tables are more than the caches hold */
-	bool made;   /* tables[] counts */
+	bool stream;       /* its tables are more than the caches hold */
+	unsigned int made; /* levels of which tables[] counts any */
 	unsigned int tables[IOMMU_MAX_LEVELS];
 };
 
@@ -45,28 +44,30 @@ static inline void map_begin(struct map *m, struct pgtable *pt, struct iommu_iot
 	m->self = mm_thread_self();
 	m->gather = gather;
 	m->rest = 0;
-	m->max_level = PT_LEVELS;
 	m->gfp = gfp;
 	m->stream = false;
-	m->made = false;
+	m->made = 0;
 }
 
 static inline void map_end(const struct map *m)
 {
 	if (m->made)
-		pgtable_count_add(m->pt, m->self, m->tables);
+		pgtable_count_add(m->pt, m->self, m->tables, m->made);
 }
 
 static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)
 {
-	struct page *page = table_new(m->pt, level, m->gfp | zero);
+	struct page *page;
 
+	m->self->allocates_for = m->pt;
+	page = table_new(m->pt, level, m->gfp | zero);
+	m->self->allocates_for = NULL;
 	if (unlikely(!page))
 		return NULL;
 	live_set(page, 0);
-	if (!m->made)
-		memset(m->tables, 0, sizeof(m->tables));
-	m->made = true;
+	if (!(m->made & 1u << level))
+		m->tables[level] = 0;
+	m->made |= 1u << level;
 	m->tables[level]++;
 	return page;
 }
@@ -92,13 +93,13 @@ static void table_discard(struct map *m, struct page *page, unsigned int level, 
 /* How many slots from iova on, at most room, are to be leaves of this level. */
 static inline unsigned int leaf_slots(const struct map *m, unsigned int level, unsigned int room)
 {
-	unsigned int shift = pt_shift(level);
+	unsigned int shift = pt_shift(level), least = PT_LEAST_RUN_LG2(level);
 	uint64_t slots = m->left >> shift;
 
-	if (level && (level > m->max_level || !(m->pt->pgsizes >> shift & 1) ||
-		      ((m->iova | m->paddr) & (BIT_ULL(shift) - 1))))
+	if (level && (!(m->pt->pgsizes >> (shift + least) & 1) ||
+		      ((m->iova | m->paddr) & (BIT_ULL(shift + least) - 1))))
 		return 0;
-	return slots < room ? (unsigned int)slots : room;
+	return (slots < room ? (unsigned int)slots : room) >> least << least;
 }
 
 /* Leaves to be written: n slots of a table, from iova on. */
@@ -129,6 +130,19 @@ static inline unsigned int linear_slots(const struct leaves *l, uint64_t paddr)
 	return (unsigned int)MIN(bytes >> pt_shift(l->level), 1u << 31);
 }
 
+/* How many of n items are in whole runs of 2^run that are empty, before the first other one. */
+static __noinline unsigned int empty_runs(const uint64_t *slot, unsigned int level, unsigned int n,
+					  unsigned int run)
+{
+	unsigned int empty = 0;
+
+	if (likely(all_empty(slot, level, n)))
+		return n;
+	while (empty < n && all_empty(&slot[empty], level, 1u << run))
+		empty += 1u << run;
+	return empty;
+}
+
 /* n items that count up from the one of paddr; runs of 2^run have one address, or not. */
 static inline unsigned int write_items(const struct leaves *l, uint64_t *slot, uint64_t paddr,
 				       unsigned int n, unsigned int run)
@@ -143,9 +157,12 @@ static inline unsigned int write_items(const struct leaves *l, uint64_t *slot, u
 		items_stream(slot, first, step_lg2, n, same, PT_SWAP);
 		return n;
 	}
-	if (l->check)
+	if (l->check && !(PT_RUNS && run))
 		return items_fill_empty(slot, first, step_lg2, n, same, PT_SWAP,
 					item_swap(pt_empty(level)));
+	/* One item of a run stands for all of them: none is written before all are empty. */
+	if (PT_RUNS && l->check)
+		n = empty_runs(slot, level, n, run);
 	items_fill(slot, first, step_lg2, n, same, PT_SWAP);
 	return n;
 }
@@ -447,7 +464,7 @@ static __cold int map_retry(struct map *m, const struct map_place *start)
 	int ret = -ENOMEM;
 
 	for (unsigned int tries = 0; ret == -ENOMEM && tries < MAP_TRIES; tries++) {
-		if (!m->self->short_of_own || m->self->nested)
+		if (!m->self->short_of_own || rcu_is_nested(m->self))
 			break;
 		rcu_read_unlock(m->self, true);
 		m->pt->sync(m->pt, m->gather);

@@ -28,7 +28,7 @@ static inline bool map_page(struct pgtable *pt, uint64_t iova, uint64_t paddr, u
 	if (likely(slot && item_load(slot) == pt_empty(0))) {
 		struct page *page = slot_page(pt, slot, 0);
 
-		done = live_load(page) >= 0 && !page_is_unsynced(pt, iova);
+		done = !table_is_dead(page) && !page_is_unsynced(pt, iova);
 		if (likely(done)) {
 			live_add(page, 1, true);
 			PT_STEP();

@@ -273,6 +273,11 @@ static inline int live_load(const struct page *page)
 	return atomic_load_explicit(&page->live, memory_order_relaxed);
 }
 
+static inline bool table_is_dead(const struct page *page)
+{
+	return live_load(page) < 0;
+}
+
 /* Returns what it was; with plain accesses where no other thread uses the library. */
 static inline int live_add(struct page *page, int items, bool alone)
 {

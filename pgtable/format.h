@@ -39,6 +39,12 @@
 #ifndef PT_RUN_ADDRESSES
 #define PT_RUN_ADDRESSES 0 /* 1: the items of a run have an address each, else all the same */
 #endif
+#ifndef PT_LEAST_RUN_LG2
+#define PT_LEAST_RUN_LG2(level) 0 /* log2 of the items of a level's smallest entry */
+#endif
+#ifndef PT_BREAKS
+#define PT_BREAKS 0 /* 1: a live entry is emptied and flushed before its size changes */
+#endif
 #ifndef PT_OA_LINEAR_LG2
 #define PT_OA_LINEAR_LG2 64 /* log2 of the memory over which items count up like addresses */
 #endif

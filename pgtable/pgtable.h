@@ -99,6 +99,7 @@ struct pgtable {
 	unsigned int wide_level, wide_items;    /* PT_WIDE_TOP: the top level, and its items */
 	unsigned int address_width;
 	bool sign_extended;       /* input addresses */
+	unsigned int features;    /* IOMMU_FEATURE_* of the hardware */
 	struct mem_cgroup *owner; /* charged for every table, or NULL */
 	/* As iommu_iotlb_sync(), which is the core's. Not in a section. */
 	void (*sync)(struct pgtable *pt, struct iommu_iotlb_gather *gather);
@@ -121,16 +122,19 @@ struct iommu_sg pgtable_next_piece(const struct iommu_sg **sg, const struct iomm
 /* Tables at each level now. */
 void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS]);
 
-/* Count tables that the calling thread made. */
+/* Count tables that the calling thread made; bits of levels say where there are any. */
 static inline void pgtable_count_add(struct pgtable *pt, const struct mm_thread *self,
-				     const unsigned int tables[IOMMU_MAX_LEVELS])
+				     const unsigned int tables[IOMMU_MAX_LEVELS],
+				     unsigned int levels)
 {
 	struct pgtable_stat *stat = &pt->stat[self->index % PGTABLE_STAT_SHARDS];
 
-	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
-		if (tables[level])
-			atomic_fetch_add_explicit(&stat->tables[level], (long)tables[level],
-						  memory_order_relaxed);
+	for (; levels; levels &= levels - 1) {
+		unsigned int level = ffs64_index(levels);
+
+		atomic_fetch_add_explicit(&stat->tables[level], (long)tables[level],
+					  memory_order_relaxed);
+	}
 }
 
 /* Those that it freed. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * s390 tables for zPCI: region-third, segment and page tables of the
- * z/Architecture (Principles of Operation, "Region-Table Entries", "Segment-Table
- * Entries", "Page-Table Entries"), big-endian. Level 2 is the region-third table.
+ * s390 tables for zPCI: region, segment and page tables of the z/Architecture
+ * (Principles of Operation, "Region-Table Entries", "Segment-Table Entries",
+ * "Page-Table Entries"), big-endian. Levels 2 to 4 are the region-third, the
+ * region-second and the region-first table; which of them is the top is part of the
+ * function's I/O translation anchor.
  *
- * Region-third and segment tables have 2048 items, page tables 256, so neither
- * fills a page: they are objects, charged by the byte. Items that translate
- * nothing are marked invalid. What is mapped may be read.
+ * Region and segment tables have 2048 items, page tables 256, so neither fills a
+ * page: they are objects, charged by the byte. Items that translate nothing are
+ * marked invalid. What is mapped may be read.
  */
 #ifndef PGTABLE_S390_H
 #define PGTABLE_S390_H
@@ -17,14 +19,14 @@
 
 #include "pgtable/format.h"
 
-#define S390_INVALID      BIT_ULL(5)       /* of region and segment entries */
-#define S390_PAGE_INVALID BIT_ULL(10)      /* of page entries */
-#define S390_LARGE        BIT_ULL(10)      /* FC of segment entries: a leaf of 1 MiB */
-#define S390_PROTECT      BIT_ULL(9)       /* read only */
-#define S390_REGION_THIRD (BIT_ULL(2) | 3) /* TT, and a table length of 2048 items */
+#define S390_INVALID      BIT_ULL(5)                  /* of region and segment entries */
+#define S390_PAGE_INVALID BIT_ULL(10)                 /* of page entries */
+#define S390_LARGE        BIT_ULL(10)                 /* FC of segment entries: a leaf of 1 MiB */
+#define S390_PROTECT      BIT_ULL(9)                  /* read only */
+#define S390_REGION(type) ((uint64_t)(type) << 2 | 3) /* TT, and a table length of 2048 items */
 
 #define PT_NAME           s390
-#define PT_LEVELS         3
+#define PT_LEVELS         5
 #define PT_OA_BITS        64
 #define PT_RUNS           0
 #define PT_GROWS          0
@@ -42,7 +44,7 @@ static const struct iommu_format pt_format = {
 	.pgsizes = BIT_ULL(12) | BIT_ULL(20),
 	.pgsizes_default = BIT_ULL(12),
 	.width_min = 42,
-	.width_max = 42,
+	.width_max = 64,
 	.width_default = 42,
 };
 
@@ -63,7 +65,7 @@ static inline uint64_t pt_empty(unsigned int level)
 
 static inline unsigned int pt_levels(unsigned int width)
 {
-	return width == 42 ? PT_LEVELS : 0;
+	return width == 42 ? 3 : width == 53 ? 4 : width == 64 ? 5 : 0;
 }
 
 static inline uint64_t pt_attrs(int prot)
@@ -79,10 +81,10 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
-	return oa | (level == 2 ? S390_REGION_THIRD : 0);
+	return oa | (level > 1 ? S390_REGION(level - 1) : 0);
 }
 
-/* Segment tables lie at multiples of 16 KiB, page tables of 2 KiB. */
+/* Region and segment tables lie at multiples of 16 KiB, page tables of 2 KiB. */
 static inline uint64_t pt_table_oa(uint64_t item)
 {
 	return item & ~0x7ffULL;

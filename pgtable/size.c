@@ -25,7 +25,7 @@ enum top {
 	TOP_WHOLE,  /* it is as the other tables of its level: no other widths */
 	TOP_GROWS,  /* so it is, but levels are added on demand */
 	TOP_CUT,    /* it has those items that the width needs */
-	TOP_JOINED, /* so it has, or up to 16 times more in place of a fourth level */
+	TOP_JOINED, /* so it has, or up to 16 times more in place of a level above */
 	TOP_WIDE,   /* whole, or four times as many items */
 };
 
@@ -53,7 +53,7 @@ static const struct layout layouts[] = {
 	{"arm64-s2-16k", 14, {11, 11, 11, 11}, 0, false, TOP_JOINED},
 	{"arm64-s2-64k", 16, {13, 13, 13}, 0, false, TOP_JOINED},
 	{"riscv64", 12, {9, 9, 9, 9, 9}, 0, true, TOP_WIDE},
-	{"s390", 12, {8, 11, 11}, 0, false, TOP_WHOLE},
+	{"s390", 12, {8, 11, 11, 11, 11}, 0, false, TOP_WHOLE},
 };
 
 #define JOINED_LG2    4 /* tables that a JOINED top is made of at most */
@@ -229,8 +229,8 @@ static bool choose_levels(struct sizing *s, unsigned int width)
 	const struct layout *layout = s->layout;
 	unsigned int levels = levels_for(layout, width), rest, whole;
 
-	if (layout->top == TOP_JOINED && levels == 4 &&
-	    width <= level_shift(layout, 3) + JOINED_LG2)
+	if (layout->top == TOP_JOINED && levels >= (layout->granule_lg2 == 14 ? 3 : 4) &&
+	    width <= level_shift(layout, levels - 1) + JOINED_LG2)
 		levels--;
 	if (layout->top == TOP_WIDE && level_shift(layout, levels) != width)
 		levels = levels_for(layout, width - WIDE_LG2);

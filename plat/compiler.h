@@ -39,6 +39,7 @@
 #define ENODEV     19
 #define EINVAL     22
 #define ERANGE     34
+#define EDEADLK    35
 #define ENOSYS     38
 #define EOPNOTSUPP 95
 #define EADDRINUSE 98

@@ -44,7 +44,21 @@ bool plat_barrier_init(void)
 	return true;
 }
 
-void plat_barrier_all(void)
+bool plat_barrier_all(void)
+{
+	return true;
+}
+
+uint64_t plat_clock_ms(void)
+{
+	return 0;
+}
+
+void plat_watch_forks(void)
+{
+}
+
+void plat_forked(void)
 {
 }
 

@@ -35,10 +35,26 @@ int plat_commit(void *base, size_t size);
 
 /*
  * plat_barrier_all() makes every other thread pass a full memory barrier; where
- * plat_barrier_init() says that this cannot be had, readers must use their own.
+ * plat_barrier_init() says that this cannot be had, readers must use their own. It may
+ * cease to work later, and is false then: whoever needs it waits PLAT_SETTLE_MS by
+ * plat_clock_ms(), within which all that other threads had stored has become visible.
  */
 bool plat_barrier_init(void);
-void plat_barrier_all(void);
+bool plat_barrier_all(void);
+
+#define PLAT_SETTLE_MS 20 /* processors take less than a microsecond */
+
+/* Milliseconds since any moment. */
+uint64_t plat_clock_ms(void);
+
+/*
+ * From now on mm_forked(), which is mm's, runs in the child of a fork(), as far as that
+ * has a copy of the library's memory.
+ */
+void plat_watch_forks(void);
+void mm_forked(void);
+/* The child's thread has no state yet, whatever that of its parent had. */
+void plat_forked(void);
 
 /* Let another thread run (a spin lock's holder may have lost its processor). */
 void plat_yield(void);

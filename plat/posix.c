@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plat/compiler.h"
@@ -41,6 +42,32 @@ void plat_thread_started(struct mm_thread *self)
 {
 	pthread_once(&thread_key_once, make_thread_key);
 	pthread_setspecific(thread_key, self);
+}
+
+void plat_forked(void)
+{
+	if (!plat_self)
+		return;
+	pthread_setspecific(thread_key, NULL);
+	plat_self = NULL;
+}
+
+/* Its thread is the one that forked, of which it has a copy with all variables. */
+static void forked(void)
+{
+	mm_forked();
+}
+
+static void register_fork_handler(void)
+{
+	pthread_atfork(NULL, NULL, forked);
+}
+
+void plat_watch_forks(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_fork_handler);
 }
 
 void *plat_reserve(size_t size)
@@ -97,9 +124,18 @@ bool plat_barrier_init(void)
 	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
-void plat_barrier_all(void)
+/* A filter of system calls may have come since it was registered. */
+bool plat_barrier_all(void)
 {
-	membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
+}
+
+uint64_t plat_clock_ms(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 void plat_yield(void)

@@ -156,6 +156,13 @@ void account_memlock(struct file *file)
 	__atomic_fetch_add(&s->memlock_reached, now.reached - seen, __ATOMIC_RELAXED);
 }
 
+void account_trace_failed(int error)
+{
+	int32_t none = 0;
+
+	atomic_compare_exchange_strong(&report->trace_error, &none, error);
+}
+
 void account_munmap(struct report_process *s, const struct report_munmap *event)
 {
 	spin_lock(&s->lock);

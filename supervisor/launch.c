@@ -147,9 +147,8 @@ static void __attribute__((noreturn)) start_program(const struct start *start)
 		_exit(126);
 	close(listener);
 	execv(start->path, start->argv);
-	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, start->path,
-		strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	options->not_started(start->path, errno);
+	_exit(126);
 }
 
 /* Whether the memory of a program can be used at all: the same variable in a child. */
@@ -358,11 +357,8 @@ static int prepare(struct report *report, int signals, char *error, size_t size)
 	set_limit("memory.high", options->memory_high);
 	set_limit("memory.max", options->memory_max);
 	account_start(report);
-	if (options->trace) {
-		ret = trace_open(options->trace);
-		if (ret)
-			return fail(error, size, ret, options->trace, strerror(-ret));
-	}
+	if (options->trace)
+		trace_open(options->trace);
 	ret = tree_start();
 	if (ret)
 		return fail(error, size, ret, "a directory in /dev/shm or /tmp", strerror(-ret));

@@ -14,9 +14,13 @@
 
 #include "plat/spinlock.h"
 
-#define REPORT_NAME "uiommu-report" /* of the memfd */
+#define REPORT_NAME "uiommu-report" /* of the memfd; with a name of the user's: NAME after ':' */
 
-#define REPORT_MAGIC     0x7065727a /* changes with the layout */
+/* What a program that uses the library finds: the trace, and what it says of that. */
+#define REPORT_ENV_TRACE "UIOMMU_TRACE"  /* a path to the file */
+#define REPORT_ENV_PATH  "UIOMMU_REPORT" /* a path to the memfd */
+
+#define REPORT_MAGIC     0x7065727b /* changes with the layout */
 #define REPORT_PROCESSES 512
 #define REPORT_NUMBERS   64                   /* ioctls of one kind of file */
 #define REPORT_IOCTLS    (2 * REPORT_NUMBERS) /* of devices, then of /dev/iommu */
@@ -150,6 +154,7 @@ struct report {
 	_Atomic uint32_t nr_processes; /* that asked for a slot */
 	int32_t owner;                 /* the process of `uiommu run` */
 	uint64_t current;              /* charged at its end, when all is closed: 0 */
+	_Atomic int32_t trace_error;   /* why lines of --trace are missing; 0: they are not */
 	struct report_process processes[REPORT_PROCESSES];
 };
 

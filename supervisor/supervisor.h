@@ -337,6 +337,8 @@ void account_closed(const struct file *file);
 void account_munmap(struct report_process *slot, const struct report_munmap *event);
 /* The process ends like this, with what it has not closed. */
 void account_exit(struct process *process, enum report_state state, int status);
+/* Lines of the trace are lost. */
+void account_trace_failed(int error);
 uint64_t account_clock(void); /* nanoseconds */
 
 /* Ticks, of whatever is quickest to read. */
@@ -362,7 +364,8 @@ void memory_gone(void *context, uint64_t address, uint64_t length, uint64_t iova
 extern __thread struct report_counters *counters_here
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 extern bool tracing;
-int trace_open(const char *path);
+/* A failure is told at the end, as that of a later write. */
+void trace_open(const char *path);
 void trace_map(uint64_t iova, uint64_t paddr, uint64_t size);
 void trace_unmap(uint64_t iova, uint64_t size, uint64_t unmapped);
 void trace_flush(void);

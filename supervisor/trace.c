@@ -26,26 +26,34 @@ static struct {
 
 #define LINE_BYTES 256
 
-int trace_open(const char *path)
+void trace_open(const char *path)
 {
-	buffer.fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-	if (buffer.fd < 0)
-		return -errno;
-	tracing = true;
+	buffer.fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	tracing = buffer.fd >= 0;
+	if (!tracing)
+		account_trace_failed(errno);
+}
+
+/* 0, or why not all could be written. */
+static int write_lines(void)
+{
+	for (size_t at = 0; at < buffer.used;) {
+		ssize_t n = write(buffer.fd, buffer.text + at, buffer.used - at);
+
+		if (n > 0)
+			at += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			return errno;
+	}
 	return 0;
 }
 
 static void flush_locked(void)
 {
-	size_t at = 0;
+	int error = write_lines();
 
-	while (at < buffer.used) {
-		ssize_t n = write(buffer.fd, buffer.text + at, buffer.used - at);
-
-		if (n <= 0)
-			break;
-		at += (size_t)n;
-	}
+	if (error)
+		account_trace_failed(error);
 	buffer.used = 0;
 }
 

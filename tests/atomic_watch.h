@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -27,25 +28,33 @@ static struct {
 	bool fatal; /* whoever holds the lock does not go on: there is no return */
 	const char *call, *slept;
 	unsigned int sleeps, reports;
+	unsigned long calls; /* that were begun */
 	/* of the steps */
 	unsigned long steps, spins, system_calls;
+	unsigned long most;    /* steps of a call that was found at work for long; 0: not so */
+	volatile bool endless; /* and they were more */
 } watch;
 
-static void watch_sleep(const char *function)
+/* There is no way back from where this is called. */
+static void __attribute__((noreturn)) watch_abort(const char *call, const char *function)
 {
 	static const char text[] = " waits or enters the kernel: ";
 
-	if (!watch.on)
-		return;
-	watch.sleeps++;
-	watch.slept = function;
-	if (!watch.fatal)
-		return;
-	if (write(STDERR_FILENO, watch.call, strlen(watch.call)) < 0 ||
+	if (write(STDERR_FILENO, call, strlen(call)) < 0 ||
 	    write(STDERR_FILENO, text, strlen(text)) < 0 ||
 	    write(STDERR_FILENO, function, strlen(function)) < 0)
 		abort();
 	abort();
+}
+
+static void watch_sleep(const char *function)
+{
+	if (!watch.on)
+		return;
+	watch.sleeps++;
+	watch.slept = function;
+	if (watch.fatal)
+		watch_abort(watch.call, function);
 }
 
 #define WATCHED(type, function, parameters, arguments) \
@@ -59,7 +68,7 @@ static void watch_sleep(const char *function)
 
 WATCHED(void, plat_mutex_lock, (struct plat_mutex * mutex), (mutex))
 WATCHED(void, plat_yield, (void), ())
-WATCHED(void, plat_barrier_all, (void), ())
+WATCHED(bool, plat_barrier_all, (void), ())
 WATCHED(int, plat_commit, (void *base, size_t size), (base, size))
 WATCHED(void *, plat_reserve, (size_t size), (size))
 WATCHED(void, plat_warn, (const char *line), (line))
@@ -79,6 +88,7 @@ static inline void watch_begin(const char *call)
 	watch.slept = "nothing";
 	watch.sleeps = watch.reports = 0;
 	watch.steps = watch.spins = watch.system_calls = 0;
+	watch.calls++;
 	watch.on = true;
 }
 
@@ -97,7 +107,10 @@ static bool stepping; /* within after_step: count as well */
 
 static void count_step(const unsigned char *next)
 {
-	watch.steps++;
+	if (++watch.steps > watch.most && watch.most && !watch.endless) {
+		watch.endless = true;
+		watch_sleep("for ever");
+	}
 	watch.spins += next[0] == 0xf3 && next[1] == 0x90;        /* pause */
 	watch.system_calls += next[0] == 0x0f && next[1] == 0x05; /* syscall */
 }
@@ -144,6 +157,54 @@ static inline void step_end(void)
 {
 	__builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~TRAP_FLAG);
 	__asm__ volatile("" ::: "memory");
+}
+
+/* ---- calls that never end ---- */
+
+static unsigned long watch_limit; /* steps that are left to a call that takes long */
+
+/*
+ * Each time that the process has had some more of a processor. A call that was at work
+ * the last time is counted from here on: what other work on the machine takes does not
+ * matter, nor how fast the processor is.
+ */
+static void watch_tick(int signal, siginfo_t *info, void *context)
+{
+	static unsigned long last;
+	ucontext_t *state = context;
+
+	if (watch.on && watch.calls == last && !watch.most && !stepping) {
+		watch.steps = 0;
+		watch.most = watch_limit;
+		stepping = true;
+		state->uc_mcontext.gregs[REG_EFL] |= (long long)TRAP_FLAG;
+	}
+	last = watch.calls;
+}
+
+static inline void watch_calls_begin(unsigned int ms, unsigned long limit)
+{
+	struct sigaction action = {.sa_sigaction = watch_tick, .sa_flags = SA_SIGINFO | SA_RESTART};
+	const struct timeval each = {ms / 1000, ms % 1000 * 1000};
+
+	watch_limit = limit;
+	assert_int_equal(sigaction(SIGPROF, &action, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_PROF, &(struct itimerval){each, each}, NULL), 0);
+}
+
+static inline void watch_calls_end(void)
+{
+	assert_int_equal(setitimer(ITIMER_PROF, &(struct itimerval){0}, NULL), 0);
+}
+
+/* The call has ended after all. */
+static inline void watch_call_ended(void)
+{
+	if (!watch.most)
+		return;
+	step_end();
+	stepping = false;
+	watch.most = 0;
 }
 
 #endif

@@ -80,6 +80,7 @@ static void told(uint64_t first, uint64_t last)
 static void record(void *context, dma_addr_t iova, dma_addr_t last)
 {
 	assert_true(iova >= t.next && last >= iova);
+	assert_int_equal((iova | (last + 1)) % t.stage.page, 0);
 	t.next = last + 1;
 	told(iova, last);
 	if (!t.countdown || --t.countdown)

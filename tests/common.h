@@ -72,10 +72,12 @@ static const struct {
 	const char *format;
 	unsigned int width;
 } more_widths[] = {
-	{"arm64-s2", 40}, /* 2 top tables joined */
-	{"arm64-s2", 42}, /* 8 */
-	{"riscv64", 41},  /* a top table of 16 KiB */
-	{"riscv64", 50},  {"riscv64", 57},
+	{"arm64-s2", 40},                                    /* 2 top tables joined */
+	{"arm64-s2", 42},                                    /* 8 */
+	{"arm64-s2-16k", 40},                                /* 16 */
+	{"arm64-s2-16k", 41},                                /* not joined */
+	{"riscv64", 41},                                     /* a top table of 16 KiB */
+	{"riscv64", 50},      {"riscv64", 57}, {"s390", 53}, /* from a region-second table down */
 };
 
 /* Every format with its narrowest, default and widest addresses, and some more. */

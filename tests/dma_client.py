@@ -69,7 +69,7 @@ def check_replay(path):
     # The ring's page, a page for each buffer, and the three of a packet that is sent.
     tap.equal((report['mapped_bytes']['peak'], report['mapped_bytes']['now']),
               ((1 + RING + 3) * 4096, 0), 'the most that was mapped')
-    tap.equal([(d['name'], d['table_bytes_peak']) for d in report['devices']],
+    tap.equal([(d['name'], d['table_bytes']['peak']) for d in report['devices']],
               [(DEVICE, 4 * 4096)], 'in a table of each level')
 
 

@@ -4,6 +4,7 @@
  * addresses they reach.
  */
 #include "tests/geometry.h"
+#include "tests/hw.h"
 
 /* By name, by family and granule: the first that fits, in the order of the list. */
 static void formats_are_found(void **state)
@@ -161,6 +162,240 @@ static void segments_of_s390(void **state)
 	leave_cgroup(memcg);
 }
 
+/* The size that hardware sees at an address, as a log2; 0 where nothing is mapped. */
+static unsigned int leaf_lg2(struct iommu_domain *domain, uint64_t iova)
+{
+	struct hw_tables tables = hw_tables_of(domain);
+	struct hw_translation translation;
+
+	return hw_translate(&tables, iova, 0, &translation) ? 0 : translation.size_lg2;
+}
+
+/* Every power of two but 512 GiB, which is two leaves of 256 GiB. */
+static void sizes_of_amdv1(void **state)
+{
+	struct iommu_domain_params params = {.format = "amdv1"};
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
+
+	assert_false(IS_ERR(domain));
+	for (unsigned int lg2 = 12; lg2 < 52; lg2++) {
+		uint64_t size = 1ULL << lg2, paddr = lg2 < 51 ? size : 0;
+		unsigned int leaf = lg2 == 39 ? 38 : lg2;
+
+		assert_int_equal(iommu_map(domain, size, paddr, size, RW, GFP_KERNEL), 0);
+		assert_int_equal(leaf_lg2(domain, size), leaf);
+		assert_int_equal(leaf_lg2(domain, 2 * size - 1), leaf);
+		assert_int_equal(iommu_iova_to_phys(domain, 2 * size - 1), paddr + size - 1);
+		assert_int_equal(iommu_unmap(domain, size, 4096), 1ULL << leaf);
+		if (leaf != lg2)
+			assert_int_equal(iommu_unmap(domain, size + size / 2, 4096), size / 2);
+		assert_int_equal(count_tables(domain), 1);
+	}
+	iommu_domain_free(domain);
+}
+
+/* Half a tebibyte before, behind and between leaves of 1 TiB, and askew of them. */
+static void half_tebibytes(void **state)
+{
+	static const struct {
+		unsigned int iova, paddr, size; /* in halves of 1 TiB */
+		unsigned int leaf[4];           /* log2, of each half */
+	} maps[] = {
+		{1, 1, 1, {38}},
+		{1, 1, 3, {38, 40, 40}},
+		{2, 2, 3, {40, 40, 38}},
+		{2, 1, 2, {38, 38}},
+		{1, 2, 3, {38, 38, 38}},
+		{1, 3, 4, {38, 40, 40, 38}},
+		{4, 4, 4, {41, 41, 41, 41}},
+		{6, 6, 3, {40, 40, 38}},
+	};
+	const uint64_t half = 1ULL << 39;
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		struct iommu_domain_params params = {.format = "amdv1"};
+		struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
+		uint64_t iova = maps[i].iova * half, size = maps[i].size * half;
+
+		assert_int_equal(
+			iommu_map(domain, iova, maps[i].paddr * half, size, RW, GFP_KERNEL), 0);
+		for (unsigned int k = 0; k < maps[i].size; k++)
+			assert_int_equal(leaf_lg2(domain, iova + k * half), maps[i].leaf[k]);
+		assert_int_equal(leaf_lg2(domain, iova + size), 0);
+		assert_int_equal(iommu_unmap(domain, iova, size), size);
+		assert_int_equal(count_tables(domain), 1);
+		iommu_domain_free(domain);
+	}
+}
+
+/*
+ * Both items of 1 TiB become tables when it is split, since neither can be a leaf; each
+ * allocation of that may fail, and then nothing has changed.
+ */
+static void tebibyte_is_split(void **state)
+{
+	const uint64_t tib = 1ULL << 40, page = 4096;
+	struct iommu_domain_params params = {.format = "amdv1"};
+	struct mem_cgroup *memcg = enter_cgroup(NULL);
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
+	uint64_t before;
+	unsigned int nth = 0;
+	int ret;
+
+	assert_false(IS_ERR(domain));
+	assert_int_equal(iommu_map(domain, tib, tib, tib, RW, GFP_KERNEL), 0);
+	before = mem_cgroup_usage(memcg);
+	do {
+		assert_int_equal(leaf_lg2(domain, tib), 40);
+		assert_int_equal(mem_cgroup_usage(memcg), before);
+		uiommu_fail_nth(++nth, false);
+		ret = iommu_split_mapping(domain, tib + page, tib - page, GFP_KERNEL);
+	} while (uiommu_fail_nth(0, false) && ret == -ENOMEM);
+	assert_int_equal(ret, 0);
+	assert_int_equal(nth, 5); /* tables of levels 2, 1, 0 and 2 */
+	assert_int_equal(leaf_lg2(domain, tib), 12);
+	assert_int_equal(leaf_lg2(domain, tib + page), 12);
+	assert_int_equal(leaf_lg2(domain, 2 * tib - 1), 38);
+	assert_int_equal(iommu_unmap(domain, tib + page, tib - page), tib - page);
+	assert_int_equal(iommu_iova_to_phys(domain, tib), tib);
+	assert_int_equal(iommu_unmap(domain, tib, page), page);
+	assert_int_equal(count_tables(domain), 1);
+	iommu_domain_free(domain);
+	leave_cgroup(memcg);
+}
+
+/* The level has no leaves at all where 1 TiB is not allowed. */
+static void sizes_without_tebibytes(void **state)
+{
+	struct iommu_domain_params params = {.format = "amdv1", .pgsizes = 0x68040001000};
+	struct iommu_domain *domain = iommu_domain_alloc(&params, GFP_KERNEL);
+
+	assert_false(IS_ERR(domain));
+	assert_int_equal(domain_info(domain).pgsizes, 0x40001000);
+	assert_int_equal(iommu_map(domain, 1ULL << 42, 0, 1ULL << 42, RW, GFP_KERNEL), 0);
+	assert_int_equal(leaf_lg2(domain, 1ULL << 42), 30);
+	iommu_domain_free(domain);
+}
+
+/* "4K" as a log2. */
+static unsigned int size_lg2(const char **text)
+{
+	unsigned long number = strtoul(*text, (char **)text, 10);
+	const char *unit = strchr("KMGTP", **text);
+
+	if (!number || !unit || !*unit)
+		fail_msg("no size: %s", *text);
+	(*text)++;
+	return (unsigned int)__builtin_ctzl(number) + 10 * (unsigned int)(1 + unit - "KMGTP");
+}
+
+/* Bits for "4K, 2M", or for "4K to 2P but 512G". */
+static uint64_t listed_sizes(const char *text)
+{
+	uint64_t sizes = 0;
+
+	while (*text) {
+		bool up_to = !strncmp(text, "to ", 3), but = !strncmp(text, "but ", 4);
+		unsigned int lg2;
+
+		text += up_to ? 3 : but ? 4 : 0;
+		lg2 = size_lg2(&text);
+		for (uint64_t size = 1ULL << lg2; up_to && !(sizes & size); size >>= 1)
+			sizes |= size;
+		sizes = but ? sizes & ~(1ULL << lg2) : sizes | 1ULL << lg2;
+		text += strspn(text, ", ");
+	}
+	return sizes;
+}
+
+/* Is a width in "39, 48, 57", or in "25 to 48"? */
+static bool is_listed(const char *text, unsigned int width)
+{
+	bool found = false;
+
+	while (*text) {
+		unsigned long first = strtoul(text, (char **)&text, 10), last = first;
+
+		if (!strncmp(text, " to ", 4))
+			last = strtoul(text + 4, (char **)&text, 10);
+		found |= width >= first && width <= last;
+		text += strspn(text, ", ");
+	}
+	return found;
+}
+
+/* The next cell of a row, without the blanks around it. */
+static char *next_cell(char **row)
+{
+	char *cell = *row + strspn(*row, "| "), *end = strchr(cell, '|');
+
+	assert_non_null(end);
+	*row = end;
+	while (end > cell && end[-1] == ' ')
+		end--;
+	**row = 0;
+	(*row)++;
+	*end = 0;
+	return cell;
+}
+
+static void compare_row(const struct iommu_format *format, char *row)
+{
+	uint64_t leaves = listed_sizes(next_cell(&row)), asked = 0, usual = format->pgsizes;
+	char *cell = row + strspn(row, " ");
+	const char *widths;
+
+	if (*cell != '|')
+		asked = listed_sizes(next_cell(&row));
+	else
+		row = cell;
+	widths = next_cell(&row);
+	if (format->pgsizes_default)
+		usual = format->pgsizes_default;
+	assert_true(leaves == usual);
+	assert_true((leaves | asked) == format->pgsizes);
+	for (unsigned int width = 1; width <= 64; width++) {
+		struct shape shape = {format, width};
+		struct iommu_domain *domain =
+			alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED, GFP_KERNEL);
+
+		if (IS_ERR(domain) == is_listed(widths, width))
+			fail_msg("%s, %u bits: not as docs/formats.md has it", format->name, width);
+		if (!IS_ERR(domain))
+			iommu_domain_free(domain);
+	}
+}
+
+/* The first table of docs/formats.md has each format's leaves and widths. */
+static void documents_agree(void **state)
+{
+	const char *path = getenv("FORMATS_MD");
+	FILE *file = path ? fopen(path, "r") : NULL;
+	unsigned int rows = 0, formats = 0;
+	char line[1024];
+
+	if (!path)
+		skip();
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) && strncmp(line, "### By", 6)) {
+		const struct iommu_format *format;
+		char *row = line, *name;
+
+		if (strncmp(line, "| `", 3))
+			continue;
+		name = next_cell(&row) + 1;
+		name[strlen(name) - 1] = 0;
+		format = iommu_format_find(name);
+		assert_non_null(format);
+		compare_row(format, row);
+		rows++;
+	}
+	fclose(file);
+	for (const struct iommu_format *format = NULL; (format = iommu_format_next(format));)
+		formats++;
+	assert_int_equal(rows, formats);
+}
+
 static void tables_cost(void **state)
 {
 	for_each_shape(one_page_costs);
@@ -195,7 +430,9 @@ int main(void)
 		cmocka_unit_test(formats_are_found), cmocka_unit_test(widths_are_refused),
 		cmocka_unit_test(info_tells),        cmocka_unit_test(ends_translate),
 		cmocka_unit_test(tables_cost),       cmocka_unit_test(paddr_bounds),
-		cmocka_unit_test(segments_of_s390),
+		cmocka_unit_test(segments_of_s390),  cmocka_unit_test(sizes_of_amdv1),
+		cmocka_unit_test(half_tebibytes),    cmocka_unit_test(sizes_without_tebibytes),
+		cmocka_unit_test(tebibyte_is_split), cmocka_unit_test(documents_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,6 +93,34 @@ static void region_entries(void **state)
 	assert_item(&tables, ROOT, SEGMENTS | REGION3, HW_FAULT_NONE);
 }
 
+/* A region-second table above, then a region-first one above that; each has its type. */
+static void upper_regions(void **state)
+{
+	const uint64_t tables_at[] = {ROOT, HW_MEMORY_BASE + 0xc000, HW_MEMORY_BASE + 0x10000};
+	uint64_t iova = IOVA;
+
+	for (unsigned int above = 1; above < 3; above++) {
+		uint64_t span = 1ull << (31 + 11 * above);
+		struct hw_tables tables = begin();
+
+		for (unsigned int k = 1; k <= above; k++) {
+			for (unsigned int i = 0; i < 2048; i++)
+				hw_put_big_endian(tables_at[k], i, INVALID);
+			hw_put_big_endian(tables_at[k], 1, tables_at[k - 1] | (k + 1) << 2 | 3);
+		}
+		iova += span;
+		tables.root = tables_at[above];
+		tables.address_width = 42 + 11 * above;
+		assert_translates(&tables, iova, PADDR, 12, HW_READ | HW_WRITE);
+		assert_fault(&tables, iova - span, HW_READ, HW_FAULT_NOT_PRESENT);
+		for (unsigned int type = 0; type < 4; type++) {
+			hw_put_big_endian(tables.root, 1, tables_at[above - 1] | type << 2 | 3);
+			assert_fault(&tables, iova, HW_READ,
+				     type == above + 1 ? HW_FAULT_NONE : HW_FAULT_LEVEL);
+		}
+	}
+}
+
 static void segment_entries(void **state)
 {
 	struct hw_tables tables = begin();
@@ -133,7 +161,8 @@ static void wrong_layouts(void **state)
 	for (unsigned int width = 0; width <= 64; width++) {
 		tables = begin();
 		tables.address_width = width;
-		assert_int_equal(hw_layout(&tables, &layout), width == 42 ? 0 : -EINVAL);
+		assert_int_equal(hw_layout(&tables, &layout),
+				 width == 42 || width == 53 || width == 64 ? 0 : -EINVAL);
 	}
 }
 
@@ -148,7 +177,7 @@ int main(void)
 		cmocka_unit_test(pages),          cmocka_unit_test(protection),
 		cmocka_unit_test(region_entries), cmocka_unit_test(segment_entries),
 		cmocka_unit_test(large_segments), cmocka_unit_test(wrong_layouts),
-		cmocka_unit_test(fields),
+		cmocka_unit_test(upper_regions),  cmocka_unit_test(fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,7 +116,14 @@ static void bitmaps_refuse(void **state)
 	assert_int_equal(read_bitmap(&b, hwpt, PAGE, 0, PAGE, buf, 0), -EOVERFLOW);
 	assert_int_equal(read_bitmap(&b, hwpt, MIB + 1, 0, PAGE, buf, 0), -EOVERFLOW);
 	assert_int_equal(read_bitmap(&b, hwpt, ~0ull, 0, PAGE, buf, 0), -EOVERFLOW);
+	assert_int_equal(map_at(&b, b.ioas, 0, 0, 1), 0);
+	assert_int_equal(track(&b, hwpt, true), 0);
+	iommu_mark_dirty(domain_of(&b, hwpt), 0);
 	assert_int_equal(read_bitmap(&b, hwpt, 0, 0, PAGE, (void *)8, 0), 0);
+	assert_int_equal(read_bitmap(&b, hwpt, 0, PAGE, PAGE, buf, 0), 0);
+	assert_int_equal(buf[0], 1);
+	buf[0] = 0;
+	assert_int_equal(track(&b, hwpt, false), 0);
 	assert_int_equal(read_bitmap(&b, hwpt, 0, 0, 0, buf, 0), -EINVAL);
 	assert_int_equal(read_bitmap(&b, plain, 0, 0, PAGE, buf, 0), -EOPNOTSUPP);
 	assert_int_equal(read_bitmap(&b, hwpt, ~0ull << 12, PAGE, PAGE, buf, 0), 0);

@@ -121,6 +121,24 @@ static void check_kind(const struct file_kind *kind)
 	fd_close(&fd);
 }
 
+/* Reading the first byte of a range that no domain has. */
+static void check_byte(int file, uint64_t start, uint64_t length, int expected)
+{
+	struct iommufd_access *access;
+	uint32_t ioas, id;
+	char byte = 0;
+	struct fd fd;
+
+	fd_open(&fd);
+	ioas = new_ioas(&fd);
+	assert_int_equal(map_file(&fd, ioas, file, start, length), 0);
+	access = iommufd_access_create(fd.ctx, &plain_ops, NULL, &id);
+	assert_int_equal(iommufd_access_attach(access, ioas), 0);
+	assert_int_equal(iommufd_access_rw(access, IOVA, &byte, 1, 0), expected);
+	iommufd_access_destroy(access);
+	fd_close(&fd);
+}
+
 /* A file beside the test's own program, which is on no tmpfs when the build is not. */
 static int plain_file(bool *tmpfs)
 {
@@ -139,7 +157,7 @@ static void file_kinds(void **state)
 {
 	int memfd = memfd_create("guest", MFD_ALLOW_SEALING), odd = memfd_create("odd", 0);
 	int pipes[2], zero = open("/dev/zero", O_RDWR), directory = open("/", O_RDONLY);
-	char path[32];
+	char path[32], *memory = map_pages(1);
 	bool tmpfs;
 	int plain = plain_file(&tmpfs), again;
 
@@ -160,6 +178,7 @@ static void file_kinds(void **state)
 		{"a whole page of an odd memfd", odd, 0, PAGE, 0},
 		{"a page that it has in part", odd, PAGE, PAGE, -EINVAL},
 		{"/dev/zero", zero, 0, PAGE, -EINVAL},
+		{"an address of ours as the offset", zero, (uintptr_t)memory, PAGE, -EINVAL},
 		{"a pipe", pipes[0], 0, PAGE, -EINVAL},
 		{"a directory", directory, 0, PAGE, -EINVAL},
 		{"a plain file", plain, 0, PAGE, tmpfs ? 0 : -EINVAL},
@@ -167,9 +186,13 @@ static void file_kinds(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		check_kind(&kinds[i]);
+	/* Without an HWPT a range may end within a page, which is pinned as a whole. */
+	check_byte(odd, PAGE, 100, -EINVAL);
+	check_byte(odd, PAGE - 100, 100, 0);
 	/* A seal is not asked for either. */
 	assert_int_equal(fcntl(memfd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), 0);
 	check_kind(&(struct file_kind){"sealed", memfd, 0, 16 * PAGE, 0});
+	unmap_pages(memory, 1);
 	close(memfd);
 	close(odd);
 	close(zero);

@@ -181,26 +181,26 @@ def check_all(tap, uiommu, trace):
     tap.equal((result.status, result.err), (0, ''), 'all: replays')
     every = result.json
     formats = every.pop('formats')
-    names = [form['iommu'] for form in formats]
+    names = [form['format'] for form in formats]
     tap.ok(len(set(names)) == len(names) >= 11 and
            {layout.iommu for layout in LAYOUTS} <= set(names), 'all: every format', names)
     for form in formats:
-        alone = uiommu.run(trace, '--iommu', form['iommu'], '--json').json
-        tap.equal({**every, **form}, alone, 'all: %s as alone' % form['iommu'])
+        alone = uiommu.run(trace, '--iommu', form['format'], '--json').json
+        tap.equal({**every, **form}, alone, 'all: %s as alone' % form['format'])
     text = uiommu.run(trace, '--iommu', 'all').out
     for form in formats:
         row = re.search(r'(?m)^ +%s +%d +%dK +(.*)$' % (
-            form['iommu'], form['address_width'], form['granule'] // 1024), text)
+            form['format'], form['address_width'], form['granule'] // 1024), text)
         figures = [form['table_bytes']['now'], form['table_bytes']['peak'],
                    form['never_freed_bytes'], form['stranded_bytes']['peak']]
         expected = ['%.2f KiB' % (figure / 1024) for figure in figures]
         if form['granule'] > PAGE:
             tap.ok(form['failed']['page']['events'] > 16000, 'all: %s has no such pages' %
-                   form['iommu'], form['failed'])
+                   form['format'], form['failed'])
             expected = ['-'] * 4
-        tap.equal(row and re.split(' {2,}', row[1]), expected, 'all: row of %s' % form['iommu'])
+        tap.equal(row and re.split(' {2,}', row[1]), expected, 'all: row of %s' % form['format'])
     short = uiommu.run(trace, '--iommu', 'all', '--memory-max', '60K', '--json').json['formats']
-    tap.equal([form['iommu'] for form in short if form['failed']['budget']['events'] and
+    tap.equal([form['format'] for form in short if form['failed']['budget']['events'] and
                form['granule'] == PAGE], ['s390'], 'all: a budget for each')
 
 
@@ -221,7 +221,7 @@ def check_facts(tap, uiommu, trace, events):
            report['ambiguous'])
     tap.equal((report['time_first'], report['time_last']),
               (float(events[0]['time']), float(events[-1]['time'])), 'time span')
-    memcg = report['memory_cgroup']
+    memcg = report['memory']
     tap.equal(memcg['sec_pagetables'], report['table_bytes']['now'],
               'the memory cgroup counts the same tables')
     tap.ok(report['table_bytes']['peak'] <= memcg['peak'] <=
@@ -230,14 +230,14 @@ def check_facts(tap, uiommu, trace, events):
 
 def check_budget(tap, uiommu, trace):
     free = uiommu.run(trace, '--json').json
-    peak = free['memory_cgroup']['peak']
+    peak = free['memory']['peak']
     enough = uiommu.run(trace, '--json', '--memory-max', str(-(-peak // PAGE) * PAGE)).json
     tap.equal(enough['failed']['total'], 0, 'a budget of the peak is enough')
     short = uiommu.run(trace, '--json', '--memory-max', str(peak // PAGE * PAGE)).json
     tap.ok(short['failed']['budget']['events'] > 0, 'one page less is not')
     tap.equal(short['failed']['budget']['first'], free['table_bytes']['peak_at'],
               'and breaks where the peak was')
-    tap.ok(short['memory_cgroup']['peak'] <= peak // PAGE * PAGE, 'the budget holds')
+    tap.ok(short['memory']['peak'] <= peak // PAGE * PAGE, 'the budget holds')
     tap.equal(short['domains'], 2, 'domains do not depend on the budget')
     tap.equal(short['unmatched'], 0, 'nor do unmaps')
     tiny = uiommu.run(trace, '--json', '--memory-max', '0').json

@@ -387,11 +387,11 @@ def check_fuzz(tap, uiommu):
 
 
 def gnuplot_script(uiommu, text):
-    """What is told to gnuplot, by a program of that name which keeps it."""
+    """What is told to gnuplot, by a program of that name which keeps it, as its picture too."""
     tools = uiommu.file('tools')
     os.makedirs(tools, exist_ok=True)
     with open(os.path.join(tools, 'gnuplot'), 'w') as f:
-        f.write('#!/bin/sh\ncat > "$0.script"\n')
+        f.write('#!/bin/sh\ntee "$0.script"\n')
     os.chmod(os.path.join(tools, 'gnuplot'), 0o755)
     path = os.environ['PATH']
     os.environ['PATH'] = tools + ':' + path

@@ -491,30 +491,6 @@ static void test_fail(void)
 	check(!close(open_iommu()));
 }
 
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* Nanoseconds of a call that is not ours and that the kernel refuses at once. */
-static void test_overhead(void)
-{
-	double best = 1e9, start;
-
-	for (int round = 0; round < 10; round++) {
-		start = seconds();
-		for (int i = 0; i < 20000; i++)
-			if (write(-1, "", 1) != -1)
-				exit(1);
-		start = seconds() - start;
-		best = start < best ? start : best;
-	}
-	printf("%.2f\n", best / 20000 * 1e9);
-}
-
 static void test_nothing(void)
 {
 }
@@ -547,7 +523,6 @@ static const struct {
 	{"handler", test_handler},
 	{"relatives", test_relatives},
 	{"fail", test_fail},
-	{"overhead", test_overhead},
 	{"nothing", test_nothing},
 };
 

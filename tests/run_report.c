@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <uiommu/abi/iommufd.h>
@@ -81,6 +82,21 @@ static void killed_when_attached(void)
 	die();
 }
 
+/* A child that only ever used the device. */
+static void killed_child(void)
+{
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+	int status;
+
+	open_iommu();
+	attach();
+	if (!fork()) {
+		ioctl(device, VFIO_DEVICE_GET_INFO, &info);
+		die();
+	}
+	wait(&status);
+}
+
 /* Pages that have a table each. */
 static void killed_when_mapped(void)
 {
@@ -144,6 +160,7 @@ int main(int argc, char **argv)
 		{"killed-when-open", killed_when_open},
 		{"killed-when-attached", killed_when_attached},
 		{"killed-when-mapped", killed_when_mapped},
+		{"a-child-killed", killed_child},
 		{"unlimited", unlimited},
 		{"over-memlock", over_memlock},
 		{"over-memlock-and-killed", over_memlock_and_killed},

@@ -19,15 +19,15 @@ K, M = 1 << 10, 1 << 20
 tap = Tap()
 
 
-def run(end, *options):
-    """The process in the JSON report, and the text of another run."""
+def run(end, *options, process=0):
+    """A process in the JSON report, and the text of another run."""
     runs = [subprocess.run([COMMAND, 'run', '--devices', '1', '--phys', 'identity', *options, *more,
-                            '--', PROGRAM, end], capture_output=True, text=True, timeout=60)
+                            '--', PROGRAM, end], capture_output=True, text=True)
             for more in (['--json'], [])]
-    expected = 128 + 9 if 'killed' in end else 0
+    expected = 128 + 9 if end.startswith('killed') or end.endswith('and-killed') else 0
     tap.ok([one.returncode for one in runs] == [expected] * 2, f'{end}: status {expected}',
            runs[0].stderr)
-    return json.loads(runs[0].stderr)['processes'][0], runs[1].stderr
+    return json.loads(runs[0].stderr)['processes'][process], runs[1].stderr
 
 
 def killed():
@@ -42,6 +42,11 @@ def killed():
     tap.equal((process['memory']['max'], process['memory']['high']), (M, 512 * K),
               'killed at once: the limits that it had')
     tap.ok(re.search(r'memory\.max +1\.00 MiB\n', text), 'killed at once: and in text', text)
+
+    process, text = run('a-child-killed', '--memory-max', '1M', process=1)
+    tap.equal((process['memory']['max'], process['memory']['high'],
+               [op['name'] for op in process['ioctls']]), (M, None, ['VFIO_DEVICE_GET_INFO']),
+              'a child that was killed: the limits of the run')
 
     process, text = run('killed-when-attached', '--memlock', 'unlimited')
     tap.equal([(d['peak']['table_bytes'], d['now']['table_bytes'], d['alive'])

@@ -30,6 +30,7 @@ static void open_scenario(struct scenario *s, const struct shape *shape)
 	domain = new_domain(shape);
 	model_init(&s->shape, domain);
 	s->objects = mem_cgroup_usage(s->memcg) - model_bytes(&s->shape);
+	s->breaks = domain_info(domain).split_breaks;
 	iommu_domain_free(domain);
 	s->page = smallest_page(shape->format);
 	s->table = 1ULL << model_shift(&s->shape, 1);
@@ -57,6 +58,8 @@ static unsigned int offers(const struct shape *shape)
 		has |= NEEDS_GROWTH;
 	if (shape->format->granule == 4096)
 		has |= NEEDS_4K;
+	if (domain_info(domain).split_breaks)
+		has |= NEEDS_BREAKS;
 	iommu_domain_free(domain);
 	return has;
 }

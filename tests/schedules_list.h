@@ -234,7 +234,7 @@ static void split_run_of_pages(struct scenario *s)
 	unmap(s, 1, s->base + 32 * s->page, s->page);
 }
 
-/* ---- those who look ---- */
+/* ---- lookups and dirty bits ---- */
 
 static void lookups(struct scenario *s)
 {
@@ -259,6 +259,19 @@ static void lookup_meanwhile(struct scenario *s)
 	lookup(s, 1, s->base + 2 * s->page);
 }
 
+/* What remains of an entry that is split is translated all the time, if it is not taken out. */
+static void lookup_in_split(struct scenario *s)
+{
+	uint64_t iova = s->base + 9 * s->page;
+
+	map(s, SETUP, s->base, s->table);
+	split(s, 0, s->base + s->page, s->page);
+	unmap(s, 0, s->base + s->page, s->page);
+	lookup(s, 1, iova)->or_none = s->breaks;
+	access_before(s, 1, iova)->or_none = s->breaks;
+	lookup(s, 1, iova)->or_none = s->breaks;
+}
+
 static void dirty_pages(struct scenario *s)
 {
 	map(s, SETUP, s->base, s->page);
@@ -271,21 +284,51 @@ static void dirty_pages(struct scenario *s)
 	read_dirty(s, 1, s->base + 2 * s->page, 64 * s->page, s->page);
 }
 
-/* A device writes to an entry while that is split. */
+/* Hardware of Arm that needs nothing taken out. */
+static void has_level2(struct scenario *s)
+{
+	s->features = IOMMU_FEATURE_BBML2;
+	s->breaks = false;
+}
+
+static void lookup_in_live_split(struct scenario *s)
+{
+	has_level2(s);
+	lookup_in_split(s);
+}
+
+/* A device writes to an entry while that is split; it may find it taken out. */
+static void dirty_split_of(struct scenario *s, uint64_t size)
+{
+	struct call *write;
+
+	map(s, SETUP, s->base, size);
+	split(s, 0, s->base + s->page, s->page);
+	write = mark(s, 1, s->base + 9 * s->page);
+	write->or_none = s->breaks;
+	read_dirty(s, LAST, write->iova, s->page, s->page)->of = write;
+}
+
 static void dirty_split(struct scenario *s)
 {
-	map(s, SETUP, s->base, s->table);
-	split(s, 0, s->base + s->page, s->page);
-	mark(s, 1, s->base + 5 * s->page);
-	read_dirty(s, LAST, s->base + 5 * s->page, s->page, s->page);
+	dirty_split_of(s, s->table);
 }
 
 static void dirty_split_run(struct scenario *s)
 {
-	map(s, SETUP, s->base, 16 * s->page);
-	split(s, 0, s->base + s->page, s->page);
-	mark(s, 1, s->base + 9 * s->page);
-	read_dirty(s, LAST, s->base + 9 * s->page, s->page, s->page);
+	dirty_split_of(s, 16 * s->page);
+}
+
+static void dirty_live_split(struct scenario *s)
+{
+	has_level2(s);
+	dirty_split(s);
+}
+
+static void dirty_live_split_run(struct scenario *s)
+{
+	has_level2(s);
+	dirty_split_run(s);
 }
 
 /* ---- devices, which know of tables what they have not been told to forget ---- */
@@ -480,6 +523,7 @@ static void grow_over_same(struct scenario *s)
 #define NEEDS_DIRTY  1u
 #define NEEDS_GROWTH 2u
 #define NEEDS_4K     4u /* tables of 512 items, each of which is a step */
+#define NEEDS_BREAKS 8u /* a split without a feature takes out what it splits */
 
 static const struct {
 	const char *name;
@@ -512,9 +556,13 @@ static const struct {
 	{"split run of pages", split_run_of_pages, 2, 0},
 	{"lookups", lookups, 2, 0},
 	{"lookup meanwhile", lookup_meanwhile, 2, 0},
+	{"lookup in a split", lookup_in_split, 2, 0},
+	{"lookup in a live split", lookup_in_live_split, 2, NEEDS_BREAKS},
 	{"dirty pages", dirty_pages, 2, NEEDS_DIRTY},
 	{"dirty split of a table", dirty_split, 2, NEEDS_DIRTY | NEEDS_4K},
 	{"dirty split of a run", dirty_split_run, 2, NEEDS_DIRTY},
+	{"dirty live split of a table", dirty_live_split, 2, NEEDS_4K | NEEDS_BREAKS},
+	{"dirty live split of a run", dirty_live_split_run, 2, NEEDS_BREAKS},
 	{"device, last page", device_last_page, 2, 0},
 	{"device, next table", device_next_table, 2, 0},
 	{"device, full table", device_full_table, 2, 0},

@@ -112,6 +112,68 @@ static void test_every_one(void **state)
 	}
 }
 
+/* Takes shrinkers off the list and puts others on it, in its scan. */
+struct clerk {
+	struct bank bank;
+	struct bank *off[2], *on;
+};
+
+static unsigned long clerk_scan(struct shrinker *shrinker, unsigned long nr)
+{
+	struct clerk *clerk = container_of(shrinker, struct clerk, bank.shrinker);
+
+	bank_scan(shrinker, nr);
+	for (unsigned int i = 0; i < 2; i++)
+		if (clerk->off[i])
+			unregister_shrinker(&clerk->off[i]->shrinker);
+	if (clerk->on)
+		register_shrinker(&clerk->on->shrinker);
+	return 1;
+}
+
+/* Those that a shrinker takes off do not run any more, whether it is itself or which others. */
+static void test_changes_inside(void **state)
+{
+	for (unsigned int off = 0; off < 5 * 6; off++) {
+		struct bank banks[5] = {BANK, BANK, BANK, BANK, BANK}, new = BANK;
+		struct clerk clerk = {.bank = BANK};
+
+		clerk.bank.shrinker.scan_objects = clerk_scan;
+		clerk.bank.objects = 1;
+		clerk.on = &new;
+		for (unsigned int i = 0; i < 5; i++) {
+			if (i == 2)
+				register_shrinker(&clerk.bank.shrinker);
+			banks[i].objects = 1;
+			register_shrinker(&banks[i].shrinker);
+		}
+		new.objects = 1;
+		clerk.off[0] = &banks[off / 6];
+		clerk.off[1] = off % 6 < 5 ? &banks[off % 6] : &clerk.bank;
+		assert_true(shrink_all(GFP_KERNEL));
+		/* The last to come runs first; the clerk is between 2 and 1. */
+		for (unsigned int i = 0; i < 5; i++) {
+			bool is_off = i == off / 6 || i == off % 6;
+
+			assert_int_equal(banks[i].scans, i >= 2 || !is_off);
+			banks[i].counts = 0;
+		}
+		assert_int_equal(new.counts, 0);
+		clerk.on = NULL;
+		clerk.off[0] = clerk.off[1] = NULL;
+		assert_true(shrink_all(GFP_KERNEL));
+		assert_int_equal(new.scans, 1);
+		assert_int_equal(clerk.bank.counts, off % 6 < 5 ? 2 : 1);
+		for (unsigned int i = 0; i < 5; i++) {
+			assert_int_equal(banks[i].counts, i != off / 6 && i != off % 6);
+			unregister_shrinker(&banks[i].shrinker);
+		}
+		unregister_shrinker(&new.shrinker);
+		unregister_shrinker(&clerk.bank.shrinker);
+	}
+	assert_false(shrink_all(GFP_KERNEL));
+}
+
 /* Keeps objects that are charged to a cgroup, and frees them when asked. */
 struct hoard {
 	struct shrinker shrinker;
@@ -279,8 +341,11 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_when),       cmocka_unit_test(test_every_one),
-		cmocka_unit_test(test_makes_room), cmocka_unit_test(test_unregister_waits),
+		cmocka_unit_test(test_when),
+		cmocka_unit_test(test_every_one),
+		cmocka_unit_test(test_changes_inside),
+		cmocka_unit_test(test_makes_room),
+		cmocka_unit_test(test_unregister_waits),
 		cmocka_unit_test(test_threads),
 	};
 

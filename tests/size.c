@@ -67,7 +67,10 @@ static unsigned int page_lg2(const struct iommu_format *format)
 /* The leaf sizes that are in use without a choice. */
 static uint64_t pgsizes_of(const struct iommu_format *format)
 {
-	return strcmp(format->name, "s390") ? format->pgsizes : 4096;
+	if (is_family(format, "s390"))
+		return 4096;
+	/* Neither 1 MiB there nor 4 TiB here, which some hardware does not have. */
+	return is_arm64(format) ? format->pgsizes & ~(1ULL << 42) : format->pgsizes;
 }
 
 static bool grows(const struct shape *shape)

@@ -215,8 +215,8 @@ static struct item read_s390(const struct walker *w, uint64_t raw, unsigned int 
 		assert_int_equal(bits(raw, 19, 11) | bits(raw, 8, 0), 0);
 	else if (level == 1)
 		assert_int_equal(bits(raw, 10, 0), 0);
-	else /* table type 1, length 3 */
-		assert_int_equal(bits(raw, 11, 0), 1 << 2 | 3);
+	else /* a region table's type, from 1 on, and length 3 */
+		assert_int_equal(bits(raw, 11, 0), (level - 1) << 2 | 3);
 	item.oa = raw & ~(level && !item.leaf ? 0x7ffULL : 0xfffULL);
 	return item;
 }

@@ -16,7 +16,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 
 COMMAND, SANITIZED = sys.argv[1], sys.argv[3] != 'none'
 DIRECTORY = pathlib.Path(sys.argv[2])
@@ -40,7 +39,7 @@ def same(name, found, expected):
 
 
 def run(*args):
-    return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True, timeout=120)
+    return subprocess.run([COMMAND, *map(str, args)], capture_output=True, text=True)
 
 
 def walk(path, *args, root=BASE, base=BASE, iommu='vtd', status=0):
@@ -116,7 +115,7 @@ def damaged():
 def everything_wrong():
     bad = {i: 1 << 62 | 3 for i in range(512)}
     answer = walk(write('bad', *GOOD[:2], {i: table(3) for i in range(512)}, bad), status=1)
-    same('bad all over: counted', (answer.get('problems_total'), answer.get('faults')),
+    same('bad all over: counted', (answer.get('problem_count'), answer.get('faults')),
          (512 ** 2, {'reserved bits': 512 ** 2}))
     same('bad all over: told', len(answer.get('problems', [])), 32)
 
@@ -128,7 +127,7 @@ def endless():
     same('a table that leads to itself', (answer.get('complete'), len(answer.get('ranges', [])),
                                           answer.get('shared_tables', 0) > 1000),
          (False, 7, True))
-    ok('more ranges than are listed', answer.get('ranges_total', 0) > 4 * M)
+    ok('more ranges than are listed', answer.get('range_count', 0) > 4 * M)
     answer = walk(path, '--iova', '0x123456789abc')
     same('one address of it', (answer.get('fault'), answer.get('paddr'), len(answer['steps'])),
          ('none', BASE + 0xabc, 4))
@@ -140,10 +139,8 @@ def endless():
     answer = walk(write('few', GOOD[0], {i: table(2) for i in range(4)}, *GOOD[2:]))
     same('some shared tables', (answer.get('complete'), answer.get('shared_tables'),
                                 ranges(answer)), (True, 6, [(i * G, 2 * M) for i in range(4)]))
-    start = time.monotonic()
     answer = walk(path, '--budget', 2 * M if SANITIZED else 5 * M, '--plot',
                   DIRECTORY / 'shared.svg', status=1)
-    print(f'# three listings of many items: {time.monotonic() - start:.1f} s')
     same('a picture of it', answer.get('complete'), False)
 
 
@@ -238,7 +235,7 @@ def amd_levels():
                    BASE, '--out', path, '--json')
         made = json.loads(made.stdout)
         answer = walk(path, iommu='amdv1', root=made['root'])
-        same(f'amdv1 with {levels} levels', (made['levels'], answer.get('levels'), ranges(answer)),
+        same(f'amdv1 with {levels} levels', (made['level_count'], answer.get('level_count'), ranges(answer)),
              (levels, levels, [(iova, 4096)]))
 
 
@@ -303,7 +300,7 @@ def hostile(family, granule, rng):
     if made.returncode:
         return
     made, content, seen = json.loads(made.stdout), path.read_bytes(), {0: 0, 1: 0}
-    args = ['walk', '--iommu', family, '--granule', granule, '--levels', made['levels'], '--root',
+    args = ['walk', '--iommu', family, '--granule', granule, '--levels', made['level_count'], '--root',
             made['root'], '--base', BASE, '--image', path, '--budget', 200000, '--limit', 50,
             '--json']
     for nr in range(4 if SANITIZED else 14):

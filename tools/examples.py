@@ -30,7 +30,7 @@ def roff(text):
 
 def run(command, build):
     done = subprocess.run(['bash', '-c', command], cwd=TOP, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=60,
+                          stderr=subprocess.STDOUT,
                           env={**os.environ, 'PATH': f'{build}:{os.environ["PATH"]}'})
     return done.stdout
 

@@ -149,11 +149,13 @@ class Root:
         self.archives = cache / f'{release}.packages'
         (self.archives / 'partial').mkdir(parents=True, exist_ok=True)
         self.remove()
+        self.path.with_suffix('.log').unlink(missing_ok=True)
         done = run('cp', '-a', '--reflink=auto', str(self.bare), str(self.path))
         if done.returncode:
             raise Unavailable(done.stdout.strip())
         for name in ('resolv.conf', 'hosts'):
-            shutil.copy(f'/etc/{name}', self.path / 'etc' / name)
+            if os.path.exists(f'/etc/{name}'):
+                shutil.copy(f'/etc/{name}', self.path / 'etc' / name)
         for name, line in (('passwd', f'user:x:{USER}:{USER}::/home/user:/bin/sh\n'),
                            ('group', f'user:x:{USER}:\n')):
             with open(self.path / 'etc' / name, 'a', encoding='utf-8') as file:
@@ -163,8 +165,12 @@ class Root:
             directory.mkdir(parents=True)
             run('cp', '--parents', '--preserve=mode,links', '-t', str(directory), *tree(), cwd=TOP)
             run('chown', '-R', f'{owner}:{owner}', str(directory.parent))
+        status, output = self.run('true')
+        if status:
+            raise Unavailable(f'its root cannot be entered: {output.strip()}')
 
     def remove(self):
+        """The copy; what was said in it stays until the next."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def start(self, command, owner=0):
@@ -181,7 +187,12 @@ class Root:
         """(exit status, output)"""
         process = self.start(command, owner)
         output = process.communicate()[0]
+        self.log(command, output)
         return process.returncode, output
+
+    def log(self, command, output):
+        with open(self.path.with_suffix('.log'), 'a', encoding='utf-8') as file:
+            file.write(f'$ {command}\n{output}')
 
     def installed(self):
         """MB of all packages, as dpkg has them."""
@@ -218,7 +229,8 @@ class Release:
         self.root = None
 
     def check(self, good, what, output):
-        self.tap.say(good, f'{self.name}: {what}', output)
+        self.tap.say(good, f'{self.name}: {what}',
+                     f'{output}\nall output is in {self.root.path.with_suffix(".log")}')
 
     def run(self, what, command, owner, is_right):
         """is_right() is asked about the output of a command that succeeds."""
@@ -246,6 +258,7 @@ class Release:
             if step == 3 and not first and line.strip() and not re.match(r'\[|build/uiommu', line):
                 first = time.monotonic() - start
         status, seconds = process.wait(), time.monotonic() - start
+        self.root.log('make demo', output)
         megabytes = self.root.installed() - before
         self.check(status == 0 and first and 'memory.peak' in output
                    and (self.root.path / 'root/uiommu/build/replay.svg').exists(),
@@ -264,8 +277,8 @@ class Release:
         self.demo()
         self.run('make demo, as a user without sudo, with the packages there', 'make demo', USER,
                  lambda output: 'memory.peak' in output and 'missing' not in output)
-        self.run('make install, as root: the command runs, programs find the library',
-                 'make install && cd / && uiommu run --report none -- true && ldconfig -p', 0,
+        self.run('make deps install, as root: the command runs, programs find the library',
+                 'make deps install && cd / && uiommu run --report none -- true && ldconfig -p', 0,
                  lambda output: re.search(r'libuiommu\.so\.\d+ .*=> /usr/local/', output))
         if tests:
             command = f'make check STEPS="{tests}"'
@@ -279,13 +292,22 @@ def try_release(codename, tap, args):
     release = Release(codename, tap)
     try:
         root = Root(codename, args.cache)
-    except Unavailable as why:
+    except (Unavailable, OSError) as why:
         tap.say(True, f'{release.name}: all # SKIP {why}')
         return
     try:
         release.everything(root, dict(args.tests).get(codename))
     finally:
         root.remove()
+
+
+def wait_for(lock):
+    """One user of the roots at a time."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f'# waiting until {lock.name} is free', flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def main():
@@ -307,7 +329,7 @@ def main():
         need_privileges()
         args.cache.mkdir(parents=True, exist_ok=True)
         with open(args.cache / 'lock', 'w', encoding='utf-8') as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # one user of the roots at a time
+            wait_for(lock)
             with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
                 list(pool.map(lambda codename: try_release(codename, tap, args),
                               args.releases or RELEASES))

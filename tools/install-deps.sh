@@ -10,14 +10,15 @@
 set -eu
 export LC_ALL=C
 
-build='gcc libc6-dev meson ninja-build pkg-config python3 libjson-c-dev libncurses-dev'
+build='gcc libc6-dev meson ninja-build pkgconf python3 libjson-c-dev libexpat1-dev
+	libncurses-dev'
 demo="$build gnuplot-nox xz-utils"
 tests="$build libcmocka-dev"
 cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
 qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
 big_endian='libc6-dev-s390x-cross qemu-user'
-check="$demo $tests $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev tmux
-	man-db groff-base binutils musl-tools golang-go"
+check="$demo $tests $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev
+	bzip2 lz4 zstd tmux man-db groff-base binutils bash-completion fish zsh musl-tools golang-go"
 
 case ${1-} in
 --check) check_only=1; shift ;;
@@ -29,12 +30,13 @@ bench-peers) wanted="$build clang gnuplot-nox xz-utils" ;;
 build) wanted=$build ;;
 check) wanted=$check ;;
 conformance) wanted="$build xz-utils" ;;
+deb) wanted="$tests build-essential debhelper fakeroot lintian" ;;
 demo) wanted=$demo ;;
 fresh) wanted='python3 mmdebstrap' ;;
 oracle) wanted="$tests $cross $qemu" ;;
 *)
 	echo 'usage: install-deps.sh [--check]' \
-		'bench|bench-peers|build|check|conformance|demo|fresh|oracle' >&2
+		'bench|bench-peers|build|check|conformance|deb|demo|fresh|oracle' >&2
 	exit 2
 	;;
 esac
@@ -56,9 +58,13 @@ is_usable()
 	case $1 in
 	gcc) command -v "$compiler" ;;
 	libc6-dev) echo '#include <stdio.h>' | $compiler -E - ;;
-	meson | python3 | pkg-config | mmdebstrap) command -v "$1" ;;
+	meson | python3 | mmdebstrap) command -v "$1" ;;
+	pkgconf) command -v pkg-config ;;
+	gnuplot-nox) command -v gnuplot ;;
+	xz-utils) command -v xz ;;
 	ninja-build) command -v ninja ;;
 	libjson-c-dev) pkg-config --exists json-c ;;
+	libexpat1-dev) pkg-config --exists expat ;;
 	libncurses-dev) pkg-config --exists ncursesw ;;
 	libcmocka-dev) pkg-config --exists cmocka ;;
 	*) false ;;
@@ -79,13 +85,13 @@ for package in $wanted; do
 	is_installed "$package" || { missing="$missing $package" count=$((count + 1)); }
 done
 [ -n "$missing" ] || exit 0
-packages="$count packages are"
-[ $count -gt 1 ] || packages='1 package is'
+packages="$count packages" lack="$count packages are missing"
+[ $count -gt 1 ] || packages='1 package' lack='1 package is missing'
 
 if ! command -v apt-get >/dev/null; then
 	# Of the tools that only some tests use nothing is known here: those tests say it.
 	[ "$wanted" = "$build" ] || [ "$wanted" = "$demo" ] || exit 0
-	die "$packages missing (by the names that Debian has for them):$missing"
+	die "$lack (by the names that Debian has for them):$missing"
 fi
 
 # Bytes to fetch and to keep, with all that the packages depend on, as text. Empty if apt
@@ -103,14 +109,14 @@ sizes()
 command="apt-get update && apt-get install --no-install-recommends$missing"
 if [ -n "$check_only" ]; then
 	size=$(sizes)
-	die "$packages missing${size:+ ($size)}. As root: $command"
+	die "$lack${size:+ ($size)}. As root: $command"
 fi
 if [ "$(id -u)" = 0 ]; then
 	root=
 elif command -v sudo >/dev/null; then
 	root=sudo
 else
-	die "$packages missing, and there is no sudo. As root: $command"
+	die "$lack, and there is no sudo. As root: $command"
 fi
 
 log=$(mktemp)
@@ -140,7 +146,7 @@ if [ -z "$size" ]; then
 	update
 	size=$(sizes)
 fi
-echo "installing $count packages${size:+, $size}:$missing"
+echo "x{size:+, $size}:$missing"
 # Package lists that are there may be older than the mirror.
 until apt install -y --no-install-recommends $missing; do
 	update

@@ -4,13 +4,16 @@
  * events print it, in the file that the environment variable UIOMMU_TRACE names.
  * `uiommu run --trace` sets it.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +21,9 @@
 #include <uiommu/trace.h>
 
 #include "plat/compiler.h"
+#include "plat/plat.h"
 #include "plat/spinlock.h"
+#include "supervisor/report.h"
 
 /* As the kernel: of longer lists the beginning. */
 #define ENTRIES 128
@@ -26,24 +31,57 @@
 /* Lines are collected and written when there are many, or at the end. */
 static struct {
 	struct spinlock lock;
-	int fd;
+	const char *path;
 	size_t used;
 	char text[32768];
 } buffer;
 
 #define HEAD_BYTES 80
 
+/* Who began the trace tells it at the end. */
+static void tell_failure(int error)
+{
+	const size_t at = offsetof(struct report, trace_error);
+	const char *path = getenv(REPORT_ENV_PATH);
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	uint32_t magic;
+	int32_t told;
+
+	if (fd < 0)
+		return;
+	if (pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == REPORT_MAGIC &&
+	    pread(fd, &told, sizeof(told), at) == sizeof(told) && !told) {
+		told = error;
+		if (pwrite(fd, &told, sizeof(told), at) < 0)
+			plat_warn("lines of the trace are lost");
+	}
+	close(fd);
+}
+
+/* 0, or why not all could be written. */
+static int write_lines(int fd)
+{
+	for (size_t at = 0; at < buffer.used;) {
+		ssize_t n = write(fd, buffer.text + at, buffer.used - at);
+
+		if (n > 0)
+			at += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			return errno;
+	}
+	return 0;
+}
+
+/* The file is open only meanwhile: the program has no descriptor to stumble over. */
 static void flush_locked(void)
 {
-	size_t at = 0;
+	int fd = open(buffer.path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	int error = fd < 0 ? errno : write_lines(fd);
 
-	while (at < buffer.used) {
-		ssize_t n = write(buffer.fd, buffer.text + at, buffer.used - at);
-
-		if (n <= 0)
-			break;
-		at += (size_t)n;
-	}
+	if (fd >= 0)
+		close(fd);
+	if (error)
+		tell_failure(error);
 	buffer.used = 0;
 }
 
@@ -279,12 +317,11 @@ static void fork_parent(void)
 
 __attribute__((constructor)) static void open_trace(void)
 {
-	const char *path = getenv("UIOMMU_TRACE");
+	const char *path = getenv(REPORT_ENV_TRACE);
 
-	if (!path || !*path)
-		return;
-	buffer.fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (buffer.fd < 0)
+	/* The environment may go before the trace. */
+	buffer.path = path && *path ? strdup(path) : NULL;
+	if (!buffer.path)
 		return;
 	pthread_atfork(fork_prepare, fork_parent, forked);
 	dma_set_trace(&dma_ops);

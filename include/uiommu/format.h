@@ -24,6 +24,7 @@ extern "C" {
  * @width_min: fewest bits of input address
  * @width_max: most bits of input address
  * @width_default: the bits that address_width 0 stands for
+ * @features: what of enum iommu_feature makes a difference to its hardware
  */
 struct iommu_format {
 	const char *name;
@@ -35,6 +36,7 @@ struct iommu_format {
 	unsigned int width_min;
 	unsigned int width_max;
 	unsigned int width_default;
+	unsigned int features;
 };
 
 /**

@@ -94,21 +94,38 @@ enum iommu_domain_type {
 };
 
 /**
+ * enum iommu_feature - What some hardware of a format can do and some cannot.
+ * @IOMMU_FEATURE_BBML2: Arm, break-before-make level 2 (SMMU_IDR3.BBML = 2, and where
+ *                       processors share the tables FEAT_BBML2): the size of an entry
+ *                       may change while devices use it. Without it,
+ *                       iommu_split_mapping() takes an entry out, has it flushed, and
+ *                       then stores its parts.
+ */
+enum iommu_feature {
+	IOMMU_FEATURE_BBML2 = 1 << 0,
+};
+
+/**
  * struct iommu_domain_params - What iommu_domain_alloc() is to make.
  * @type: what the domain does; the fields below count for the translating
  *        types only
  * @format: the hardware layout of its tables: a name that iommu_format_find()
  *          knows
  * @address_width: bits of input address, or 0 for the format's default
- * @pgsizes: leaf sizes it may use, bit n for 2^n bytes; 0 for all that the
- *           format has. What the format lacks is ignored; its smallest size
- *           must remain.
+ * @pgsizes: leaf sizes it may use, bit n for 2^n bytes; 0 for those that hardware
+ *           of the format usually has (iommu_format.pgsizes_default). What the
+ *           format lacks is ignored; its smallest size must remain. Some sizes are
+ *           optional in hardware, such as 2 MiB and 1 GiB in VT-d (CAP_REG.SSLPS):
+ *           docs/formats.md has the register fields that tell.
+ * @features: enum iommu_feature, those that the hardware has; what makes no
+ *            difference to the format is ignored
  */
 struct iommu_domain_params {
 	enum iommu_domain_type type;
 	const char *format;
 	unsigned int address_width;
 	uint64_t pgsizes;
+	unsigned int features;
 };
 
 /**
@@ -209,8 +226,10 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
  * Never allocates. Goes on until @size bytes are unmapped or it meets an
  * address that is not mapped, as the kernel's does. A larger entry that reaches
  * over an end of the range is unmapped whole, and the return value says so,
- * unless iommu_split_mapping() has split it there. Tables that became empty are
- * gone on return; the top table stays, as tall as it has grown (amdv1).
+ * unless iommu_split_mapping() has split it there. This holds for contiguous runs of
+ * items, too (Arm, RISC-V, AMD): none is left with a part of its items. Tables that
+ * became empty are gone on return; the top table stays, as tall as it has grown
+ * (amdv1).
  *
  * Context: Does not block, except in an IOTLB flush callback. Calls on disjoint
  * ranges may run at the same time.
@@ -301,7 +320,9 @@ static inline bool iommu_iotlb_gather_is_disjoint(const struct iommu_iotlb_gathe
  * @gather: collects what is to be flushed and freed
  *
  * As iommu_unmap(), but translations may stay in the IOTLB, and tables that
- * became empty stay allocated and charged, until iommu_iotlb_sync().
+ * became empty stay allocated and charged, until iommu_iotlb_sync(). Until then
+ * the range must not be mapped again: devices might use the old translation, and on
+ * Arm two sizes of one address in the IOTLB are a conflict.
  *
  * Context: Does not block. @gather belongs to one thread and one domain.
  * Return: as iommu_unmap().
@@ -327,10 +348,18 @@ void iommu_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *ga
  *
  * Splits the entries that reach over either end of the range into smaller ones
  * of the same translation and rights, so that unmapping the range touches
- * nothing beside it. Devices see the same translation at every moment.
+ * nothing beside it. The addresses of a split entry are flushed.
  *
- * Context: May block if @gfp does. Disjoint from every other change under way,
- * counting the whole of the entries that are split.
+ * Devices see the same translation at every moment, unless
+ * iommu_domain_info.split_breaks is set: Arm forbids to change the size of an entry
+ * that is in use (break-before-make), so that on hardware without
+ * IOMMU_FEATURE_BBML2 each split entry is first taken out whole and flushed, then its
+ * parts are stored. In between, devices' accesses to any address of the entry fault,
+ * and iommu_iova_to_phys() returns 0. A caller that cannot have this must map in
+ * pieces that it can unmap whole.
+ *
+ * Context: May block if @gfp does, and in an IOTLB flush callback. Disjoint from
+ * every other change under way, counting the whole of the entries that are split.
  * Return: 0, also when nothing had to be split; -EINVAL as iommu_map(); -ENOMEM
  * when memory or the cgroup's budget is short: the mappings are then unchanged
  * in effect, though one end may be split.
@@ -430,6 +459,8 @@ int report_iommu_fault(struct iommu_domain *domain, struct iommu_device *dev, dm
  * @aperture_start: first input address that can be mapped
  * @aperture_last: last input address that can be mapped
  * @pgsizes: leaf sizes in use, bit n for 2^n bytes
+ * @split_breaks: iommu_split_mapping() makes the addresses of an entry fault for a
+ *                moment
  * @owner: the memory cgroup that it is charged to, without a reference, or NULL
  * @root: physical address of the top table; changes with @levels only
  * @levels: levels of tables at present; where tables grow, iommu_map() and
@@ -444,6 +475,7 @@ struct iommu_domain_info {
 	dma_addr_t aperture_start;
 	dma_addr_t aperture_last;
 	uint64_t pgsizes;
+	bool split_breaks;
 	struct mem_cgroup *owner;
 	phys_addr_t root;
 	unsigned int levels;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tests/fuzz/harness.h"
+#include "tests/fuzz/slowest.h"
 
 #define STRUCT_ROOM 256
 #define MOST_OPS    200
@@ -182,6 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz fuzz = {.lock = PTHREAD_MUTEX_INITIALIZER};
 	struct fuzz_caller caller = {.fuzz = &fuzz, .at = data, .end = data + size};
 	bool files_last = size && data[0] & 128;
+	time_t start = slowest_begin();
 
 	if (!fuzz_pool)
 		fuzz_pool_begin();
@@ -192,5 +194,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run_caller(&caller);
 	fuzz_end(&fuzz, files_last);
 	check_descriptors();
+	slowest_end(start);
 	return 0;
 }

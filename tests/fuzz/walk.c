@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cmd/walk_columns.h"
+#include "tests/fuzz/slowest.h"
 
 #define BASE   0x100000
 #define ITEMS  0x6000 /* of memory: 192 KiB */
@@ -146,6 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t widths[] = {39, 48, 57, 42, 25, 52, 64, 41, 50, 59, 36, 47};
 	struct walk walk = {.memory = {read_memory, NULL}};
+	time_t start = slowest_begin();
 	unsigned int formats = 0;
 
 	while (hw_format_at(formats))
@@ -167,5 +169,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fill_memory(walk.layout.big_endian);
 	check_list(&walk.tables);
 	check_command(&walk);
+	slowest_end(start);
 	return 0;
 }

@@ -20,8 +20,8 @@ size_t guest_program(const char *name, void *to, size_t room);
 void guest_run(struct qemu *qemu, volatile uint64_t *bell, uint64_t work);
 
 /*
- * Where the next access of that kind arrived that QEMU logs as one to nothing (-d
- * guest_errors), or GUEST_NOT_LOGGED when there is none.
+ * Where the next access of that kind arrived that QEMU logs as one to nothing
+ * (qemu_log_items()), or GUEST_NOT_LOGGED when there is none.
  */
 uint64_t guest_logged(struct qemu *qemu, int access);
 

@@ -47,7 +47,7 @@ void pc_start(struct pc *pc, const struct peer *peer, const char *iommu)
 		"-device",
 		"e1000,addr=5,romfile=",
 		"-d",
-		"guest_errors",
+		qemu_log_items(peer),
 		NULL,
 	};
 

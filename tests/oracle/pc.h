@@ -5,7 +5,7 @@
  * "e1000" reads the 16 bytes of a transmit descriptor. Both stand behind the
  * IOMMU; the two have entries of their own in its caches.
  *
- * Leaves point to where there is nothing, so that -d guest_errors logs each
+ * Leaves point to where there is nothing, so that QEMU logs each
  * access with the physical address at which it arrived, which is all there is to
  * know: where the IOMMU refuses, the address is still the device's.
  */

@@ -37,6 +37,7 @@
 static struct arm_cpu {
 	struct qemu qemu;
 	unsigned int granule_lg2;
+	unsigned int output_size; /* as IPS and PS have it */
 	bool stage2;
 	char *mailbox;
 } cpu;
@@ -47,6 +48,23 @@ static uint64_t *word(uint64_t offset)
 }
 
 /* ---- the machine ---- */
+
+/*
+ * Physical addresses of 48 bits; with 64K granules 52, whose items have bits for that.
+ * Others of stage 2 are as narrow as its input addresses, as they are in SMMUs: which
+ * level it can begin at depends on them.
+ */
+static void choose_output(struct peer *peer, const struct oracle_case *test)
+{
+	static const unsigned int widths[] = {[2] = 40, 42, 44, 48, 52};
+	unsigned int size = cpu.granule_lg2 == 16 ? 6 : 5;
+
+	for (unsigned int i = 2; cpu.stage2 && i < size && size == 5; i++)
+		if (widths[i] >= test->width)
+			size = i;
+	cpu.output_size = size;
+	peer->paddr_last = (UINT64_C(1) << widths[size]) - 1;
+}
 
 static void start(struct peer *peer, const struct oracle_case *test)
 {
@@ -59,8 +77,7 @@ static void start(struct peer *peer, const struct oracle_case *test)
 
 	cpu.granule_lg2 = arm_granule_lg2(test);
 	cpu.stage2 = arm_is_stage2(test);
-	if (cpu.granule_lg2 == 16)
-		peer->paddr_last = (UINT64_C(1) << 52) - 1;
+	choose_output(peer, test);
 	guest_program("arm", oracle_ram + PROGRAM, MAILBOX_OFFSET);
 	cpu.mailbox = oracle_ram + PROGRAM + MAILBOX_OFFSET;
 	qemu_start(&cpu.qemu, peer, 0, arguments);
@@ -81,16 +98,10 @@ static void ask(uint64_t count)
 
 /* ---- the peer ---- */
 
-/* Physical addresses of 48 bits; with 64K granules 52. IPS and PS have it alike. */
-static uint64_t output_size(void)
-{
-	return cpu.granule_lg2 == 16 ? 6 : 5;
-}
-
 static void set_stage1(const struct oracle_tables *tables)
 {
 	*word(MAILBOX_SCTLR_EL1) = SCTLR_RES1 | SCTLR_M;
-	*word(MAILBOX_TCR_EL1) = output_size() << 32 | TCR_EPD1 |
+	*word(MAILBOX_TCR_EL1) = (uint64_t)cpu.output_size << 32 | TCR_EPD1 |
 				 (uint64_t)arm_tg0(cpu.granule_lg2) << 14 | WALKS |
 				 (64 - tables->test->width);
 	*word(MAILBOX_TTBR0_EL1) = tables->root;
@@ -103,7 +114,7 @@ static void set_stage2(const struct oracle_tables *tables)
 	uint64_t sl0 = (cpu.granule_lg2 == 12 ? 2 : 3) - level;
 
 	*word(MAILBOX_SCTLR_EL1) = SCTLR_RES1;
-	*word(MAILBOX_VTCR_EL2) = VTCR_RES1 | output_size() << 16 |
+	*word(MAILBOX_VTCR_EL2) = VTCR_RES1 | (uint64_t)cpu.output_size << 16 |
 				  (uint64_t)arm_tg0(cpu.granule_lg2) << 14 | WALKS |
 				  (sl0 & 3) << 6 | (64 - tables->test->width);
 	*word(MAILBOX_VTTBR_EL2) = tables->root;
@@ -177,7 +188,6 @@ struct peer peer_arm_cpu = {
 	.ram_bytes = RAM_BYTES,
 	.arena_offset = ARENA_OFFSET,
 	.arena_paddr = RAM + ARENA_OFFSET,
-	.paddr_last = (UINT64_C(1) << 48) - 1,
 	.flags = IOMMU_CACHE | IOMMU_NOEXEC | IOMMU_MMIO,
 	.start = start,
 	.set_tables = set_tables,

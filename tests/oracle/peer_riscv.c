@@ -231,11 +231,11 @@ static void try_last_item(struct peer *peer)
 
 static void start(struct peer *peer, const struct oracle_case *test)
 {
-	static const char *const arguments[] = {
+	const char *const arguments[] = {
 		"-machine", "virt,accel=tcg,memory-backend=ram0",
 		"-cpu",     "rv64,h=on,pmp=off,svnapot=on",
 		"-bios",    "none",
-		"-d",       "guest_errors",
+		"-d",       qemu_log_items(peer),
 		NULL,
 	};
 

@@ -463,26 +463,29 @@ static void set_tables(struct peer *peer, const struct oracle_tables *tables)
 	run_commands();
 }
 
+#define BLOCK_DEVICE                                                       \
+	"virtio-blk-pci,id=blk,drive=disk,serial=" SERIAL                  \
+	",disable-legacy=on,iommu_platform=on,ioeventfd=off,num-queues=1," \
+	"queue-size=1024"
+/*
+ * QEMU counts the bytes of buffers that stand in for memory which is not there, and
+ * does not uncount those of a request that it gives up, as after a refused access.
+ */
+#define BOUNCE_LIMIT "x-max-bounce-buffer-size"
+
 static void start(struct peer *peer, const struct oracle_case *test)
 {
 	static char image[PAGE];
 	char path[64];
 	int kernel = memfd_create("oracle-kernel", 0);
+	bool has_limit = qemu_lists(peer, "-device virtio-blk-pci,help", BOUNCE_LIMIT);
 	const char *const arguments[] = {
-		"-machine",
-		"s390-ccw-virtio,accel=tcg,memory-backend=ram0",
-		"-kernel",
-		path,
-		"-d",
-		"guest_errors",
-		"-device",
-		"zpci,uid=1,fid=1,target=blk",
-		"-blockdev",
-		"null-co,node-name=disk,size=512",
-		"-device",
-		"virtio-blk-pci,id=blk,drive=disk,serial=" SERIAL
-		",disable-legacy=on,iommu_platform=on,ioeventfd=off,num-queues=1,"
-		"queue-size=1024",
+		"-machine",  "s390-ccw-virtio,accel=tcg,memory-backend=ram0",
+		"-kernel",   path,
+		"-d",        qemu_log_items(peer),
+		"-device",   "zpci,uid=1,fid=1,target=blk",
+		"-blockdev", "null-co,node-name=disk,size=512",
+		"-device",   has_limit ? BLOCK_DEVICE "," BOUNCE_LIMIT "=4294967295" : BLOCK_DEVICE,
 		NULL,
 	};
 	size_t bytes = guest_program("s390", image, sizeof(image));

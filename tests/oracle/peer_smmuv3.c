@@ -347,8 +347,8 @@ struct peer peer_smmuv3 = {
 	.arena_paddr = TABLES + ARENA_OFFSET,
 	/* Above everything that the machine has, so that accesses change nothing. */
 	.paddr_first = UINT64_C(1) << 40,
-	.paddr_last = (UINT64_C(1) << 48) - 1,
-	.probe_bits = 48, /* the model takes no more from devices */
+	.paddr_last = (UINT64_C(1) << 44) - 1, /* IDR5.OAS of this model */
+	.probe_bits = 48,                      /* the model takes no more from devices */
 	.flags = IOMMU_CACHE | IOMMU_NOEXEC | IOMMU_MMIO,
 	.start = start,
 	.set_tables = set_tables,

@@ -250,7 +250,7 @@ static void start(struct peer *peer, const struct oracle_case *test)
 		"-machine", "q35,accel=tcg,hpet=off,memory-backend=ram0",
 		"-cpu",     "max,la57=on",
 		"-bios",    path,
-		"-d",       "guest_errors",
+		"-d",       qemu_log_items(peer),
 		NULL,
 	};
 	int bios;

@@ -68,7 +68,7 @@ static short wait_for(struct stream *stream, short events)
 	int ret;
 
 	do {
-		ret = poll(&poll_fd, 1, QEMU_TIMEOUT * 1000);
+		ret = poll(&poll_fd, 1, -1);
 	} while (ret < 0 && errno == EINTR);
 	if (ret <= 0)
 		die("QEMU does not answer");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A QEMU as a child: its qtest socket, its gdbstub, its QMP monitor and its log.
- * The child dies with us, and nothing waits for longer than QEMU_TIMEOUT.
+ * The child dies with us.
  */
 #ifndef TESTS_ORACLE_QEMU_H
 #define TESTS_ORACLE_QEMU_H
@@ -10,8 +10,6 @@
 #include <sys/types.h>
 
 #include "tests/oracle/oracle.h"
-
-#define QEMU_TIMEOUT 20 /* seconds without an answer */
 
 #define QEMU_QTEST 1u
 #define QEMU_GDB   2u
@@ -43,6 +41,14 @@ struct qemu {
 void qemu_start(struct qemu *qemu, const struct peer *peer, unsigned int sockets,
 		const char *const *arguments);
 void qemu_stop(struct qemu *qemu);
+
+/*
+ * What QEMU's versions differ in. Whether the peer's lists @word when it is run with the
+ * options @help, such as "-device edu,help".
+ */
+bool qemu_lists(const struct peer *peer, const char *help, const char *word);
+/* The items of -d that log accesses to nothing. */
+const char *qemu_log_items(const struct peer *peer);
 
 /*
  * qtest commands are queued; qtest_sync() sends them and reads the replies. The

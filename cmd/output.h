@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The files that commands write. What is to replace a file is written beside it and put
+ * in its place when it is whole: a command that fails leaves the old file as it was, and
+ * nothing else behind. An empty file is written itself, since somebody may have it open to
+ * read it, and is empty again after a failure. Pipes, devices and what is open already,
+ * such as /dev/stdout, are written themselves too.
+ */
+#ifndef CMD_OUTPUT_H
+#define CMD_OUTPUT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct output;
+
+/*
+ * Begin to write @path, which @option gives. Exits with CMD_FAILED and one line when
+ * that cannot be: commands call it before they begin with what takes long.
+ */
+struct output *output_open(const char *option, const char *path);
+
+/* Where to write. It has no descriptor; what fails is told by output_finish(). */
+FILE *output_stream(struct output *output);
+
+/* The descriptor below it. */
+int output_fd(const struct output *output);
+
+/* Refuse @bytes more when there is no place for them: one line, and CMD_FAILED. */
+void output_reserve(struct output *output, uint64_t bytes);
+
+/* Forget what was written, as far as it is not gone already. */
+void output_restart(struct output *output);
+
+/* @error is why something else could not write to the file; 0 for nothing. */
+void output_failed(struct output *output, int error);
+
+/* Put the file in its place, and free @output: 0, or CMD_FAILED after one line. */
+int output_finish(struct output *output);
+
+#endif
