@@ -308,9 +308,12 @@ static int finish_trace(struct output *trace, const struct report *report)
 
 /* ---- the program ---- */
 
+static struct report *shared_report;
+
 /* In the process that was to become it. */
 static void not_started(const char *path, int error)
 {
+	shared_report->not_started = 1;
 	complain("%s: %s", quoted(path), strerror(error));
 	_exit(error == ENOENT ? CMD_NOT_FOUND : CMD_CANNOT_RUN);
 }
@@ -399,9 +402,13 @@ static int run(const struct run_args *args, struct supervisor_options *with, con
 		file = output_open("--report", args->report);
 	with->trace = trace ? trace_path : NULL;
 	with->not_started = not_started;
+	shared_report = report;
 	if (supervisor_run(with, report, path, argv, args->no_wait ? tell_status : NULL,
 			   &result.pid, &result.status, error, sizeof(error)))
 		die("%s", error);
+	/* Then the files are left as they were. */
+	if (report->not_started)
+		return exit_status(result.status);
 	failed = finish_trace(trace, report);
 	if (wanted)
 		failed |= write_report(file, &result, args->json);

@@ -87,10 +87,14 @@ def check_examples(texts):
     bin_directory = pathlib.Path('bin')
     bin_directory.mkdir()
     os.symlink(COMMAND, bin_directory / 'uiommu')
-    # Stands for the tool, which wants a trace of its own.
+    # Stand for tools that want a trace and a guest of their own.
     reporter = bin_directory / 'trace-cmd'
     reporter.write_text('#!/bin/sh\ntest "$*" = report && exec xz -dc trace.txt.xz\n')
     reporter.chmod(0o755)
+    domain = pathlib.Path(TRACE).with_name('guests') / 'numa-plugged.xml'
+    virsh = bin_directory / 'virsh'
+    virsh.write_text(f'#!/bin/sh\ntest "$*" = "dumpxml NAME" && exec cat {domain}\n')
+    virsh.chmod(0o755)
     env = {**os.environ, 'PATH': f'{bin_directory.absolute()}:{os.environ["PATH"]}', 'TERM': 'xterm',
            'UIOMMU_NAME': 'vm1'}
     subprocess.run('xz -dc trace.txt.xz >trace.txt', shell=True, check=True)

@@ -118,8 +118,8 @@ def walks():
 
 def runs():
     path = os.path.join(SCRATCH, 'report.json')
-    for part in 'leak', 'munmap', 'errors':
-        subprocess.run([COMMAND, 'run', '--devices', '1', '--json', '--report', path, '--',
+    for part, *options in ('leak',), ('munmap',), ('errors',), ('leak', '--memlock', '4K'):
+        subprocess.run([COMMAND, 'run', '--devices', '1', '--json', '--report', path, *options, '--',
                         PROGRAM, part], capture_output=True)
         with open(path) as report:
             yield json.load(report)

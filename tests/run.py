@@ -136,7 +136,7 @@ def ends():
     tap.equal((done.process['state'], done.process['exit_status']), ('killed', None),
               'killed: it did not come to its end')
     tap.ok(done.ioctl('IOMMU_IOAS_MAP')['calls'] == 1 and
-           done.process['domains'][0]['now']['mapped'] == 4 << 20,
+           done.process['domains'][0]['now']['mapped_bytes'] == 4 << 20,
            'killed: the numbers are those at its end', done.report)
     tap.equal([a['type'] for a in done.process['alive']], ['IOAS', 'device', 'HWPT'],
               'killed: so are the objects')
@@ -258,6 +258,15 @@ def not_started():
                f'not started: {os.path.basename(name)[:20]!r}: status {expected}', done)
     tap.ok(run('--', f'{place}/odd\nname').err.startswith(f"uiommu run: $'{place}/odd\\nname': "),
            'not started: the name is quoted')
+    files = {option: os.path.join(place, option) for option in ('trace', 'report')}
+    for path in files.values():
+        with open(path, 'w') as file:
+            file.write('before')
+    done = run(*(word for option, path in files.items() for word in ('--' + option, path)), '--',
+               f'{place}/lost')
+    tap.ok(done.status == 127 and done.err.count('\n') == 1 and
+           all(open(path).read() == 'before' for path in files.values()),
+           'not started: the files are as they were', done)
 
 
 def refused():

@@ -62,10 +62,10 @@ def ends():
     process = report['processes'][0]
     # Which signal ends it depends on what of the C library it has left.
     tap.ok(done.returncode in (128 + signal.SIGKILL, 128 + signal.SIGSEGV), 'scribble: it dies', done)
-    tap.equal((process['state'], process['domains'][0]['now']['mapped'],
-               process['domains'][0]['now']['tables'][:4]),
+    tap.equal((process['state'], process['domains'][0]['now']['mapped_bytes'],
+               [level['tables'] for level in process['domains'][0]['now']['levels']][:4]),
               ('killed', 1 << 20,
-               process['domains'][0]['peak']['tables'][:4]),
+               [level['tables'] for level in process['domains'][0]['peak']['levels']][:4]),
               'a program that writes over all of its memory is charged as before')
     check_charges(report, 'scribble')
 

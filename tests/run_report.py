@@ -56,7 +56,7 @@ def killed():
     # A table of the lowest level for each page, and one of each of the three above.
     tables = (64 + 3) * 4096
     domain = process['domains'][0]
-    tap.equal((domain['now']['table_bytes'], domain['now']['mapped'], domain['now']['areas']),
+    tap.equal((domain['now']['table_bytes'], domain['now']['mapped_bytes'], domain['now']['areas']),
               (tables, 64 * 4096, 64), 'killed after 64 maps: their tables')
     memory = process['memory']
     tap.ok(tables < memory['current'] <= memory['peak'] < tables + 64 * K,
