@@ -302,6 +302,10 @@ static int finish_trace(struct output *trace, const struct report *report)
 {
 	if (!trace)
 		return 0;
+	if (report->trace_pending)
+		complain("--trace: the last lines of %u processes are missing: they did not come "
+			 "to their end",
+			 (unsigned int)report->trace_pending);
 	output_failed(trace, report->trace_error);
 	return output_finish(trace);
 }

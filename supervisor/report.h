@@ -20,7 +20,7 @@
 #define REPORT_ENV_TRACE "UIOMMU_TRACE"  /* a path to the file */
 #define REPORT_ENV_PATH  "UIOMMU_REPORT" /* a path to the memfd */
 
-#define REPORT_MAGIC     0x7065727c /* changes with the layout */
+#define REPORT_MAGIC     0x7065727d /* changes with the layout */
 #define REPORT_PROCESSES 512
 #define REPORT_NUMBERS   64                   /* ioctls of one kind of file */
 #define REPORT_IOCTLS    (2 * REPORT_NUMBERS) /* of devices, then of /dev/iommu */
@@ -151,11 +151,12 @@ struct report_process {
 
 struct report {
 	uint32_t magic;
-	_Atomic uint32_t nr_processes; /* that asked for a slot */
-	int32_t owner;                 /* the process of `uiommu run` */
-	uint64_t current;              /* charged at its end, when all is closed: 0 */
-	_Atomic int32_t not_started;   /* the program could not be executed, which was told */
-	_Atomic int32_t trace_error;   /* why lines of --trace are missing; 0: they are not */
+	_Atomic uint32_t nr_processes;  /* that asked for a slot */
+	int32_t owner;                  /* the process of `uiommu run` */
+	uint64_t current;               /* charged at its end, when all is closed: 0 */
+	_Atomic int32_t not_started;    /* the program could not be executed, which was told */
+	_Atomic int32_t trace_error;    /* why lines of --trace are missing; 0: they are not */
+	_Atomic uint32_t trace_pending; /* programs that have lines of it to write */
 	struct report_process processes[REPORT_PROCESSES];
 };
 

@@ -352,6 +352,14 @@ def trace_is_lost():
                            '--report', 'none', '--', PROGRAM, 'killed'], capture_output=True, text=True)
     tap.ok(done.returncode == 128 + signal.SIGKILL and not done.stderr and
            place.file.read_text().count(' map: ') >= 1024, 'run --trace: all of a killed process', done)
+    # What a program writes itself: here one that ends at its first line of output.
+    reader, pipe = os.pipe()
+    os.close(reader)
+    done = subprocess.run([COMMAND, 'run', '--trace', str(place.file), '--report', 'none', '--', 'stdbuf',
+                           '-oL', CLIENT], stdout=pipe, stderr=subprocess.PIPE, text=True)
+    os.close(pipe)
+    tap.ok(done.returncode == 128 + signal.SIGPIPE and done.stderr.count('\n') == 1 and
+           'last lines' in done.stderr, 'run --trace: what a killed program leaves out is told', done)
 
 
 def standard_output():

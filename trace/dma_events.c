@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +22,6 @@
 #include <uiommu/trace.h>
 
 #include "plat/compiler.h"
-#include "plat/plat.h"
 #include "plat/spinlock.h"
 #include "supervisor/report.h"
 
@@ -38,24 +38,45 @@ static struct {
 
 #define HEAD_BYTES 80
 
-/* Who began the trace tells it at the end. */
-static void tell_failure(int error)
+/* What who began the trace tells at the end: the beginning of its report, or NULL. */
+static struct report *report;
+static bool pending; /* this process counts in it */
+
+static void open_report(void)
 {
-	const size_t at = offsetof(struct report, trace_error);
 	const char *path = getenv(REPORT_ENV_PATH);
 	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	uint32_t magic;
-	int32_t told;
+	void *start;
 
 	if (fd < 0)
 		return;
-	if (pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == REPORT_MAGIC &&
-	    pread(fd, &told, sizeof(told), at) == sizeof(told) && !told) {
-		told = error;
-		if (pwrite(fd, &told, sizeof(told), at) < 0)
-			plat_warn("lines of the trace are lost");
+	if (pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == REPORT_MAGIC) {
+		start = mmap(NULL, offsetof(struct report, processes), PROT_READ | PROT_WRITE,
+			     MAP_SHARED, fd, 0);
+		report = start == MAP_FAILED ? NULL : start;
 	}
 	close(fd);
+}
+
+/* A process that is killed has lines that are not written. */
+static void set_pending(bool now)
+{
+	if (!report || pending == now)
+		return;
+	pending = now;
+	if (now)
+		atomic_fetch_add(&report->trace_pending, 1);
+	else
+		atomic_fetch_sub(&report->trace_pending, 1);
+}
+
+static void tell_failure(int error)
+{
+	int32_t none = 0;
+
+	if (report)
+		atomic_compare_exchange_strong(&report->trace_error, &none, error);
 }
 
 /* 0, or why not all could be written. */
@@ -96,6 +117,7 @@ static char *trace_begin(size_t room)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	spin_lock(&buffer.lock);
+	set_pending(true);
 	if (buffer.used + HEAD_BYTES + room > sizeof(buffer.text))
 		flush_locked();
 	at = buffer.text + buffer.used;
@@ -302,6 +324,7 @@ static const struct dma_trace_ops dma_ops = {
 static void forked(void)
 {
 	buffer.used = 0;
+	pending = false;
 	spin_unlock(&buffer.lock);
 }
 
@@ -323,6 +346,7 @@ __attribute__((constructor)) static void open_trace(void)
 	buffer.path = path && *path ? strdup(path) : NULL;
 	if (!buffer.path)
 		return;
+	open_report();
 	pthread_atfork(fork_prepare, fork_parent, forked);
 	dma_set_trace(&dma_ops);
 }
@@ -332,5 +356,6 @@ __attribute__((destructor)) static void close_trace(void)
 	spin_lock(&buffer.lock);
 	if (buffer.used)
 		flush_locked();
+	set_pending(false);
 	spin_unlock(&buffer.lock);
 }
