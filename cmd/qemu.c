@@ -65,27 +65,37 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Whether a word is an emulator; *arch is what it emulates, if its name has that. */
-static bool is_emulator(const char *word, bool first, const char **arch)
+#define EMULATOR "qemu-system-"
+
+static bool is_emulator(const char *word, bool first)
 {
 	const char *name = base_name(word);
 
-	*arch = NULL;
-	if (!strncmp(name, "qemu-system-", 12)) {
-		*arch = name + 12;
-		return true;
-	}
-	return !strcmp(name, "qemu-kvm") ||
+	if (strpbrk(name, " \t\n"))
+		return false; /* a command in one word */
+	return !strncmp(name, EMULATOR, strlen(EMULATOR)) || !strcmp(name, "qemu-kvm") ||
 	       (first && (!strcmp(name, "kvm") || !strcmp(name, "qemu")));
 }
 
 /* The emulator among the @nr words of a command, or @nr. */
-static size_t find_emulator(const char **word, size_t nr, const char **arch)
+static size_t find_emulator(const char **word, size_t nr)
 {
-	for (size_t i = 0; i < nr; i++)
-		if (is_emulator(word[i], i == 0, arch))
-			return i;
-	return nr;
+	size_t i = 0;
+
+	while (i < nr && !is_emulator(word[i], i == 0))
+		i++;
+	return i;
+}
+
+/* What an emulator's name says that it emulates, "x86_64", or NULL. */
+static const char *arch_of(struct guest *guest, const char *word)
+{
+	const char *name = base_name(word), *arch = name + strlen(EMULATOR);
+
+	if (strncmp(name, EMULATOR, strlen(EMULATOR)))
+		return NULL;
+	return guest_print(guest, "%.*s",
+			   (int)strspn(arch, "abcdefghijklmnopqrstuvwxyz0123456789_"), arch);
 }
 
 static size_t command_length(const struct words *words, size_t start)
@@ -103,15 +113,14 @@ static void find_command(struct qemu_line *line, const struct words *words)
 	size_t start, nr, best = words->nr, best_nr = 0;
 
 	for (start = 0; start < words->nr; start += nr + 1) {
-		const char *arch;
 		size_t emulator;
 
 		nr = command_length(words, start);
-		emulator = find_emulator(words->word + start, nr, &arch);
+		emulator = find_emulator(words->word + start, nr);
 		if (emulator < nr) {
 			best = start + emulator;
 			best_nr = nr - emulator;
-			line->arch = arch;
+			line->arch = arch_of(line->guest, words->word[best]);
 			line->kvm = strstr(base_name(words->word[best]), "kvm") != NULL;
 		} else if (best == words->nr && nr && words->word[start][0] == '-') {
 			best = start;

@@ -29,6 +29,21 @@ struct iommufd_access *iommufd_access_create(struct iommufd_ctx *ctx,
 	return access;
 }
 
+static void call_unmap(struct iommufd_access *access, uint64_t iova, uint64_t length)
+{
+	if (!access->ops->unmap)
+		return;
+	access->ctx->in_unmap++;
+	access->ops->unmap(access->data, iova, length);
+	access->ctx->in_unmap--;
+}
+
+/* For what cannot fail. In a callback, whose caller goes through the accesses, it is refused. */
+static bool may_go(const struct iommufd_access *access, const void *caller)
+{
+	return !access->ctx->in_unmap || !iommufd_may_change(access->ctx, caller);
+}
+
 /*
  * The access is in the list of one table only. From here on it cannot pin, while
  * its callback still unpins in the old one.
@@ -38,8 +53,8 @@ static int change_ioas(struct iommufd_access *access, struct iommufd_ioas *ioas)
 	struct iommufd_ioas *old = access->ioas;
 	int ret;
 
-	if (old != access->ioas_unpin)
-		return -EBUSY; /* called from the callback below */
+	if (access->ctx->in_unmap)
+		return -EBUSY;
 	if (old == ioas)
 		return 0;
 	list_del(&access->link);
@@ -54,8 +69,7 @@ static int change_ioas(struct iommufd_access *access, struct iommufd_ioas *ioas)
 	}
 	access->ioas = NULL;
 	if (old) {
-		if (access->ops->unmap)
-			access->ops->unmap(access->data, 0, UINT64_MAX);
+		call_unmap(access, 0, UINT64_MAX);
 		iopt_calculate_iova_alignment(&old->iopt); /* can only become less */
 		old->obj.users--;
 	}
@@ -81,8 +95,10 @@ void iommufd_access_destroy(struct iommufd_access *access)
 	struct iommufd_ctx *ctx = access->ctx;
 	struct mem_cgroup *before = iommufd_lock(ctx);
 
-	access->obj.users--;
-	iommufd_object_destroy(ctx, &access->obj);
+	if (may_go(access, __builtin_return_address(0))) {
+		access->obj.users--;
+		iommufd_object_destroy(ctx, &access->obj);
+	}
 	iommufd_unlock(ctx, before);
 }
 
@@ -98,8 +114,10 @@ int iommufd_access_attach(struct iommufd_access *access, uint32_t ioas_id)
 int iommufd_access_replace(struct iommufd_access *access, uint32_t ioas_id)
 {
 	struct mem_cgroup *before = iommufd_lock(access->ctx);
-	int ret = access->ioas ? change_ioas_id(access, ioas_id) : -ENOENT;
+	int ret = -ENOENT;
 
+	if (access->ioas || access->ctx->in_unmap)
+		ret = change_ioas_id(access, ioas_id);
 	iommufd_unlock(access->ctx, before);
 	return ret;
 }
@@ -108,7 +126,8 @@ void iommufd_access_detach(struct iommufd_access *access)
 {
 	struct mem_cgroup *before = iommufd_lock(access->ctx);
 
-	change_ioas(access, NULL);
+	if (may_go(access, __builtin_return_address(0)))
+		change_ioas(access, NULL);
 	iommufd_unlock(access->ctx, before);
 }
 
@@ -116,8 +135,8 @@ void iommufd_access_notify_unmap(struct io_pagetable *iopt, uint64_t iova, uint6
 {
 	struct iommufd_access *access, *next;
 
-	list_for_each_entry_safe(access, next, &iopt->accesses, link) if (access->ops->unmap)
-		access->ops->unmap(access->data, iova, length);
+	list_for_each_entry_safe(access, next, &iopt->accesses, link)
+		call_unmap(access, iova, length);
 }
 
 /* ---- pins ---- */

@@ -5,6 +5,8 @@
 #include <uiommu/format.h>
 
 #include "iommufd/iommufd.h"
+#include "mm/thread.h"
+#include "mm/warn.h"
 
 static void lock_init(pthread_mutex_t *lock)
 {
@@ -36,6 +38,17 @@ void iommufd_unlock(struct iommufd_ctx *ctx, struct mem_cgroup *before)
 		mem_cgroup_put(before);
 	}
 	pthread_mutex_unlock(&ctx->lock);
+}
+
+int iommufd_may_change(const struct iommufd_ctx *ctx, const void *caller)
+{
+	static atomic_uint said;
+
+	if (!ctx->cmd && !ctx->in_unmap && !mm_thread_self()->shrinking)
+		return 0;
+	mm_warn_once(&said, "a callback changes the iommufd context that it is called by, from",
+		     NULL, (uintptr_t)caller);
+	return -EDEADLK;
 }
 
 static bool config_is_valid(const struct iommufd_config *config)

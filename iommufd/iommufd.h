@@ -78,6 +78,7 @@ struct iommufd_ctx {
 	struct iommufd_ioas *vfio_ioas;
 	struct list_head groups;        /* of iommufd_group */
 	uint32_t cmd;                   /* the ioctl that is running */
+	unsigned int in_unmap;          /* unmap callbacks of accesses that are running */
 	unsigned int temp_memory_limit; /* --test-abi */
 };
 
@@ -90,6 +91,12 @@ struct iommufd_ctx {
  */
 struct mem_cgroup *iommufd_lock(struct iommufd_ctx *ctx);
 void iommufd_unlock(struct iommufd_ctx *ctx, struct mem_cgroup *before);
+
+/*
+ * For calls that change what the call around them is in the middle of: 0, or -EDEADLK
+ * in an unmap callback, an ioctl, or a shrinker, which is reported once. Locked.
+ */
+int iommufd_may_change(const struct iommufd_ctx *ctx, const void *caller);
 
 /* ---- object.c: the table of objects ---- */
 

@@ -162,7 +162,9 @@ static int split(struct stage *s)
 
 	if (!s->kept->mapped)
 		return 0;
+	s->kept->breaks = domain_info(s->domain).split_breaks;
 	ret = iommu_split_mapping(s->domain, s->kept->iova, s->page, GFP_KERNEL_ACCOUNT);
+	s->kept->breaks = false;
 	s->kept->split = !ret;
 	return ret;
 }
@@ -349,7 +351,7 @@ static void each_run(const struct op *ops, unsigned int nr_ops, bool all_widths,
 	for (unsigned int i = 0; i < count * 4; i++) {
 		struct run run = {.at = {shapes[i / 4], i & 1, i & 2}};
 
-		if (!setting_is_possible(&run.at) ||
+		if (!setting_is_chosen(i) || !setting_is_possible(&run.at) ||
 		    (!all_widths && run.at.shape.width != run.at.shape.format->width_default))
 			continue;
 		for (unsigned int op = 0; op < nr_ops; op++) {

@@ -51,7 +51,7 @@ zle -N zle-line-finish
 
 def bash(directory, line):
     done = subprocess.run(['bash', '-c', BASH, 'bash', directory, line], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.stdout.split()
 
 
@@ -59,7 +59,7 @@ def fish(directory, line):
     done = subprocess.run(
         ['fish', '--no-config', '-c', 'source $argv[1]; complete -C $argv[2]',
          f'{directory}/uiommu.fish', line],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return [found.split('\t')[0] for found in done.stdout.splitlines()]
 
 

@@ -4,7 +4,8 @@
 The help of every command: it fits a terminal of 80 columns, and each of its examples,
 pasted into a shell, does what it says.
 
-Arguments: the command, examples/map-guest, a trace, the sanitizers of the build.
+Arguments: the command, examples/map-guest, a trace, a domain of libvirt's as XML, the
+sanitizers of the build.
 """
 import os
 import pathlib
@@ -18,8 +19,8 @@ import tempfile
 
 from replay_tap import Tap
 
-COMMAND, GUEST, TRACE, SANITIZE = sys.argv[1:5]
-COMMAND, GUEST, TRACE = (os.path.abspath(path) for path in (COMMAND, GUEST, TRACE))
+COMMAND, GUEST, TRACE, DOMAIN = (os.path.abspath(path) for path in sys.argv[1:5])
+SANITIZE = sys.argv[5]
 COMMANDS = ['run', 'top', 'size', 'replay', 'image', 'walk']
 NEEDS_PROGRAM = ['run', 'top'] # one that is built without the sanitizer
 tap = Tap()
@@ -87,14 +88,12 @@ def check_examples(texts):
     bin_directory = pathlib.Path('bin')
     bin_directory.mkdir()
     os.symlink(COMMAND, bin_directory / 'uiommu')
-    # Stand for tools that want a trace and a guest of their own.
-    reporter = bin_directory / 'trace-cmd'
-    reporter.write_text('#!/bin/sh\ntest "$*" = report && exec xz -dc trace.txt.xz\n')
-    reporter.chmod(0o755)
-    domain = pathlib.Path(TRACE).with_name('guests') / 'numa-plugged.xml'
-    virsh = bin_directory / 'virsh'
-    virsh.write_text(f'#!/bin/sh\ntest "$*" = "dumpxml NAME" && exec cat {domain}\n')
-    virsh.chmod(0o755)
+    # Stand for the tools, which want a trace and a domain of their own.
+    for name, words, command in (('trace-cmd', 'report', 'xz -dc trace.txt.xz'),
+                                 ('virsh', 'dumpxml NAME', f"cat '{DOMAIN}'")):
+        tool = bin_directory / name
+        tool.write_text(f'#!/bin/sh\ntest "$*" = "{words}" && exec {command}\n')
+        tool.chmod(0o755)
     env = {**os.environ, 'PATH': f'{bin_directory.absolute()}:{os.environ["PATH"]}', 'TERM': 'xterm',
            'UIOMMU_NAME': 'vm1'}
     subprocess.run('xz -dc trace.txt.xz >trace.txt', shell=True, check=True)

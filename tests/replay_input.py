@@ -231,6 +231,19 @@ def check_leaves(tap, uiommu):
                   '%s, %d bits: charged' % (iommu, bits))
 
 
+def check_tebibytes(tap, uiommu):
+    """The same of amdv1 where leaves begin at twice what a table spans, which is 512G."""
+    half = 512 * G
+    for iova, paddr, size in ((2, 2, 2), (1, 1, 1), (1, 1, 3), (2, 1, 2), (3, 5, 4), (2, 4, 5),
+                              (4, 4, 4), (6, 6, 3), (5, 7, 1), (5, 5, 2)):
+        for less in 0, G, 4096:
+            text = map_line(iova * half, paddr * half, size * half - less)
+            report = uiommu.text(text, '--json', '--iommu', 'amdv1').json
+            tap.equal((report['never_freed_bytes'], report['failed']['total']),
+                      (report['table_bytes']['now'], 0),
+                      'amdv1: %d * 512G at %d from %d, less %d' % (size, iova, paddr, less))
+
+
 def mutate(line):
     data = bytearray(line)
     for _ in range(random.choice([1, 1, 2, 5])):
@@ -376,6 +389,7 @@ def main():
         check_corrections(tap, uiommu)
         check_cut(tap, uiommu)
         check_leaves(tap, uiommu)
+        check_tebibytes(tap, uiommu)
         check_fuzz(tap, uiommu, trace)
         check_csv(tap, uiommu)
         check_plot(tap, uiommu, trace)

@@ -233,7 +233,7 @@ def render(rng, form, body, events, noise):
 def figures(report):
     """What a replay tells, but for the times and the lines."""
     keys = ('events', 'domains', 'ambiguous', 'moved', 'unmatched', 'cut', 'never_freed_bytes',
-            'levels', 'memory_cgroup', 'lost_events', 'bad_lines')
+            'levels', 'memory', 'lost_events', 'bad_lines')
     peaks = {key: {part: report[key][part] for part in ('now', 'peak')}
              for key in ('mapped_bytes', 'table_bytes', 'stranded_bytes')}
     return dict({key: report[key] for key in keys}, failed=report['failed']['total'], **peaks)

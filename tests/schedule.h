@@ -140,9 +140,10 @@ void __wrap_plat_yield(void)
 }
 
 /* All threads are one of the system's. */
-void __wrap_plat_barrier_all(void);
-void __wrap_plat_barrier_all(void)
+bool __wrap_plat_barrier_all(void);
+bool __wrap_plat_barrier_all(void)
 {
+	return true;
 }
 
 static void schedule_thread_main(void)

@@ -110,18 +110,20 @@ static int64_t add_tables(struct needed *needed, unsigned int domain, unsigned i
 	return fresh;
 }
 
-/* Leaves as large as a whole table's span: only a part of a span needs a table. */
-static int add_ends(struct needed *needed, unsigned int domain, unsigned int level, uint64_t iova,
-		    uint64_t last)
+/* With leaves of a table's span or more: only what is not in whole ones needs tables. */
+static int add_ends(struct needed *needed, unsigned int domain, unsigned int level, uint64_t leaf,
+		    uint64_t iova, uint64_t last)
 {
 	unsigned int lg2 = needed->each[level].span_lg2;
-	uint64_t mask = ((uint64_t)1 << lg2) - 1;
-	bool head = iova & mask, tail = (last & mask) != mask;
+	uint64_t mask = leaf - 1;
+	uint64_t head_last = (iova | mask) < last ? iova | mask : last;
+	uint64_t tail = (last & ~mask) > iova ? last & ~mask : iova;
 
-	if ((head || (tail && iova >> lg2 == last >> lg2)) &&
-	    add_table(needed, domain, level, iova >> lg2) < 0)
+	if (((iova & mask) || (head_last & mask) != mask) &&
+	    add_tables(needed, domain, level, iova >> lg2, head_last >> lg2) < 0)
 		return -ENOMEM;
-	if (tail && iova >> lg2 != last >> lg2 && add_table(needed, domain, level, last >> lg2) < 0)
+	if ((last & mask) != mask &&
+	    add_tables(needed, domain, level, tail >> lg2, last >> lg2) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -134,10 +136,12 @@ int needed_add(struct needed *needed, unsigned int index, uint64_t iova, uint64_
 	for (unsigned int level = 0; level + 1 < needed->levels[index]; level++) {
 		unsigned int lg2 = needed->each[level].span_lg2;
 		uint64_t span = (uint64_t)1 << lg2;
+		uint64_t leaf = needed->pgsizes & -span; /* the least that takes a table's place */
 		int64_t fresh;
 
-		if (needed->pgsizes & span && !((iova ^ paddr) & (span - 1))) {
-			if (add_ends(needed, index, level, iova, last))
+		leaf &= -leaf;
+		if (leaf && !((iova ^ paddr) & (leaf - 1))) {
+			if (add_ends(needed, index, level, leaf, iova, last))
 				return -ENOMEM;
 			continue;
 		}

@@ -76,7 +76,8 @@ struct iommu_resv_region {
  *
  * All are called with the group locked, from the thread that called the
  * library: they may block, and must not call functions of this header that may
- * block on a device of the same group.
+ * block on a device of the same group. Those return -EDEADLK then, or do nothing where
+ * they return nothing, which is reported once; in a shrinker for any group.
  */
 struct iommu_device_ops {
 	int (*attach_dev)(struct iommu_domain *domain, struct iommu_device *dev,

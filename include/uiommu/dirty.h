@@ -24,7 +24,10 @@ extern "C" {
  * struct iommu_dirty_bitmap - Where dirty ranges are reported to.
  * @record: told of each range of addresses, @iova to @last (inclusive), that is
  *          dirty, in ascending order, adjoining ones as one; NULL to clear
- *          without a report. Must not call the library.
+ *          without a report. May call the library and change the domain, also in the
+ *          range that is being read: what comes behind @last is read afterwards. What
+ *          it makes dirty itself is reported by this call or the next. It must not free
+ *          the domain, which is reported once and not done.
  * @context: handed to it
  * @gather: collects what must be flushed from the IOTLB, because a cached
  *          translation that is known to be dirty is not marked again

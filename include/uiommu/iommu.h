@@ -150,7 +150,8 @@ struct iommu_domain *iommu_domain_alloc(const struct iommu_domain_params *params
  * @domain: the domain; attached to nothing, or NULL
  *
  * Cannot fail and does not allocate. A domain that is still attached is
- * reported once and left alone.
+ * reported once and left alone; so is one whose own call has led to this one, by a
+ * callback: a shrinker, an IOTLB flush, a fault handler, a report of dirty ranges.
  *
  * Context: Does not block, unless the DMA API was set up on @domain. No
  * other call on @domain may be under way.
@@ -382,7 +383,8 @@ phys_addr_t iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova);
  * @flush: forget every translation of @iova to @last (inclusive); with @tables
  *         also cached pointers to tables, without it leaf entries only. Called
  *         before the tables concerned are freed. From the caller's thread, also
- *         inside atomic sections.
+ *         inside atomic sections. May call the library, also for @domain, which
+ *         then flushes again; must not free it.
  */
 struct iommu_iotlb_ops {
 	void (*flush)(void *context, struct iommu_domain *domain, dma_addr_t iova, dma_addr_t last,
@@ -415,7 +417,8 @@ struct iommu_device;
  * @flags: IOMMU_FAULT_READ or IOMMU_FAULT_WRITE
  * @token: as given to iommu_set_fault_handler()
  *
- * Context: That of report_iommu_fault(), which may be an atomic section.
+ * Context: That of report_iommu_fault(), which may be an atomic section. It may call
+ * the library, also for @domain, but not free it.
  * Return: 0 when the fault was dealt with and the access may be tried again;
  * -ENOSYS for the default behaviour of whoever reports; another negative errno
  * when it could not be dealt with.

@@ -129,7 +129,8 @@ void iommufd_ctx_destroy(struct iommufd_ctx *ctx);
  * @arg: its argument; a bad pointer gives -EFAULT
  *
  * Context: May block. Any thread; calls on one context run one after another.
- * Return: as the kernel's ioctl, with a negative errno for -1.
+ * Return: as the kernel's ioctl, with a negative errno for -1; -EDEADLK, reported
+ * once, in a callback that is called inside another ioctl on @ctx, and in a shrinker.
  */
 int iommufd_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, void *arg);
 
@@ -357,8 +358,9 @@ int iommufd_device_report_iopf(struct iommufd_device *idev,
  * struct iommufd_access_ops - A driver that reads and writes through an IOAS.
  * @needs_pin_pages: it pins; IOVAs of its IOAS are multiples of 4096 then
  * @unmap: let go of every pin in [@iova, @iova + @length) before returning; may
- *         call iommufd_access_unpin_pages(). Called with the context locked.
- *         NULL for a driver that does not pin.
+ *         call iommufd_access_unpin_pages(), _pin_pages() and _rw(), and nothing else
+ *         on the context. Called with the context locked. NULL for a driver that does
+ *         not pin.
  */
 struct iommufd_access_ops {
 	bool needs_pin_pages;
@@ -388,7 +390,8 @@ struct iommufd_access *iommufd_access_create(struct iommufd_ctx *ctx,
  * iommufd_access_destroy() - Destroy an access.
  * @access: the access; it is detached first if it is attached
  *
- * Context: May block. Cannot fail and does not allocate.
+ * Context: May block. Cannot fail and does not allocate. In an unmap callback it is
+ * reported once and left alone.
  */
 void iommufd_access_destroy(struct iommufd_access *access);
 
@@ -399,7 +402,8 @@ void iommufd_access_destroy(struct iommufd_access *access);
  *
  * Context: May block. Any thread.
  * Return: 0; -EINVAL when it is attached; -ENOENT for no such IOAS; -EADDRINUSE
- * when something is mapped there that is not aligned as the access needs it.
+ * when something is mapped there that is not aligned as the access needs it; -EBUSY
+ * from an unmap callback.
  */
 int iommufd_access_attach(struct iommufd_access *access, uint32_t ioas_id);
 
@@ -413,7 +417,7 @@ int iommufd_access_attach(struct iommufd_access *access, uint32_t ioas_id);
  * Context: May block. Any thread. Not from the unmap callback.
  * Return: 0; -ENOENT when it is not attached or there is no such IOAS;
  * -EADDRINUSE as iommufd_access_attach(), and it is attached as before; -EBUSY
- * from the unmap callback.
+ * from an unmap callback.
  */
 int iommufd_access_replace(struct iommufd_access *access, uint32_t ioas_id);
 
@@ -423,7 +427,8 @@ int iommufd_access_replace(struct iommufd_access *access, uint32_t ioas_id);
  *
  * The driver's unmap callback is called for everything.
  *
- * Context: May block. Cannot fail and does not allocate.
+ * Context: May block. Cannot fail and does not allocate. In an unmap callback it is
+ * reported once and left alone.
  */
 void iommufd_access_detach(struct iommufd_access *access);
 

@@ -41,7 +41,19 @@ struct uiommu_config {
  *          reserved, 64 pages for atomic allocations, physical addresses equal
  *          to virtual ones
  *
- * Calling it is optional: the first use of the library does so with NULL.
+ * Calling it is optional: the first use of the library does so with NULL, and ends the
+ * process with a message where there is no address space. When several threads come
+ * first, one sets the library up; should that fail, one of those that wait for it tries.
+ *
+ * After fork() the child has the library as it was, to itself, if no thread but the one
+ * that forked was using it; threads that have ended do not count. With other threads,
+ * what they were doing would never end in the child: there, the first use of the library
+ * ends the child with a message (abort()). It may always exec() and exit.
+ *
+ * Freed tables are used again once membarrier(2) says that no thread walks them. If it
+ * begins to fail, as by a filter of system calls that came later, that is reported once;
+ * from then on they wait 20 ms more, and so does each thread at its first call. Where
+ * it fails from the beginning each walk has a memory barrier instead.
  *
  * Context: May block. Must come before any other call.
  * Return: 0; -EBUSY when the library is set up already; -EINVAL for a size or
@@ -101,6 +113,15 @@ void uiommu_mm_stat(struct uiommu_mm_stat *stat);
  *                for a thread that may be allocating. One runs at a time; what it
  *                allocates itself runs no shrinkers.
  * @next: used by the library
+ *
+ * Both may call the functions of iommu.h, dirty.h, dma-mapping.h, iova.h, gfp.h,
+ * memcontrol.h and this file, for any domain: also for the one that the call around them
+ * is about, on other ranges than that call's, but that domain must not be freed, which
+ * is reported once and not done. They may free other domains, and register and
+ * unregister shrinkers. Functions of device.h that may block, those that begin with one
+ * (iommu_setup_dma_ops(), iommu_dma_prepare_msi()), and iommufd_ioctl() would wait for
+ * locks under which others allocate: they return -EDEADLK, or do nothing where they
+ * return nothing, and that is reported once.
  */
 struct shrinker {
 	unsigned long (*count_objects)(struct shrinker *shrinker);
@@ -123,8 +144,8 @@ void register_shrinker(struct shrinker *shrinker);
  * unregister_shrinker() - Take a shrinker off the list again.
  * @shrinker: a registered shrinker
  *
- * Context: May block: waits for a run of it that is under way; not from inside
- * a shrinker.
+ * Context: May block: waits for a run of it that is under way, unless it is called by
+ * a shrinker, be it the same one.
  */
 void unregister_shrinker(struct shrinker *shrinker);
 

@@ -24,6 +24,8 @@ extern "C" {
  * @warn: show a line to the person in charge, without newline at its end; NULL
  *        to be silent
  * @panic: the same for a bug that the library cannot survive; must not return
+ *
+ * They are called in the midst of an allocation, and must not call the library.
  */
 struct uiommu_plat_ops {
 	void *(*reserve)(size_t size);

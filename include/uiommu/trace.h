@@ -30,7 +30,7 @@ extern "C" {
  * it is done, so that no address is mapped twice in the order of the calls.
  *
  * Context: The caller's, also atomic sections. They may run at the same time in
- * several threads.
+ * several threads, and may call the library, which tells them of that, too.
  */
 struct dma_trace_ops {
 	void (*map)(struct iommu_device *dev, bool resource, phys_addr_t paddr, dma_addr_t addr,
