@@ -8,7 +8,7 @@
 #include "iommufd/pages.h"
 #include "iommufd/user.h"
 
-__thread struct iommufd_caller *iommufd_caller;
+__thread struct iommufd_caller *iommufd_caller __attribute__((tls_model("initial-exec")));
 
 static pid_t target(void)
 {
