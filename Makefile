@@ -83,7 +83,7 @@ oracle:
 bench:
 	@tools/install-deps.sh bench
 	@$(MAKE) --no-print-directory all
-	@ninja -C $(BUILD) --quiet bench/bench bench/calls bench/instructions
+	@ninja -C $(BUILD) --quiet bench/bench bench/calls bench/notify bench/instructions
 	$(BUILD)/bench/bench --json $(BUILD)/bench.json; status=$$?; \
 	bench/instructions.py $(BUILD)/bench/instructions $(BUILD)/bench.json && exit $$status
 

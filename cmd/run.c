@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uiommu run: start a program with libuiommu-preload.so in it, wait, and print
- * what the processes that it consisted of have left in the report's memfd. So
- * the report does not depend on how the program ends.
+ * uiommu run: run a program under the supervisor, wait, and print what the report has
+ * of the processes that it consisted of.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +19,8 @@
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 #include "cmd/run.h"
+#include "supervisor/run.h"
 #include "vfio/cdev.h"
-
-#define PRELOAD_NAME "libuiommu-preload.so"
 
 struct run_args {
 	const char *format;
@@ -35,7 +33,7 @@ struct run_args {
 	const char *trace;
 	const char *report;
 	const char *name;
-	bool json, test_abi;
+	bool json, test_abi, no_wait;
 	char limit_where[PATH_MAX];
 };
 
@@ -54,6 +52,7 @@ enum {
 	OPTION_NAME,
 	OPTION_JSON,
 	OPTION_TEST_ABI,
+	OPTION_NO_WAIT,
 };
 
 static const struct argp_option options[] = {
@@ -77,6 +76,8 @@ static const struct argp_option options[] = {
 	{"name", OPTION_NAME, "NAME", 0, "What 'uiommu top --name' finds it by", 0},
 	{"test-abi", OPTION_TEST_ABI, NULL, 0,
 	 "Answer the test ioctls and fail-nth files of a test kernel too", 0},
+	{"no-wait", OPTION_NO_WAIT, NULL, 0,
+	 "End with the program; serve what it leaves running in the background", 0},
 	{0},
 };
 
@@ -91,7 +92,7 @@ static const char doc[] =
 	"      ./map-guest --device /dev/vfio/devices/vfio0\n\n"
 	"Exit status: the program's own, or 128 and the signal that killed it; 126 when it cannot "
 	"be started, 127 when it is not there; 1 when the report or the trace cannot be written; "
-	"2 for a wrong command line.";
+	"2 for a wrong command line, or when the kernel refuses what it takes.";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -126,6 +127,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_TEST_ABI:
 		args->test_abi = true;
 		return 0;
+	case OPTION_NO_WAIT:
+		args->no_wait = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		die("%s: the program comes after '--' (see --help)", arg);
 	default:
@@ -133,21 +137,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* ---- options, checked, into the environment ---- */
-
-static void set(const char *name, const char *value)
-{
-	if (setenv(name, value, 1))
-		out_of_memory();
-}
-
-static void set_number(const char *name, uint64_t value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	set(name, text);
-}
+/* ---- options, checked ---- */
 
 /* Within the range a format may have some widths only. */
 static void check_width(const char *format, uint64_t width)
@@ -165,7 +155,7 @@ static void check_width(const char *format, uint64_t width)
 	iommu_domain_free(domain);
 }
 
-static void set_format(const struct run_args *args)
+static void set_format(const struct run_args *args, struct supervisor_options *to)
 {
 	uint64_t granule = args->granule ? parse_bytes("--granule", args->granule) : 0;
 	const struct iommu_format *format = cmd_find_format(args->format, granule);
@@ -181,132 +171,79 @@ static void set_format(const struct run_args *args)
 				     format->width_max);
 		check_width(format->name, width);
 	}
-	set(ENV_FORMAT, format->name);
-	set_number(ENV_ADDRESS_WIDTH, width);
+	to->format = format->name;
+	to->address_width = (unsigned int)width;
 }
 
-static void set_limit(const char *name, const char *where, const char *text)
+static uint64_t parse_limit(const char *where, const char *text)
 {
-	if (!text || !strcmp(text, "max"))
-		set(name, "max");
-	else
-		set_number(name, parse_bytes(where, text));
+	return !text || !strcmp(text, "max") ? UINT64_MAX : parse_bytes(where, text);
 }
 
-static void set_memory(struct run_args *args)
+static void set_memory(struct run_args *args, struct supervisor_options *to)
+{
+	to->memory_high = parse_limit("--memory-high", args->memory_high);
+	if (!args->memory_max || strcmp(args->memory_max, "auto") != 0) {
+		to->memory_max = parse_limit("--memory-max", args->memory_max);
+		return;
+	}
+	to->memory_max = run_real_limit(args->limit_where, sizeof(args->limit_where));
+	if (to->memory_max == UINT64_MAX)
+		snprintf(args->limit_where, sizeof(args->limit_where),
+			 "no limit in the real cgroup");
+}
+
+/* 0 is the limit that there is, so nothing at all is 1 byte. */
+static uint64_t parse_memlock(const char *text)
 {
 	uint64_t limit;
 
-	set_limit(ENV_MEMORY_HIGH, "--memory-high", args->memory_high);
-	if (!args->memory_max || strcmp(args->memory_max, "auto") != 0) {
-		set_limit(ENV_MEMORY_MAX, "--memory-max", args->memory_max);
-		return;
-	}
-	limit = run_real_limit(args->limit_where, sizeof(args->limit_where));
-	if (limit == UINT64_MAX) {
-		snprintf(args->limit_where, sizeof(args->limit_where),
-			 "no limit in the real cgroup");
-		set(ENV_MEMORY_MAX, "max");
-	} else {
-		set_number(ENV_MEMORY_MAX, limit);
-	}
+	if (!text)
+		return 0;
+	limit = !strcmp(text, "unlimited") ? UINT64_MAX : parse_bytes("--memlock", text);
+	return limit ? limit : 1;
 }
 
-/* To the preload 0 is the limit that there is, so nothing at all is 1 byte. */
-static void set_memlock(const char *text)
+static enum iommufd_phys_mode parse_phys(const char *phys)
 {
-	uint64_t limit = 0;
-
-	if (text)
-		limit = !strcmp(text, "unlimited") ? UINT64_MAX : parse_bytes("--memlock", text);
-	set_number(ENV_MEMLOCK, text && !limit ? 1 : limit);
+	if (!strcmp(phys, "auto"))
+		return IOMMUFD_PHYS_AUTO;
+	if (!strcmp(phys, "identity"))
+		return IOMMUFD_PHYS_IDENTITY;
+	if (!strcmp(phys, "scattered"))
+		return IOMMUFD_PHYS_SCATTERED;
+	die("--phys: '%s' is not a mode: expected auto, identity or scattered", phys);
 }
 
-static void set_phys(const char *phys)
+static void set_options(struct run_args *args, struct supervisor_options *to)
 {
-	if (strcmp(phys, "auto") != 0 && strcmp(phys, "identity") != 0 &&
-	    strcmp(phys, "scattered") != 0)
-		die("--phys: '%s' is not a mode: expected auto, identity or scattered", phys);
-	set(ENV_PHYS, phys);
-}
-
-/* By a path to a descriptor of ours: it stays the file's, whatever becomes of its name. */
-static struct output *set_trace(const char *file)
-{
-	struct output *trace;
-	char path[64];
-
-	unsetenv(ENV_TRACE);
-	if (!file)
-		return NULL;
-	trace = output_open("--trace", file);
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), output_fd(trace));
-	set(ENV_TRACE, path);
-	return trace;
-}
-
-static void set_options(struct run_args *args)
-{
-	set_format(args);
-	set_memory(args);
-	set_memlock(args->memlock);
-	set_phys(args->phys);
-	set_number(ENV_DEVICES,
-		   args->devices ? parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX) : 0);
-	set_number(ENV_FAIL_NTH,
-		   args->fail_nth ? parse_number("--fail-nth", args->fail_nth, 1, UINT32_MAX) : 0);
-	set_number(ENV_TEST_ABI, args->test_abi);
-}
-
-/* ---- the preload ---- */
-
-static bool try_preload(char *path, const char *dir, const char *below)
-{
-	snprintf(path, PATH_MAX, "%s%s/%s", dir, below, PRELOAD_NAME);
-	return !access(path, R_OK);
-}
-
-/* Beside this program as built, or where an installation puts it. */
-static void find_preload(char path[PATH_MAX])
-{
-	char own[PATH_MAX / 2];
-	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
-
-	own[length > 0 ? length : 0] = '\0';
-	if (strrchr(own, '/'))
-		*strrchr(own, '/') = '\0';
-	if (try_preload(path, own, "") || try_preload(path, own, "/../" UIOMMU_LIBDIR_NAME) ||
-	    try_preload(path, UIOMMU_LIBDIR, "") || try_preload(path, own, "/../lib"))
-		return;
-	die("%s: not found beside %s/uiommu or in %s", PRELOAD_NAME, own, UIOMMU_LIBDIR);
-}
-
-static void set_preload(void)
-{
-	const char *others = getenv("LD_PRELOAD");
-	char path[PATH_MAX], *all;
-
-	find_preload(path);
-	if (strpbrk(path, " :"))
-		die("%s: the dynamic linker cannot preload from a path with a blank or a colon",
-		    path);
-	if (asprintf(&all, "%s%s%s", path, others && *others ? ":" : "", others ? others : "") < 0)
-		out_of_memory();
-	set("LD_PRELOAD", all);
-	free(all);
+	set_format(args, to);
+	set_memory(args, to);
+	to->memlock = parse_memlock(args->memlock);
+	to->phys = parse_phys(args->phys);
+	if (args->devices)
+		to->devices =
+			(unsigned int)parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX);
+	if (args->fail_nth)
+		to->fail_nth =
+			(unsigned int)parse_number("--fail-nth", args->fail_nth, 1, UINT32_MAX);
+	to->test_abi = args->test_abi;
 }
 
 /* ---- the report ---- */
 
-static struct report *make_report(bool wanted, const char *name)
+/* A path to a descriptor of ours: it stays the file's, whatever becomes of its name. */
+static void own_path(char path[64], int fd)
 {
-	char path[64], memfd[sizeof(REPORT_NAME) + 1 + RUN_NAME_MAX];
+	snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), fd);
+}
+
+static struct report *make_report(const char *name, char path[64])
+{
+	char memfd[sizeof(REPORT_NAME) + 1 + RUN_NAME_MAX];
 	struct report *report;
 	int fd;
 
-	unsetenv(ENV_REPORT);
-	if (!wanted)
-		return NULL;
 	snprintf(memfd, sizeof(memfd), "%s%s%s", REPORT_NAME, name ? ":" : "", name ? name : "");
 	fd = memfd_create(memfd, MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, sizeof(*report)))
@@ -316,8 +253,7 @@ static struct report *make_report(bool wanted, const char *name)
 		fail("the report's memory: %s", strerror(errno));
 	report->magic = REPORT_MAGIC;
 	report->owner = (int32_t)getpid();
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
-	set(ENV_REPORT, path);
+	own_path(path, fd);
 	return report;
 }
 
@@ -343,79 +279,103 @@ static int write_report(struct output *file, const struct run_result *result, bo
 	return CMD_FAILED;
 }
 
-/* What the processes say of the trace, which they write. */
+/*
+ * A program that uses the library adds what it asks of the DMA API, and says in the
+ * report when it cannot.
+ */
+static struct output *begin_trace(const char *file, const char *report, char path[64])
+{
+	struct output *trace;
+
+	unsetenv(REPORT_ENV_TRACE);
+	unsetenv(REPORT_ENV_PATH);
+	if (!file)
+		return NULL;
+	trace = output_open("--trace", file);
+	own_path(path, output_fd(trace));
+	if (setenv(REPORT_ENV_TRACE, path, 1) || setenv(REPORT_ENV_PATH, report, 1))
+		out_of_memory();
+	return trace;
+}
+
 static int finish_trace(struct output *trace, const struct report *report)
 {
 	if (!trace)
 		return 0;
-	for (uint32_t i = 0; i < run_processes(report); i++) {
-		const struct report_process *s = &report->processes[i];
-
-		if (s->state == REPORT_RUNNING)
-			complain("--trace: the last lines of process %d are missing: it did not "
-				 "come to its end",
-				 (int)s->pid);
-	}
+	if (report->trace_pending)
+		complain("--trace: the last lines of %u processes are missing: they did not come "
+			 "to their end",
+			 (unsigned int)report->trace_pending);
 	output_failed(trace, report->trace_error);
 	return output_finish(trace);
 }
 
 /* ---- the program ---- */
 
-static volatile sig_atomic_t program_pid;
+static struct report *shared_report;
 
-/* What the terminal sends, it sends to the program as well. */
-static void forward(int sig, siginfo_t *info, void *context)
+/* In the process that was to become it. */
+static void not_started(const char *path, int error)
 {
-	(void)context;
-	if (program_pid > 0 && info->si_code <= 0)
-		kill(program_pid, sig);
-}
-
-static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-
-#define NR_FORWARDED (sizeof(forwarded) / sizeof(forwarded[0]))
-
-/* The program starts with the signals as they were for us. */
-static void start(const char *path, char **argv, const struct sigaction old[NR_FORWARDED],
-		  const sigset_t *mask)
-{
-	int error;
-
-	for (size_t i = 0; i < NR_FORWARDED; i++)
-		sigaction(forwarded[i], &old[i], NULL);
-	sigprocmask(SIG_SETMASK, mask, NULL);
-	execv(path, argv);
-	error = errno;
+	shared_report->not_started = 1;
 	complain("%s: %s", quoted(path), strerror(error));
 	_exit(error == ENOENT ? CMD_NOT_FOUND : CMD_CANNOT_RUN);
 }
 
-static int run_program(const char *path, char **argv, pid_t *pid)
+static int exit_status(int status)
 {
-	struct sigaction act = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
-	struct sigaction old[NR_FORWARDED];
-	sigset_t block, mask;
-	int status;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
 
-	sigemptyset(&block);
-	for (size_t i = 0; i < NR_FORWARDED; i++)
-		sigaddset(&block, forwarded[i]);
-	sigprocmask(SIG_BLOCK, &block, &mask);
-	for (size_t i = 0; i < NR_FORWARDED; i++)
-		sigaction(forwarded[i], &act, &old[i]);
-	fflush(NULL);
-	*pid = fork();
-	if (*pid < 0)
-		fail("cannot start another process: %s", strerror(errno));
-	if (!*pid)
-		start(path, argv, old, &mask);
-	program_pid = *pid;
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	while (waitpid(*pid, &status, 0) < 0)
-		if (errno != EINTR)
-			fail("waiting for the program: %s", strerror(errno));
-	return status;
+/* Of --no-wait: where the status of the program goes. */
+static int status_pipe = -1;
+
+static void tell_status(int status)
+{
+	if (write(status_pipe, &status, sizeof(status)) < 0)
+		_exit(1);
+}
+
+/*
+ * --no-wait: the supervisor goes on in a process of its own, and this one ends with
+ * the program. What it is sent meanwhile is for the program.
+ */
+static volatile sig_atomic_t supervisor_pid;
+
+static void forward(int sig)
+{
+	kill(supervisor_pid, sig);
+}
+
+static void go_to_background(void)
+{
+	int ends[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		fail("--no-wait: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		fail("--no-wait: %s", strerror(errno));
+	if (!pid) {
+		close(ends[0]);
+		status_pipe = ends[1];
+		return;
+	}
+	supervisor_pid = pid;
+	signal(SIGTERM, forward);
+	signal(SIGINT, forward);
+	signal(SIGHUP, forward);
+	close(ends[1]);
+	do
+		n = read(ends[0], &status, sizeof(status));
+	while (n < 0 && errno == EINTR);
+	if (n == sizeof(status))
+		exit(exit_status(status));
+	/* It has said why. */
+	waitpid(pid, &status, 0);
+	exit(exit_status(status));
 }
 
 /* The arguments of ours, up to the "--" that begins the program's. */
@@ -427,37 +387,56 @@ static int own_arguments(int argc, char **argv)
 	return argc;
 }
 
+/* The files are opened by the process that is to finish them. */
+static int run(const struct run_args *args, struct supervisor_options *with, const char *path,
+	       char **argv)
+{
+	bool wanted = !args->report || strcmp(args->report, "none") != 0;
+	char trace_path[64], report_path[64], error[512];
+	struct report *report = make_report(cmd_run_name(args->name), report_path);
+	struct output *trace = begin_trace(args->trace, report_path, trace_path), *file = NULL;
+	struct run_result result = {
+		.program = argv[0],
+		.report = report,
+		.auto_limit = args->limit_where[0] ? args->limit_where : NULL,
+	};
+	int failed;
+
+	if (wanted && args->report)
+		file = output_open("--report", args->report);
+	with->trace = trace ? trace_path : NULL;
+	with->not_started = not_started;
+	shared_report = report;
+	if (supervisor_run(with, report, path, argv, args->no_wait ? tell_status : NULL,
+			   &result.pid, &result.status, error, sizeof(error)))
+		die("%s", error);
+	/* Then the files are left as they were. */
+	if (report->not_started)
+		return exit_status(result.status);
+	failed = finish_trace(trace, report);
+	if (wanted)
+		failed |= write_report(file, &result, args->json);
+	return failed ? CMD_FAILED : exit_status(result.status);
+}
+
 int cmd_run(int argc, char **argv)
 {
 	static const struct argp argp = {options, parse_option, "-- PROGRAM [ARG...]", doc, NULL,
 					 NULL,    NULL};
 	struct run_args args = {.format = "vtd", .phys = "auto"};
-	struct output *file = NULL, *trace;
-	struct run_result result = {0};
-	int own = own_arguments(argc, argv), failed = 0;
-	bool wanted;
+	struct supervisor_options with = {0};
+	int own = own_arguments(argc, argv), status;
 	char *path;
 
 	cmd_parse(&argp, own, argv, &args);
 	if (own + 1 >= argc)
 		die("no program given: expected -- PROGRAM [ARG...] after the options");
 	path = run_find_program(argv[own + 1]);
-	wanted = !args.report || strcmp(args.report, "none") != 0;
-	set_options(&args);
-	set_preload();
-	trace = set_trace(args.trace);
-	if (wanted && args.report)
-		file = output_open("--report", args.report);
-	result.report = make_report(wanted || trace, cmd_run_name(args.name));
-	result.program = argv[own + 1];
-	result.auto_limit = args.limit_where[0] ? args.limit_where : NULL;
-	result.status = run_program(path, argv + own + 1, &result.pid);
+	set_options(&args, &with);
+	cmd_run_name(args.name);
+	if (args.no_wait)
+		go_to_background();
+	status = run(&args, &with, path, argv + own + 1);
 	free(path);
-	failed |= finish_trace(trace, result.report);
-	if (wanted)
-		failed |= write_report(file, &result, args.json);
-	if (failed)
-		return CMD_FAILED;
-	return WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status)
-					  : WEXITSTATUS(result.status);
+	return status;
 }

@@ -8,14 +8,13 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "preload/shared.h"
+#include "supervisor/report.h"
 
 /* ---- run_program.c ---- */
 
 /*
- * The file that @name stands for, as a shell finds it. Where there is none that the
- * preload can get into: one line, and CMD_NOT_FOUND or CMD_CANNOT_RUN. The caller frees
- * it.
+ * The file that @name stands for, as a shell finds it. Where there is none that can be
+ * run: one line, and CMD_NOT_FOUND or CMD_CANNOT_RUN. The caller frees it.
  */
 char *run_find_program(const char *name);
 

@@ -150,16 +150,19 @@ static void add_counters(struct json_object *to, const struct report_process *s)
 
 struct json_object *run_add_process(struct json_object *array, const struct report_process *s)
 {
-	static const char *const states[] = {"free", "running", "exited", "execed"};
+	static const char *const states[] = {"free", "running", "exited", "killed"};
 	struct json_object *process = append_object(array);
 
 	add_number(process, "pid", (uint64_t)s->pid);
 	add_text(process, "name", s->comm);
 	add_text(process, "state", states[s->state & 3]);
+	if (s->state == REPORT_EXITED)
+		add_number(process, "exit_status", (uint64_t)s->status);
+	else
+		add(process, "exit_status", NULL);
 	add_text(process, "phys", s->phys);
 	add_number(process, "files_opened", s->files_opened);
 	add_number(process, "files_open", s->files_open);
-	add_number(process, "inherited_by_exec", s->inherited);
 	add_number(process, "fail_nth", s->fail_nth);
 	add_bool(process, "fail_nth_hit", s->fail_hit);
 	add_number(process, "ioctls_since_look", run_calls_since_look(s));
@@ -192,5 +195,6 @@ void run_print_json(FILE *out, const struct run_result *result)
 	for (uint32_t i = 0; i < nr; i++)
 		run_add_process(processes, &result->report->processes[i]);
 	add_number(top, "processes_not_listed", result->report->nr_processes - nr);
+	add_number(top, "memory_current", result->report->current);
 	print_json(out, top, JSON_C_TO_STRING_PRETTY);
 }

@@ -231,9 +231,6 @@ static void print_notes(const struct printer *p, const struct report_process *s)
 	if (s->fail_nth)
 		fprintf(p->out, "\nAllocation %" PRIu32 " was to fail: %s\n", s->fail_nth,
 			s->fail_hit ? "it did" : "it did not come to that");
-	if (s->inherited)
-		fprintf(p->out, "\n%s%" PRIu32 " descriptor%s passed on by exec%s\n", p->bad,
-			s->inherited, s->inherited == 1 ? " was" : "s were", p->plain);
 	if (s->files_open)
 		fprintf(p->out, "\n%" PRIu32 " of %" PRIu32 " open /dev/iommu not closed\n",
 			s->files_open, s->files_opened);
@@ -250,16 +247,13 @@ static void print_process(const struct printer *p, const struct report_process *
 	if (s->pid == result->pid)
 		run_describe_end(result->status, end, sizeof(end));
 	else if (s->state == REPORT_EXITED)
-		snprintf(end, sizeof(end), "exited");
-	else if (s->state == REPORT_EXECED)
-		snprintf(end, sizeof(end), "went on as another program");
-	else
-		snprintf(end, sizeof(end), "killed, or still running");
+		snprintf(end, sizeof(end), "exit status %d", (int)s->status);
+	else if (s->state == REPORT_KILLED)
+		snprintf(end, sizeof(end), "killed");
 	fprintf(p->out, "%suiommu: %s[%d]%s: %s; physical addresses: %s\n", p->bold,
 		quoted(s->comm), (int)s->pid, p->plain, end, s->phys[0] ? s->phys : "none needed");
 	if (s->state == REPORT_RUNNING)
-		fputs("  It did not come to its end: the numbers are the last that it left.\n",
-		      p->out);
+		fputs("  It goes on: the numbers are the last.\n", p->out);
 	if (s->state == REPORT_RUNNING && later)
 		fprintf(p->out,
 			"  %" PRIu64

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "cmd/cmd.h"
-#include "preload/shared.h"
+#include "supervisor/report.h"
 
 /* ---- top_find.c ---- */
 

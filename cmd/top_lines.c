@@ -232,7 +232,7 @@ static void put_process(struct view *v, uint32_t process)
 {
 	const struct report_process *s = &v->now->processes[process];
 	const char *state = s->state == REPORT_EXITED   ? "exited"
-			    : s->state == REPORT_EXECED ? "went on as another program"
+			    : s->state == REPORT_KILLED ? "killed"
 			    : top_is_alive(s)           ? "running"
 							: "killed";
 

@@ -41,6 +41,7 @@ complete -c uiommu -n '__uiommu_command run' -l memlock -d 'Limit of what it may
 complete -c uiommu -n '__uiommu_command run' -l memory-high -d 'memory.high of its memory cgroup' -x
 complete -c uiommu -n '__uiommu_command run' -l memory-max -d 'Limit of its memory cgroup' -x -a 'auto'
 complete -c uiommu -n '__uiommu_command run' -l name -d 'What '\''uiommu top --name'\'' finds it by' -x
+complete -c uiommu -n '__uiommu_command run' -l no-wait -d 'End with the program'
 complete -c uiommu -n '__uiommu_command run' -l phys -d 'Physical addresses of its memory' -x -a 'auto identity scattered'
 complete -c uiommu -n '__uiommu_command run' -l report -d 'Where the report goes' -r -F -a 'none'
 complete -c uiommu -n '__uiommu_command run' -l test-abi -d 'Answer the test ioctls and fail-nth files of a test kernel too'

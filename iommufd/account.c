@@ -1,65 +1,55 @@
 // SPDX-License-Identifier: MIT
 /*
- * RLIMIT_MEMLOCK. The limit is the kernel's, for one of two counts: of the user,
- * which here is all contexts of this process, or of the process per context, as
- * type1 did. Who has CAP_IPC_LOCK when it maps is counted nowhere. A context may
- * have been given another limit, which then counts for everybody.
+ * RLIMIT_MEMLOCK. The limit is that of the process that mapped, for one of two
+ * counts: of its user, or of the process per context, as type1 did. A process that
+ * has CAP_IPC_LOCK when it maps is counted nowhere. A context may have been given
+ * another limit, which then counts for everybody.
  */
 #include <linux/capability.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "iommufd/pages.h"
 #include "plat/compiler.h"
 
-static atomic_ulong user_locked;
-
-static bool may_lock_all(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK);
-}
-
 uint8_t iopt_account_mode(struct iommufd_ctx *ctx)
 {
 	uint64_t memlock = ctx->config.memlock;
-	bool unlimited = memlock ? memlock == UINT64_MAX : may_lock_all();
+	bool unlimited = memlock ? memlock == UINT64_MAX : iommufd_caller_may(CAP_IPC_LOCK);
 
 	return unlimited ? IOPT_PAGES_ACCOUNT_NONE : ctx->account_mode;
 }
 
-static uint64_t limit_pages(const struct iommufd_ctx *ctx)
+static uint64_t limit_pages(const struct iopt_pages *pages)
 {
+	uint64_t memlock = pages->ctx->config.memlock;
 	struct rlimit limit;
 
-	if (ctx->config.memlock)
-		return ctx->config.memlock >> IOPT_PAGE_SHIFT;
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
+	if (memlock)
+		return memlock >> IOPT_PAGE_SHIFT;
+	if (prlimit(pages->source->pid, RLIMIT_MEMLOCK, NULL, &limit) ||
+	    limit.rlim_cur == RLIM_INFINITY)
 		return UINT64_MAX;
 	return limit.rlim_cur >> IOPT_PAGE_SHIFT;
 }
 
-static int account_user(const struct iommufd_ctx *ctx, uint64_t npages)
+static int account_user(const struct iopt_pages *pages, uint64_t npages)
 {
-	unsigned long locked = atomic_load(&user_locked);
-	uint64_t limit = limit_pages(ctx);
+	atomic_ulong *count = &pages->source->user->locked;
+	unsigned long locked = atomic_load(count);
+	uint64_t limit = limit_pages(pages);
 
 	do {
 		if (npages > limit || locked > limit - npages)
 			return -ENOMEM;
-	} while (!atomic_compare_exchange_weak(&user_locked, &locked, locked + npages));
+	} while (!atomic_compare_exchange_weak(count, &locked, locked + npages));
 	return 0;
 }
 
-static int account_mm(struct iommufd_ctx *ctx, uint64_t npages)
+static int account_mm(const struct iopt_pages *pages, uint64_t npages)
 {
-	uint64_t limit = limit_pages(ctx);
+	struct iommufd_ctx *ctx = pages->ctx;
+	uint64_t limit = limit_pages(pages);
 
 	if (npages > limit || ctx->mm_locked > limit - npages)
 		return -ENOMEM;
@@ -72,13 +62,13 @@ int iopt_account(struct iopt_pages *pages, uint64_t npages)
 	int ret = 0;
 
 	if (pages->account_mode == IOPT_PAGES_ACCOUNT_USER)
-		ret = account_user(pages->ctx, npages);
+		ret = account_user(pages, npages);
 	else if (pages->account_mode == IOPT_PAGES_ACCOUNT_MM)
-		ret = account_mm(pages->ctx, npages);
+		ret = account_mm(pages, npages);
 	if (ret) {
 		struct iommufd_memlock *memlock = &pages->ctx->memlock;
 
-		memlock->limit = limit_pages(pages->ctx) << IOPT_PAGE_SHIFT;
+		memlock->limit = limit_pages(pages) << IOPT_PAGE_SHIFT;
 		memlock->reached++;
 		return ret;
 	}
@@ -89,7 +79,7 @@ int iopt_account(struct iopt_pages *pages, uint64_t npages)
 void iopt_unaccount(struct iopt_pages *pages, uint64_t npages)
 {
 	if (pages->account_mode == IOPT_PAGES_ACCOUNT_USER)
-		atomic_fetch_sub(&user_locked, npages);
+		atomic_fetch_sub(&pages->source->user->locked, npages);
 	else if (pages->account_mode == IOPT_PAGES_ACCOUNT_MM)
 		pages->ctx->mm_locked -= npages;
 	pages->npinned -= npages;

@@ -101,7 +101,7 @@ int iopt_area_fill(struct iopt_area *area, struct iommu_domain *domain)
 		.step = area->iopt->disable_large_pages ? IOPT_PAGE_SIZE : 0,
 		.prot = area->prot,
 	};
-	int ret = iommufd_phys_runs(pages->ctx, pages->pid,
+	int ret = iommufd_phys_runs(pages->ctx, iopt_pages_mm(pages),
 				    iopt_pages_uaddr(pages) + (index->start << IOPT_PAGE_SHIFT),
 				    index->last - index->start + 1, fill_run, &fill);
 

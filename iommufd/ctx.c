@@ -14,9 +14,6 @@ static void lock_init(pthread_mutex_t *lock)
 
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-	/* A context may be in memory that processes share after a fork. */
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
 	pthread_mutex_init(lock, &attr);
 	pthread_mutexattr_destroy(&attr);
 }
@@ -25,11 +22,7 @@ struct mem_cgroup *iommufd_lock(struct iommufd_ctx *ctx)
 {
 	struct mem_cgroup *before = mem_cgroup_active();
 
-	/* A process that was killed with it leaves it to who comes next. */
-	if (pthread_mutex_lock(&ctx->lock) == EOWNERDEAD) {
-		ctx->cmd = ctx->in_unmap = 0;
-		pthread_mutex_consistent(&ctx->lock);
-	}
+	pthread_mutex_lock(&ctx->lock);
 	if (ctx->owner && before != ctx->owner) {
 		/* The thread's setting is what kept it alive. */
 		mem_cgroup_get(before);

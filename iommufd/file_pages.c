@@ -21,7 +21,6 @@
 #define MAGIC_TMPFS     0x01021994
 #define MAGIC_HUGETLBFS 0x958458f6
 
-/* Directly, since the C library's may be the preload's, which watches the program's. */
 static uint64_t sys_mmap(uint64_t at, uint64_t size, int prot, int flags, int fd, uint64_t offset)
 {
 	long ret = syscall(SYS_mmap, at, size, prot, flags, fd, offset);
@@ -98,8 +97,8 @@ static bool can_pin(int fd, uint64_t last)
 	return (last | IOPT_PAGE_MASK) < (uint64_t)st.st_size;
 }
 
-struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
-					 uint64_t length, bool writable)
+static struct iopt_pages *alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
+				     uint64_t length, bool writable)
 {
 	uint64_t first = start & ~IOPT_PAGE_MASK, base = start & ~(IOPT_HUGE_SIZE - 1);
 	uint64_t last, end, mapped = 0;
@@ -123,15 +122,30 @@ struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64
 	}
 	pages = iopt_pages_new(ctx, pinnable ? mapped + (first - base) : first,
 			       (last - first) / IOPT_PAGE_SIZE + 1, writable);
-	if (!pages) {
+	if (IS_ERR(pages)) {
 		sys_munmap(mapped, pinnable ? mapped + (end - base) : 0);
-		return ERR_PTR(-ENOMEM);
+		return pages;
 	}
 	pages->file = true;
 	pages->file_offset = (uint32_t)(first - base);
 	pages->file_readonly = readonly;
 	pages->unpinnable = !pinnable;
 	iopt_pages_publish(pages);
+	return pages;
+}
+
+struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
+					 uint64_t length, bool writable)
+{
+	struct iopt_pages *pages;
+	int own = fd;
+
+	/* The number is the caller's. */
+	if (iommufd_caller)
+		own = iommufd_caller->descriptor(iommufd_caller, fd);
+	pages = alloc_file(ctx, own, start, length, writable);
+	if (own >= 0 && iommufd_caller)
+		close(own);
 	return pages;
 }
 

@@ -62,17 +62,13 @@ void iommufd_for_each_object(struct iommufd_ctx *ctx,
 	iommufd_unlock(ctx, before);
 }
 
-bool iommufd_find_user(struct iommufd_ctx *ctx, uint64_t start, uint64_t last, uint64_t *iova,
-		       uint64_t *length)
+void iommufd_check_memory(struct iommufd_ctx *ctx)
 {
 	struct mem_cgroup *before = iommufd_lock(ctx);
 	struct iommufd_object *obj;
-	bool found = false;
 
-	for (uint32_t id = 1; !found && (obj = idmap_next(&ctx->objects, &id)); id++)
-		if (obj->type == IOMMUFD_OBJ_IOAS)
-			found = iopt_find_user(&container_of(obj, struct iommufd_ioas, obj)->iopt,
-					       start, last, iova, length);
+	for (uint32_t id = 1; (obj = idmap_next(&ctx->objects, &id)); id++)
+		if (obj->live && obj->type == IOMMUFD_OBJ_IOAS)
+			iopt_check_memory(&container_of(obj, struct iommufd_ioas, obj)->iopt);
 	iommufd_unlock(ctx, before);
-	return found;
 }

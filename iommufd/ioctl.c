@@ -6,6 +6,7 @@
 #include <uiommu/abi/vfio.h>
 
 #include "iommufd/iommufd.h"
+#include "iommufd/user.h"
 
 static int destroy(struct iommufd_ucmd *ucmd)
 {
@@ -135,6 +136,7 @@ int iommufd_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, void *arg)
 		iommufd_unlock(ctx, before);
 		return rc;
 	}
+	iommufd_read_ahead((uintptr_t)arg);
 	ctx->cmd = cmd;
 	if (op == &not_ours)
 		rc = iommufd_vfio_ioctl(ctx, cmd, (uintptr_t)arg);

@@ -147,7 +147,7 @@ int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len);
 
 int iommufd_option(struct iommufd_ucmd *ucmd);
 
-/* ---- user.c: memory of the program; a bad pointer is -EFAULT, see user.h ---- */
+/* ---- user.c: memory of the caller; a bad pointer is -EFAULT, see user.h ---- */
 
 int iommufd_copy_from_user(struct iommufd_ctx *ctx, void *to, uint64_t from, size_t len);
 int iommufd_copy_to_user(struct iommufd_ctx *ctx, uint64_t to, const void *from, size_t len);
@@ -161,7 +161,7 @@ int iommufd_copy_struct_from_user(struct iommufd_ctx *ctx, void *to, size_t len,
 /* ---- pages.c: ranges of user memory that are mapped ---- */
 
 /*
- * How often a page of user memory is pinned, over all contexts of the process:
+ * How often a page of the caller's memory is pinned, over all contexts:
  * once per mapping (with its copies) that has it in a domain or an access. Any
  * thread, while nothing is mapped or unmapped.
  */
@@ -243,13 +243,8 @@ int iopt_for_each_usable(struct io_pagetable *iopt,
 			 int (*each)(void *arg, uint64_t start, uint64_t last), void *arg);
 void iopt_enable_large_pages(struct io_pagetable *iopt);
 int iopt_disable_large_pages(struct io_pagetable *iopt);
-/*
- * For the preload's munmap(): tell whether an area has user memory in
- * [start, last] in a domain, and the IOVA and bytes of the first such part.
- * Takes no lock of the context.
- */
-bool iopt_find_user(struct io_pagetable *iopt, uint64_t start, uint64_t last, uint64_t *iova,
-		    uint64_t *length);
+/* Tell the host what of the memory of all areas the program has given back. */
+void iopt_check_memory(struct io_pagetable *iopt);
 /* IOMMU_IOAS_CHANGE_PROCESS. */
 int iopt_change_process(struct io_pagetable *iopt);
 
@@ -396,9 +391,8 @@ const char *iommufd_object_type_name(enum iommufd_object_type type);
 void iommufd_for_each_object(struct iommufd_ctx *ctx,
 			     void (*each)(void *arg, const struct iommufd_object_info *info),
 			     void *arg);
-/* iopt_find_user() over every IOAS of the context, locked. */
-bool iommufd_find_user(struct iommufd_ctx *ctx, uint64_t start, uint64_t last, uint64_t *iova,
-		       uint64_t *length);
+/* iopt_check_memory() of every IOAS of the context. */
+void iommufd_check_memory(struct iommufd_ctx *ctx);
 
 /* ---- selftest.c: --test-abi ---- */
 

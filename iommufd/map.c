@@ -340,6 +340,7 @@ static int unmap_range(struct io_pagetable *iopt, uint64_t start, uint64_t last,
 		}
 		if (ret)
 			break;
+		iopt_area_check(area, false);
 		iopt_area_remove(area);
 		iopt_area_unfill_domains(area);
 		iopt_area_free(area);

@@ -3,10 +3,9 @@
  * IOMMU_OPTION.
  */
 #include <linux/capability.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "iommufd/iommufd.h"
+#include "iommufd/user.h"
 
 /*
  * Where a container's root lacks the capability, this is no real resource that
@@ -14,14 +13,7 @@
  */
 static bool may_change_accounting(void)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (geteuid() == 0)
-		return true;
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE);
+	return iommufd_caller_uid() == 0 || iommufd_caller_may(CAP_SYS_RESOURCE);
 }
 
 static int set_rlimit_mode(struct iommufd_ctx *ctx, uint64_t mode)

@@ -3,16 +3,18 @@
  * What /proc says about memory: pagemap entries, PAGEMAP_SCAN (Linux 6.7) and
  * PROCMAP_QUERY (6.11). The files of this process are kept open, since opening
  * costs more than most maps. A program may close descriptors it does not know,
- * or fork, so each use makes sure that ours is still what it was. System calls
- * are made directly: the C library's functions may be those of the preload.
+ * or fork, so each use makes sure that ours is still what it was. Of
+ * other processes struct iommufd_mm has them.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,6 +41,8 @@ struct procmap_query_arg {
 #define PAGEMAP_SCAN_CMD  _IOWR('f', 16, struct pagemap_scan)
 #define PROCMAP_QUERY_CMD _IOWR('f', 17, struct procmap_query_arg)
 
+#define COVERING_OR_NEXT 0x10
+
 #define VMA_READABLE 0x1
 #define VMA_WRITABLE 0x2
 #define VMA_SHARED   0x8
@@ -52,15 +56,11 @@ struct proc_file {
 	ino_t ino;
 };
 
-/*
- * Whole pages of their own, in a section that the preload leaves out when it
- * shares this library's variables with forked processes.
- */
 static struct {
-	_Alignas(4096) struct spinlock lock;
+	struct spinlock lock;
 	struct proc_file pagemap, maps;
 	_Atomic(_Atomic(pid_t) *) pid; /* in a page that reads 0 after a fork */
-} own __attribute__((section("uiommu_private"))) = {
+} own = {
 	.pagemap = {.path = "/proc/self/pagemap", .fd = -1},
 	.maps = {.path = "/proc/self/maps", .fd = -1},
 };
@@ -157,22 +157,15 @@ static void proc_put(const struct proc_file *file, int fd)
 		syscall(SYS_close, fd);
 }
 
-int iommufd_pagemap_get(pid_t pid)
+int iommufd_pagemap_get(const struct iommufd_mm *mm)
 {
-	char path[32];
-	int fd;
-
-	if (pid == iommufd_getpid())
-		return proc_get(&own.pagemap);
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
-	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	/* One that is gone shared its memory with us, or nobody knows any more. */
-	return fd < 0 ? proc_get(&own.pagemap) : fd;
+	return iommufd_mm_is_own(mm) ? proc_get(&own.pagemap) : mm->pagemap;
 }
 
-void iommufd_pagemap_put(int fd)
+void iommufd_pagemap_put(const struct iommufd_mm *mm, int fd)
 {
-	proc_put(&own.pagemap, fd);
+	if (iommufd_mm_is_own(mm))
+		proc_put(&own.pagemap, fd);
 }
 
 bool iommufd_pagemap_read(int fd, uint64_t uaddr, uint64_t *entries, unsigned int nr)
@@ -208,23 +201,82 @@ int iommufd_pagemap_scan(int fd, uint64_t start, uint64_t end, unsigned int cate
 	return nr > 0;
 }
 
-int iommufd_vma_at(uint64_t uaddr, struct user_vma *vma)
+/* As the query does it, of a line of /proc/PID/maps. */
+static int parse_maps(FILE *maps, uint64_t uaddr, struct user_vma *vma)
 {
-	struct procmap_query_arg query = {.size = sizeof(query), .query_addr = uaddr};
-	int fd = proc_get(&own.maps);
+	char line[PATH_MAX + 128], flags[5];
+	unsigned long start, end, offset, inode;
+	unsigned int major, minor;
+
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu", &start, &end, flags, &offset, &major,
+			   &minor, &inode) != 7 ||
+		    end <= uaddr)
+			continue;
+		if (start > uaddr) {
+			vma->start = start;
+			return -ENOENT;
+		}
+		*vma = (struct user_vma){.start = start,
+					 .end = end,
+					 .read = flags[0] == 'r',
+					 .write = flags[1] == 'w',
+					 .shared = flags[3] == 's',
+					 .file = inode != 0,
+					 .offset = offset,
+					 .dev = makedev(major, minor),
+					 .ino = inode};
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* Before Linux 6.11. Of this process it is not worth its price. */
+static int vma_by_text(const struct iommufd_mm *mm, uint64_t uaddr, struct user_vma *vma)
+{
+	char path[32];
+	FILE *maps;
+	int ret;
+
+	if (iommufd_mm_is_own(mm))
+		return -ENOTTY;
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)mm->pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return -ESRCH;
+	ret = parse_maps(maps, uaddr, vma);
+	fclose(maps);
+	return ret;
+}
+
+int iommufd_vma_at(const struct iommufd_mm *mm, uint64_t uaddr, struct user_vma *vma)
+{
+	struct procmap_query_arg query = {
+		.size = sizeof(query), .query_flags = COVERING_OR_NEXT, .query_addr = uaddr};
+	int fd = iommufd_mm_is_own(mm) ? proc_get(&own.maps) : mm->maps;
 	int ret = 0;
 
 	if (fd < 0)
 		return -ENOTTY;
 	if (syscall(SYS_ioctl, fd, PROCMAP_QUERY_CMD, &query))
-		ret = errno == ENOENT ? -ENOENT : -ENOTTY;
-	proc_put(&own.maps, fd);
+		ret = errno == ENOENT || errno == ESRCH ? -errno : -ENOTTY;
+	if (iommufd_mm_is_own(mm))
+		proc_put(&own.maps, fd);
+	vma->start = UINT64_MAX;
+	if (ret == -ENOTTY)
+		return vma_by_text(mm, uaddr, vma);
 	if (ret)
 		return ret;
+	vma->start = query.vma_start;
+	if (vma->start > uaddr)
+		return -ENOENT;
 	vma->end = query.vma_end;
 	vma->read = query.vma_flags & VMA_READABLE;
 	vma->write = query.vma_flags & VMA_WRITABLE;
 	vma->shared = query.vma_flags & VMA_SHARED;
 	vma->file = query.inode != 0;
+	vma->offset = query.vma_offset;
+	vma->dev = makedev(query.dev_major, query.dev_minor);
+	vma->ino = query.inode;
 	return 0;
 }

@@ -51,11 +51,16 @@ static struct iopt_pages *pages_of(struct itree_node *node)
 struct iopt_pages *iopt_pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t npages,
 				  bool writable)
 {
-	struct iopt_pages *pages =
-		iopt_cache_alloc(&pages_cache, "iopt_pages", sizeof(*pages), ctx);
+	struct iommufd_mm *source = iommufd_caller_mm();
+	struct iopt_pages *pages;
 
-	if (!pages)
-		return NULL;
+	if (IS_ERR(source))
+		return (void *)source;
+	pages = iopt_cache_alloc(&pages_cache, "iopt_pages", sizeof(*pages), ctx);
+	if (!pages) {
+		iommufd_mm_put(source);
+		return ERR_PTR(-ENOMEM);
+	}
 	pages->ctx = ctx;
 	pages->node.start = uaddr;
 	pages->node.last = uaddr + npages * IOPT_PAGE_SIZE - 1;
@@ -63,7 +68,7 @@ struct iopt_pages *iopt_pages_new(struct iommufd_ctx *ctx, uint64_t uaddr, uint6
 		pages->node.last = UINT64_MAX;
 	pages->npages = npages;
 	pages->refs = 1;
-	pages->pid = iommufd_getpid();
+	pages->source = source;
 	pages->writable = writable;
 	pages->account_mode = iopt_account_mode(ctx);
 	return pages;
@@ -88,9 +93,8 @@ struct iopt_pages *iopt_pages_alloc(struct iommufd_ctx *ctx, uint64_t uaddr, uin
 		return ERR_PTR(-EOVERFLOW);
 	pages = iopt_pages_new(ctx, uaddr - offset,
 			       (length + offset + IOPT_PAGE_MASK) >> IOPT_PAGE_SHIFT, writable);
-	if (!pages)
-		return ERR_PTR(-ENOMEM);
-	iopt_pages_publish(pages);
+	if (!IS_ERR(pages))
+		iopt_pages_publish(pages);
 	return pages;
 }
 
@@ -101,9 +105,11 @@ void iopt_pages_put(struct iopt_pages *pages)
 	spin_lock(&all_lock);
 	itree_remove(&all_pages, &pages->node);
 	spin_unlock(&all_lock);
-	/* Another process's mapping goes with that process. */
-	if (pages->file && pages->pid == iommufd_getpid())
+	if (pages->file)
 		iopt_pages_unmap_file(pages);
+	if (pages->backing)
+		iommufd_backing_put(pages->backing);
+	iommufd_mm_put(pages->source);
 	kmem_cache_free(atomic_load_explicit(&pages_cache, memory_order_relaxed), pages);
 }
 
@@ -120,9 +126,10 @@ static int uncovered(struct iopt_pages *pages, uint64_t first, uint64_t last, bo
 	while (itree_gap(&pages->areas, &pages->accesses, &first, last, &start, &end)) {
 		*npages += end - start + 1;
 		if (fault) {
-			ret = iommufd_populate(
-				pages->ctx, pages->pid, pages->node.start + start * IOPT_PAGE_SIZE,
-				end - start + 1, pages->writable && !pages->file_readonly);
+			ret = iommufd_populate(pages->ctx, iopt_pages_mm(pages),
+					       pages->node.start + start * IOPT_PAGE_SIZE,
+					       end - start + 1,
+					       pages->writable && !pages->file_readonly);
 			if (ret)
 				return pages->file ? -EINVAL : ret;
 		}
@@ -131,6 +138,18 @@ static int uncovered(struct iopt_pages *pages, uint64_t first, uint64_t last, bo
 		first = end + 1;
 	}
 	return 0;
+}
+
+static void keep_backing(struct iopt_pages *pages)
+{
+	uint64_t start = pages->node.start;
+
+	if (pages->looked || pages->file)
+		return;
+	pages->looked = true;
+	pages->backing =
+		iommufd_backing_get(pages->source, start, start + pages->npages * IOPT_PAGE_SIZE,
+				    &pages->backing_offset);
 }
 
 /*
@@ -156,6 +175,7 @@ int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_no
 	spin_lock(&all_lock);
 	itree_insert(tree, node);
 	spin_unlock(&all_lock);
+	keep_backing(pages);
 	return 0;
 }
 
@@ -226,110 +246,109 @@ bool iopt_pages_remove_access(struct iopt_pages *pages, uint64_t first, uint64_t
 
 /* ---- reading and writing ---- */
 
-static int rw_own(struct iopt_pages *pages, uint64_t uaddr, void *data, uint64_t length, bool write)
-{
-	if (write)
-		return iommufd_copy_to_user(pages->ctx, uaddr, data, length);
-	return iommufd_copy_from_user(pages->ctx, data, uaddr, length);
-}
-
-/*
- * Memory of a process that forked off. What it had pinned outlives it; here that
- * is true of memory that it shared with us.
- */
-static int rw_remote(struct iopt_pages *pages, uint64_t uaddr, void *data, uint64_t length,
-		     bool write)
-{
-	struct iovec local = {.iov_base = data, .iov_len = length};
-	struct iovec remote = {.iov_base = (void *)(uintptr_t)uaddr, .iov_len = length};
-	ssize_t done = write ? process_vm_writev(pages->pid, &local, 1, &remote, 1, 0)
-			     : process_vm_readv(pages->pid, &local, 1, &remote, 1, 0);
-
-	if (done == (ssize_t)length)
-		return 0;
-	if (done < 0 && errno == ESRCH && pages->npinned)
-		return rw_own(pages, uaddr, data, length, write);
-	return -EFAULT;
-}
-
 int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uint64_t length,
 		  bool write)
 {
-	uint64_t uaddr = pages->node.start + start_byte;
+	int ret;
 
 	if (write && !pages->writable)
 		return -EPERM;
 	if (pages->unpinnable)
 		return -EINVAL;
-	if (pages->pid != iommufd_getpid())
-		return rw_remote(pages, uaddr, data, length, write);
-	return rw_own(pages, uaddr, data, length, write);
+	ret = iommufd_mm_rw(iopt_pages_mm(pages), pages->node.start + start_byte, data, length,
+			    write);
+	if (ret && pages->backing)
+		ret = iommufd_backing_rw(pages->backing, pages->backing_offset + start_byte, data,
+					 length, write);
+	return ret;
 }
 
 /* ---- who has user memory ---- */
 
 unsigned int iopt_pages_pin_count(uint64_t uaddr)
 {
+	struct iommufd_mm *mm = iommufd_caller_mm();
 	struct iopt_pages *pages;
 	struct itree_node *node;
 	unsigned int count = 0;
 
+	if (IS_ERR(mm))
+		return 0;
 	spin_lock(&all_lock);
 	for (node = itree_first(&all_pages, uaddr, uaddr); node;
 	     node = itree_next(&all_pages, node, uaddr, uaddr)) {
 		uint64_t index = (uaddr - node->start) >> IOPT_PAGE_SHIFT;
 
 		pages = pages_of(node);
-		if (itree_first(&pages->areas, index, index) ||
-		    itree_first(&pages->accesses, index, index))
+		if (iopt_pages_mm(pages) == mm && (itree_first(&pages->areas, index, index) ||
+						   itree_first(&pages->accesses, index, index)))
 			count++;
 	}
 	spin_unlock(&all_lock);
+	iommufd_mm_put(mm);
 	return count;
 }
 
-/* The part of user memory [start, last] that an area of @iopt has. */
-static bool area_has(const struct iopt_area *area, const struct io_pagetable *iopt, uint64_t start,
-		     uint64_t last, uint64_t *iova, uint64_t *length)
+/* ---- memory that its process has given back ---- */
+
+/* Larger ones are walked at a close only. */
+#define SCAN_MAX (UINT64_C(4) << 20)
+
+/*
+ * The first part of [start, end) that is in no mapping, or, where everything was
+ * faulted in, is not there any more: something else has been mapped in its place.
+ */
+static bool find_gone(const struct iommufd_ctx *ctx, const struct iommufd_mm *mm, uint64_t start,
+		      uint64_t end, bool scan, uint64_t *gone, uint64_t *gone_end)
 {
-	uint64_t first = area->pages->node.start + area->start_byte;
-	uint64_t end = first + (area->node.last - area->node.start);
+	const unsigned int there = PAGE_SCAN_PRESENT | PAGE_SCAN_SWAPPED;
+	struct user_vma vma;
+	int fd, ret;
 
-	if (area->iopt != iopt || first > last || end < start)
-		return false;
-	*iova = area->node.start + (start > first ? start - first : 0);
-	*length = MIN(end, last) - (start > first ? start : first) + 1;
-	return true;
-}
-
-/* @start and @last lie within @pages or beyond its ends. */
-static bool pages_find_area(struct iopt_pages *pages, const struct io_pagetable *iopt,
-			    uint64_t start, uint64_t last, uint64_t *iova, uint64_t *length)
-{
-	uint64_t base = pages->node.start;
-	uint64_t first_index = start > base ? (start - base) >> IOPT_PAGE_SHIFT : 0;
-	uint64_t last_index = (last - base) >> IOPT_PAGE_SHIFT;
-	struct itree_node *node;
-
-	for (node = itree_first(&pages->areas, first_index, last_index); node;
-	     node = itree_next(&pages->areas, node, first_index, last_index))
-		if (area_has(container_of(node, struct iopt_area, pages_node), iopt, start, last,
-			     iova, length))
+	for (uint64_t at = start; at < end; at = vma.end) {
+		ret = iommufd_vma_at(mm, at, &vma);
+		if (ret == -ENOENT) {
+			*gone = at;
+			*gone_end = MIN(vma.start, end);
 			return true;
-	return false;
+		}
+		if (ret)
+			return false;
+	}
+	if (!scan || ctx->config.phys != IOMMUFD_PHYS_AUTO)
+		return false;
+	fd = iommufd_pagemap_get(mm);
+	ret = iommufd_pagemap_scan(fd, start, end, there, true, gone, gone_end);
+	iommufd_pagemap_put(mm, fd);
+	return ret == 1;
 }
 
-bool iopt_find_user(struct io_pagetable *iopt, uint64_t start, uint64_t last, uint64_t *iova,
-		    uint64_t *length)
+void iopt_area_check(struct iopt_area *area, bool all)
+{
+	struct iopt_pages *pages = area->pages;
+	const struct iommufd_host *host = pages->ctx->config.host;
+	uint64_t length = area->node.last - area->node.start + 1;
+	uint64_t uaddr = iopt_pages_uaddr(pages) + area->start_byte, start, end;
+
+	if (!host || !host->memory_gone || pages->file || pages->told ||
+	    list_empty(&area->iopt->domains))
+		return;
+	if (!find_gone(pages->ctx, pages->source, uaddr & ~IOPT_PAGE_MASK,
+		       (uaddr + length + IOPT_PAGE_MASK) & ~IOPT_PAGE_MASK,
+		       all || length <= SCAN_MAX, &start, &end))
+		return;
+	pages->told = true;
+	start = start > uaddr ? start : uaddr;
+	end = MIN(end, uaddr + length);
+	host->memory_gone(pages->ctx->config.host_context, start, end - start,
+			  area->node.start + (start - uaddr), end - start);
+}
+
+void iopt_check_memory(struct io_pagetable *iopt)
 {
 	struct itree_node *node;
-	bool found = false;
 
-	spin_lock(&all_lock);
-	for (node = itree_first(&all_pages, start, last); node && !found;
-	     node = itree_next(&all_pages, node, start, last))
-		if (!pages_of(node)->file)
-			found = pages_find_area(pages_of(node), iopt, start, last, iova, length);
-	spin_unlock(&all_lock);
-	return found;
+	for (node = itree_first(&iopt->areas, 0, UINT64_MAX); node;
+	     node = itree_next(&iopt->areas, node, 0, UINT64_MAX))
+		iopt_area_check(container_of(node, struct iopt_area, node), true);
 }

@@ -10,6 +10,7 @@
 
 #include "iommufd/iommufd.h"
 #include "iommufd/itree.h"
+#include "iommufd/user.h"
 
 #define IOPT_PAGE_SHIFT 12
 #define IOPT_PAGE_SIZE  (UINT64_C(1) << IOPT_PAGE_SHIFT)
@@ -21,25 +22,35 @@
  * hold page indices: a page is pinned while a node in one of them covers it.
  */
 struct iopt_pages {
-	struct itree_node node; /* by address, among all of the process */
+	struct itree_node node; /* by address, among those of all processes */
 	struct iommufd_ctx *ctx;
 	uint64_t npages;
-	uint64_t npinned;      /* pages that a node covers, as accounted */
-	struct itree areas;    /* areas that fill domains */
-	struct itree accesses; /* of struct iopt_pages_access */
-	unsigned int refs;     /* areas that point here */
-	pid_t pid;             /* whose memory */
-	uint32_t file_offset;  /* bytes of our own mapping before the first page */
-	uint8_t account_mode;  /* enum iommufd_account_mode */
+	uint64_t npinned;                /* pages that a node covers, as accounted */
+	struct itree areas;              /* areas that fill domains */
+	struct itree accesses;           /* of struct iopt_pages_access */
+	unsigned int refs;               /* areas that point here */
+	struct iommufd_mm *source;       /* of the process that mapped it, with a reference */
+	struct iommufd_backing *backing; /* its file, once it was pinned, or NULL */
+	uint64_t backing_offset;
+	uint32_t file_offset; /* bytes of our own mapping before the first page */
+	uint8_t account_mode; /* enum iommufd_account_mode */
 	bool writable;
-	bool file;          /* of a file; we mapped it ourselves */
+	bool file;          /* of a file, which this process maps itself */
 	bool file_readonly; /* because it may not be written by mappings; pins do not care */
 	bool unpinnable;    /* a file of the wrong kind, or too short: it is not mapped */
+	bool looked;        /* for a backing */
+	bool told;          /* that the process has given it back */
 };
 
 static inline uint64_t iopt_pages_uaddr(const struct iopt_pages *pages)
 {
 	return pages->node.start;
+}
+
+/* Where its addresses are valid. */
+static inline struct iommufd_mm *iopt_pages_mm(const struct iopt_pages *pages)
+{
+	return pages->file ? iommufd_mm_own() : pages->source;
 }
 
 /* Pins of the same pages by accesses. */
@@ -113,6 +124,21 @@ bool iopt_pages_remove_access(struct iopt_pages *pages, uint64_t first, uint64_t
 int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uint64_t length,
 		  bool write);
 
+/* Tell the host of memory that is gone; @all: however much there is to look at. */
+void iopt_area_check(struct iopt_area *area, bool all);
+
+/* ---- backing.c ---- */
+
+struct iommufd_backing;
+
+/* The file that all of [start, end) is shared memory of, and where in it; or NULL. */
+struct iommufd_backing *iommufd_backing_get(const struct iommufd_mm *mm, uint64_t start,
+					    uint64_t end, uint64_t *offset);
+void iommufd_backing_put(struct iommufd_backing *backing);
+/* Copy, whether the process still is there or not. 0 or -EFAULT. */
+int iommufd_backing_rw(struct iommufd_backing *backing, uint64_t offset, void *data, size_t length,
+		       bool write);
+
 /* ---- file_pages.c ---- */
 
 /* As iopt_pages_alloc(), and -EBADF for a bad @fd. What cannot be pinned fails when it is. */
@@ -122,9 +148,16 @@ void iopt_pages_unmap_file(struct iopt_pages *pages);
 
 /* ---- populate.c ---- */
 
-/* Fault memory of a process in for reading or writing, as a pin does. 0 or -EFAULT. */
-int iommufd_populate(struct iommufd_ctx *ctx, pid_t pid, uint64_t uaddr, uint64_t npages,
-		     bool write);
+/* Fault memory in for reading or writing, as a pin does. 0 or -EFAULT. */
+int iommufd_populate(struct iommufd_ctx *ctx, struct iommufd_mm *mm, uint64_t uaddr,
+		     uint64_t npages, bool write);
+
+/*
+ * The same of pages that are known to be memory. @unshare: give private pages that
+ * are only to be read their own frames, where they can be written.
+ */
+int iommufd_fault_in(struct iommufd_mm *mm, uint64_t uaddr, uint64_t npages, bool write,
+		     bool unshare);
 
 /* ---- phys.c ---- */
 
@@ -132,8 +165,9 @@ int iommufd_populate(struct iommufd_ctx *ctx, pid_t pid, uint64_t uaddr, uint64_
  * Call @each for every run of contiguous physical addresses in pages of user
  * memory, in order, until it fails.
  */
-int iommufd_phys_runs(struct iommufd_ctx *ctx, pid_t pid, uint64_t uaddr, uint64_t npages,
-		      int (*each)(void *arg, uint64_t paddr, uint64_t npages), void *arg);
+int iommufd_phys_runs(struct iommufd_ctx *ctx, struct iommufd_mm *mm, uint64_t uaddr,
+		      uint64_t npages, int (*each)(void *arg, uint64_t paddr, uint64_t npages),
+		      void *arg);
 /* Frame numbers are real ones: memory must not change its frame while pinned. */
 bool iommufd_phys_is_real(const struct iommufd_ctx *ctx);
 
@@ -142,17 +176,19 @@ bool iommufd_phys_is_real(const struct iommufd_ctx *ctx);
 #define PAGEMAP_PRESENT   (UINT64_C(1) << 63)
 #define PAGEMAP_FILE      (UINT64_C(1) << 61)
 #define PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56)
+#define PAGEMAP_SWAPPED   (UINT64_C(1) << 62)
 #define PAGEMAP_PFN(e)    ((e) & ((UINT64_C(1) << 55) - 1))
 
 #define PAGE_SCAN_PRESENT (1u << 3)
+#define PAGE_SCAN_SWAPPED (1u << 4)
 #define PAGE_SCAN_HUGE    (1u << 6)
 
 /* getpid(), nearly for free, and right after any kind of fork. */
 pid_t iommufd_getpid(void);
 
-/* A /proc/PID/pagemap; may be kept open by the library. A negative errno. */
-int iommufd_pagemap_get(pid_t pid);
-void iommufd_pagemap_put(int fd);
+/* Its pagemap, which may be kept open by the library. A negative errno. */
+int iommufd_pagemap_get(const struct iommufd_mm *mm);
+void iommufd_pagemap_put(const struct iommufd_mm *mm, int fd);
 /* Entries of pages; false when they cannot be read. */
 bool iommufd_pagemap_read(int fd, uint64_t uaddr, uint64_t *entries, unsigned int nr);
 /*
@@ -164,16 +200,23 @@ int iommufd_pagemap_scan(int fd, uint64_t start, uint64_t end, unsigned int cate
 			 uint64_t *found_start, uint64_t *found_end);
 
 struct user_vma {
-	uint64_t end;
+	uint64_t start, end;
+	uint64_t offset; /* of a file */
+	dev_t dev;
+	ino_t ino;
 	bool read, write, shared, file;
 };
-/* The mapping at @uaddr of our own memory: 0, -ENOENT for none, -ENOTTY if unknown. */
-int iommufd_vma_at(uint64_t uaddr, struct user_vma *vma);
+/*
+ * The mapping at @uaddr. 0; -ENOENT for none, with the start of the next one, or
+ * UINT64_MAX; -ESRCH when the process is gone; -ENOTTY if unknown.
+ */
+int iommufd_vma_at(const struct iommufd_mm *mm, uint64_t uaddr, struct user_vma *vma);
 
 /* ---- smaps.c ---- */
 
-/* The first huge pages in [start, end) of our own memory, where nothing else tells. */
-bool iommufd_smaps_huge(uint64_t start, uint64_t end, uint64_t *found_start, uint64_t *found_end);
+/* The first huge pages in [start, end), where nothing else tells. */
+bool iommufd_smaps_huge(const struct iommufd_mm *mm, uint64_t start, uint64_t end,
+			uint64_t *found_start, uint64_t *found_end);
 
 /* ---- account.c ---- */
 

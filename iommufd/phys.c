@@ -8,7 +8,7 @@
  *   scattered   a 4K page has frame (page number * odd constant) modulo 2^35, so
  *               that different pages have different frames and no two neighbours
  *               adjoin
- *   auto        real frames where /proc/self/pagemap shows them; else huge pages
+ *   auto        real frames where /proc/PID/pagemap shows them; else huge pages
  *               are found, one has an invented frame from 2^47 on, and the rest
  *               is scattered
  *
@@ -16,9 +16,6 @@
  * below 2^47 unless a program asks for more by an explicit address.
  */
 #include <stdatomic.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "iommufd/pages.h"
 #include "plat/compiler.h"
@@ -38,7 +35,7 @@ typedef int (*run_fn)(void *arg, uint64_t paddr, uint64_t npages);
 /* Where in a range of user memory one is, and the run that grows there. */
 struct phys_walk {
 	struct iommufd_ctx *ctx;
-	pid_t pid;
+	struct iommufd_mm *mm;
 	int fd;
 	uint64_t uaddr, end;
 	uint64_t run_paddr, run_pages;
@@ -111,18 +108,16 @@ static bool is_unstable(uint64_t entry)
 /* Entries that a pin would have made stable. */
 static int read_stable(struct phys_walk *walk, uint64_t *entries, unsigned int nr)
 {
-	uint64_t size = (uint64_t)nr << IOPT_PAGE_SHIFT;
 	unsigned int i = 0;
 
 	if (!iommufd_pagemap_read(walk->fd, walk->uaddr, entries, nr))
 		return -EFAULT;
 	while (i < nr && !is_unstable(entries[i]))
 		i++;
-	if (i == nr || walk->pid != iommufd_getpid())
+	if (i == nr)
 		return 0;
 	/* Memory that is only readable stays as it is. */
-	if (syscall(SYS_madvise, walk->uaddr, size, 23 /* MADV_POPULATE_WRITE */) &&
-	    syscall(SYS_madvise, walk->uaddr, size, 22 /* MADV_POPULATE_READ */))
+	if (iommufd_fault_in(walk->mm, walk->uaddr, nr, false, true))
 		return -EFAULT;
 	if (!iommufd_pagemap_read(walk->fd, walk->uaddr, entries, nr))
 		return -EFAULT;
@@ -199,8 +194,8 @@ static void find_huge(const struct phys_walk *walk, uint64_t *start, uint64_t *e
 
 	if (ret > 0)
 		return;
-	if (ret < 0 && walk->pid == iommufd_getpid() && walk->end - walk->uaddr >= IOPT_HUGE_SIZE &&
-	    iommufd_smaps_huge(walk->uaddr, walk->end, start, end))
+	if (ret < 0 && walk->end - walk->uaddr >= IOPT_HUGE_SIZE &&
+	    iommufd_smaps_huge(walk->mm, walk->uaddr, walk->end, start, end))
 		return;
 	*start = *end = walk->end;
 }
@@ -227,9 +222,9 @@ static int walk_auto(struct phys_walk *walk)
 {
 	int ret;
 
-	walk->fd = iommufd_pagemap_get(walk->pid);
+	walk->fd = iommufd_pagemap_get(walk->mm);
 	ret = iommufd_phys_is_real(walk->ctx) ? walk_real(walk) : walk_huge(walk);
-	iommufd_pagemap_put(walk->fd);
+	iommufd_pagemap_put(walk->mm, walk->fd);
 	return ret;
 }
 
@@ -241,7 +236,7 @@ static bool frames_are_visible(void)
 	int fd;
 
 	if (!known) {
-		fd = iommufd_pagemap_get(iommufd_getpid());
+		fd = iommufd_pagemap_get(iommufd_mm_own());
 		iommufd_pagemap_read(fd, (uintptr_t)&entry & ~IOPT_PAGE_MASK, &entry, 1);
 		known = PAGEMAP_PFN(entry) ? 1 : -1;
 	}
@@ -265,12 +260,12 @@ const char *iommufd_phys_name(const struct iommufd_ctx *ctx)
 	}
 }
 
-int iommufd_phys_runs(struct iommufd_ctx *ctx, pid_t pid, uint64_t uaddr, uint64_t npages,
-		      run_fn each, void *arg)
+int iommufd_phys_runs(struct iommufd_ctx *ctx, struct iommufd_mm *mm, uint64_t uaddr,
+		      uint64_t npages, run_fn each, void *arg)
 {
 	struct phys_walk walk = {
 		.ctx = ctx,
-		.pid = pid,
+		.mm = mm,
 		.uaddr = uaddr,
 		.end = uaddr + (npages << IOPT_PAGE_SHIFT),
 		.each = each,
@@ -296,10 +291,13 @@ static int take_paddr(void *arg, uint64_t paddr, uint64_t npages)
 int iommufd_user_to_phys(struct iommufd_ctx *ctx, uint64_t uaddr, uint64_t *paddr)
 {
 	uint64_t page = uaddr & ~IOPT_PAGE_MASK;
-	int ret = iommufd_populate(ctx, iommufd_getpid(), page, 1, false);
+	struct iommufd_mm *mm = iommufd_caller_mm();
+	int ret = IS_ERR(mm) ? -EFAULT : iommufd_populate(ctx, mm, page, 1, false);
 
 	if (!ret)
-		ret = iommufd_phys_runs(ctx, iommufd_getpid(), page, 1, take_paddr, paddr);
+		ret = iommufd_phys_runs(ctx, mm, page, 1, take_paddr, paddr);
+	if (!IS_ERR(mm))
+		iommufd_mm_put(mm);
 	*paddr += uaddr & IOPT_PAGE_MASK;
 	return ret;
 }

@@ -115,18 +115,21 @@ static int check_map(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)
 static int check_refs(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)
 {
 	uint64_t uptr = cmd->check_refs.uptr, length = cmd->check_refs.length, end;
+	struct iommufd_mm *mm;
+	int rc = 0;
 
 	if ((uptr | length) % IOPT_PAGE_SIZE || __builtin_add_overflow(uptr, length, &end))
 		return -EINVAL;
-	for (; uptr < end; uptr += IOPT_PAGE_SIZE) {
-		int rc = iommufd_populate(ctx, getpid(), uptr, 1, false);
-
-		if (rc)
-			return rc;
-		if (iopt_pages_pin_count(uptr) != cmd->check_refs.refs)
-			return -EIO;
+	mm = iommufd_caller_mm();
+	if (IS_ERR(mm))
+		return -EFAULT;
+	for (; !rc && uptr < end; uptr += IOPT_PAGE_SIZE) {
+		rc = iommufd_populate(ctx, mm, uptr, 1, false);
+		if (!rc && iopt_pages_pin_count(uptr) != cmd->check_refs.refs)
+			rc = -EIO;
 	}
-	return 0;
+	iommufd_mm_put(mm);
+	return rc;
 }
 
 static int set_memory_limit(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)

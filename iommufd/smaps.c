@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Huge pages by /proc/self/smaps, for systems without PAGEMAP_SCAN (before Linux
+ * Huge pages by /proc/PID/smaps, for systems without PAGEMAP_SCAN (before Linux
  * 6.7). It only says how much of a mapping is huge, so a mapping counts when all
  * of it is that can be.
  */
@@ -43,6 +43,15 @@ static bool parse_line(const char *line, struct mapping *mapping)
 	return false;
 }
 
+static FILE *open_smaps(const struct iommufd_mm *mm)
+{
+	char path[32] = "/proc/self/smaps";
+
+	if (!iommufd_mm_is_own(mm))
+		snprintf(path, sizeof(path), "/proc/%d/smaps", (int)mm->pid);
+	return fopen(path, "re");
+}
+
 /* Cut what @mapping has to [start, end). */
 static bool overlap(const struct mapping *mapping, uint64_t start, uint64_t end,
 		    uint64_t *found_start, uint64_t *found_end)
@@ -56,9 +65,10 @@ static bool overlap(const struct mapping *mapping, uint64_t start, uint64_t end,
 	return *found_start < *found_end;
 }
 
-bool iommufd_smaps_huge(uint64_t start, uint64_t end, uint64_t *found_start, uint64_t *found_end)
+bool iommufd_smaps_huge(const struct iommufd_mm *mm, uint64_t start, uint64_t end,
+			uint64_t *found_start, uint64_t *found_end)
 {
-	FILE *smaps = fopen("/proc/self/smaps", "re");
+	FILE *smaps = open_smaps(mm);
 	struct mapping mapping = {0}, next = {0};
 	bool found = false;
 	char line[512];

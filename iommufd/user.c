@@ -1,56 +1,18 @@
 /* SPDX-License-Identifier: MIT */
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "iommufd/guard.h"
-#include "iommufd/iommufd.h"
+#include "iommufd/pages.h"
+#include "iommufd/user.h"
 
-/*
- * The sanitizers must not look: it is not our memory, and a race for it is the
- * caller's affair. Volatile, so that nobody makes a memcpy() of it.
- */
-#define UNINSTRUMENTED __attribute__((no_sanitize("address", "thread", "undefined")))
+__thread struct iommufd_caller *iommufd_caller __attribute__((tls_model("initial-exec")));
 
-typedef uint64_t __attribute__((may_alias, aligned(1))) user_word;
-
-UNINSTRUMENTED __noinline static void copy_bytes(void *to, const void *from, size_t len)
+static pid_t target(void)
 {
-	volatile char *to_byte;
-	const volatile char *from_byte;
-
-	for (; len >= sizeof(user_word); len -= sizeof(user_word)) {
-		*(volatile user_word *)to = *(const volatile user_word *)from;
-		to = (char *)to + sizeof(user_word);
-		from = (const char *)from + sizeof(user_word);
-	}
-	for (to_byte = to, from_byte = from; len; len--)
-		*to_byte++ = *from_byte++;
-}
-
-/* @user is the one of the two that may be bad. */
-static int copy_guarded(void *to, const void *from, size_t len, uint64_t user)
-{
-	struct user_guard guard = {.start = user, .last = user + len - 1};
-
-	if (_setjmp(guard.env)) {
-		user_guard_end();
-		return -EFAULT;
-	}
-	user_guard_begin(&guard);
-	copy_bytes(to, from, len);
-	user_guard_end();
-	return 0;
-}
-
-static int copy_by_call(void *ours, uint64_t user, size_t len, bool write)
-{
-	struct iovec local = {.iov_base = ours, .iov_len = len};
-	struct iovec remote = {.iov_base = (void *)(uintptr_t)user, .iov_len = len};
-	ssize_t done = write ? process_vm_writev(getpid(), &local, 1, &remote, 1, 0)
-			     : process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
-
-	return done == (ssize_t)len ? 0 : -EFAULT;
+	return iommufd_caller ? iommufd_caller->tid : iommufd_getpid();
 }
 
 static bool is_user_range(uint64_t start, size_t len)
@@ -60,26 +22,74 @@ static bool is_user_range(uint64_t start, size_t len)
 	return !__builtin_add_overflow(start, len - 1, &last) && last <= UINTPTR_MAX;
 }
 
+/* ---- one read for several copies ---- */
+
+void iommufd_read_ahead(uint64_t at)
+{
+	struct iommufd_caller *caller = iommufd_caller;
+	size_t first = IOPT_PAGE_SIZE - (at & IOPT_PAGE_MASK);
+	struct iovec local, remote[2];
+	ssize_t done;
+
+	if (!caller)
+		return;
+	caller->ahead = 0;
+	first = MIN(first, IOMMUFD_AHEAD);
+	if (!is_user_range(at, IOMMUFD_AHEAD))
+		return;
+	/* The second page may be missing; then the first is all that there is. */
+	local = (struct iovec){caller->bytes, IOMMUFD_AHEAD};
+	remote[0] = (struct iovec){(void *)(uintptr_t)at, first};
+	remote[1] = (struct iovec){(void *)(uintptr_t)(at + first), IOMMUFD_AHEAD - first};
+	done = process_vm_readv(caller->tid, &local, 1, remote, first < IOMMUFD_AHEAD ? 2 : 1, 0);
+	caller->ahead_at = at;
+	caller->ahead = done > 0 ? (size_t)done : 0;
+}
+
+static bool is_ahead(const struct iommufd_caller *caller, uint64_t at, size_t len)
+{
+	return caller && at >= caller->ahead_at && len <= caller->ahead &&
+	       at - caller->ahead_at <= caller->ahead - len;
+}
+
+/* What the caller is given replaces what was read of it. */
+static void forget_ahead(struct iommufd_caller *caller, uint64_t at, size_t len)
+{
+	if (caller && at < caller->ahead_at + caller->ahead && at + len > caller->ahead_at)
+		caller->ahead = 0;
+}
+
+/* ---- copies ---- */
+
 int iommufd_copy_from_user(struct iommufd_ctx *ctx, void *to, uint64_t from, size_t len)
 {
+	struct iovec local = {.iov_base = to, .iov_len = len};
+	struct iovec remote = {.iov_base = (void *)(uintptr_t)from, .iov_len = len};
+
 	if (!len)
 		return 0;
 	if (!is_user_range(from, len))
 		return -EFAULT;
-	if (user_guard_installed())
-		return copy_guarded(to, (const void *)(uintptr_t)from, len, from);
-	return copy_by_call(to, from, len, false);
+	if (is_ahead(iommufd_caller, from, len)) {
+		memcpy(to, iommufd_caller->bytes + (from - iommufd_caller->ahead_at), len);
+		return 0;
+	}
+	return process_vm_readv(target(), &local, 1, &remote, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }
 
 int iommufd_copy_to_user(struct iommufd_ctx *ctx, uint64_t to, const void *from, size_t len)
 {
+	struct iovec local = {.iov_base = (void *)(uintptr_t)from, .iov_len = len};
+	struct iovec remote = {.iov_base = (void *)(uintptr_t)to, .iov_len = len};
+
 	if (!len)
 		return 0;
 	if (!is_user_range(to, len))
 		return -EFAULT;
-	if (user_guard_installed())
-		return copy_guarded((void *)(uintptr_t)to, from, len, to);
-	return copy_by_call((void *)(uintptr_t)from, to, len, true);
+	if (iommufd_caller && !iommufd_caller->is_valid(iommufd_caller))
+		return -EFAULT;
+	forget_ahead(iommufd_caller, to, len);
+	return process_vm_writev(target(), &local, 1, &remote, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }
 
 /* -E2BIG unless all of it is 0. */
@@ -117,4 +127,36 @@ int iommufd_copy_struct_from_user(struct iommufd_ctx *ctx, void *to, size_t len,
 	}
 	memset((char *)to + known, 0, len - known);
 	return iommufd_copy_from_user(ctx, to, from, known);
+}
+
+/* ---- who calls ---- */
+
+struct iommufd_mm *iommufd_caller_mm(void)
+{
+	struct iommufd_mm *mm =
+		iommufd_caller ? iommufd_caller->mm(iommufd_caller) : iommufd_mm_own();
+
+	return IS_ERR(mm) ? mm : iommufd_mm_get(mm);
+}
+
+uid_t iommufd_caller_uid(void)
+{
+	struct iommufd_mm *mm = iommufd_caller ? iommufd_caller->mm(iommufd_caller) : NULL;
+
+	if (!mm)
+		return geteuid();
+	return IS_ERR(mm) ? (uid_t)-1 : mm->user->uid;
+}
+
+bool iommufd_caller_may(int capability)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+		.pid = iommufd_caller ? iommufd_caller->pid : 0,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
 }

@@ -235,7 +235,7 @@ static struct attempt charge_locked(struct memcg_stocks *stocks, struct mem_cgro
 		size_t need = bytes - have;
 
 		fold_last(stocks);
-		if (atomic_load(&memcg->users) &&
+		if (atomic_load(&memcg->users) && !memcg->exact &&
 		    !memcg_charge_levels(memcg, need + MEMCG_BATCH, MEMCG_BOUND_STOCK)) {
 			if (!stock)
 				stock = stocks_install(stocks, memcg);

@@ -41,6 +41,7 @@ struct mem_cgroup {
 	/* Chargers that need every byte of room here: nobody stocks meanwhile. */
 	atomic_uint pressed;
 	unsigned int depth;
+	bool exact;                               /* no stocks are taken of it */
 	struct mem_cgroup *path[MEMCG_MAX_DEPTH]; /* the root to [depth], itself */
 
 	atomic_ulong users;
@@ -80,6 +81,15 @@ void memcg_stat_add(struct mem_cgroup *memcg, enum memcg_stat stat, int64_t byte
 void memcg_event(struct mem_cgroup *memcg, enum memcg_event event);
 
 void memcg_peak_raise(struct mem_cgroup *level, uint64_t used);
+
+/*
+ * From now on no thread keeps a stock of this cgroup. Where many threads charge for
+ * one owner in turn, peak would count what the others hold.
+ */
+static inline void memcg_keep_exact(struct mem_cgroup *memcg)
+{
+	memcg->exact = true;
+}
 
 /*
  * Take back every stock of a cgroup and its descendants, so that usage, peak

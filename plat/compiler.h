@@ -21,11 +21,6 @@
 #define __cold     __attribute__((cold, noinline))
 #define __noinline __attribute__((noinline))
 #define __hidden   __attribute__((visibility("hidden"))) /* reached without the GOT */
-/*
- * A variable that forked processes which share the library's memory have each
- * for themselves. Its type is aligned to 4096, so that it fills whole pages.
- */
-#define PROCESS_PRIVATE __attribute__((section("uiommu_private")))
 
 #define __aligned_cache __attribute__((aligned(64)))
 

@@ -53,18 +53,8 @@ uint64_t plat_clock_ms(void);
  */
 void plat_watch_forks(void);
 void mm_forked(void);
-
-/*
- * For processes that go on with this library's memory after a fork; on POSIX
- * only, and the library's variables must be mapped shared by the caller. From
- * now on all memory comes from one shared region of @most bytes, or less, but
- * not less than @least. Before any other use; 0 or -ENOMEM.
- */
-int plat_share(size_t most, size_t least);
-/* In the child: its thread is not the one that it is a copy of. */
+/* The child's thread has no state yet, whatever that of its parent had. */
 void plat_forked(void);
-/* The process ends: what the calling thread holds is returned. */
-void plat_exiting(void);
 
 /* Let another thread run (a spin lock's holder may have lost its processor). */
 void plat_yield(void);

@@ -8,7 +8,6 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -45,31 +44,6 @@ void plat_thread_started(struct mm_thread *self)
 	pthread_setspecific(thread_key, self);
 }
 
-/* Where reservations come from instead, once plat_share() was called. */
-static struct {
-	char *base;
-	size_t size;
-	atomic_size_t used;
-} shared;
-
-int plat_share(size_t most, size_t least)
-{
-	for (size_t size = most; size >= least; size /= 2) {
-		char *raw = mmap(NULL, size + HUGE_SIZE, PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-		if (raw == MAP_FAILED)
-			continue;
-		madvise(raw, size, MADV_DONTDUMP);
-		/* Before there are children, each of which has keys of its own. */
-		pthread_once(&thread_key_once, make_thread_key);
-		shared.base = raw + (-(uintptr_t)raw & (HUGE_SIZE - 1));
-		shared.size = size;
-		return 0;
-	}
-	return -ENOMEM;
-}
-
 void plat_forked(void)
 {
 	if (!plat_self)
@@ -78,21 +52,10 @@ void plat_forked(void)
 	plat_self = NULL;
 }
 
-void plat_exiting(void)
-{
-	struct mm_thread *self = plat_self;
-
-	if (!self)
-		return;
-	pthread_setspecific(thread_key, NULL);
-	thread_ended(self);
-}
-
 /* Its thread is the one that forked, of which it has a copy with all variables. */
 static void forked(void)
 {
-	if (!shared.base)
-		mm_forked();
+	mm_forked();
 }
 
 static void register_fork_handler(void)
@@ -107,26 +70,11 @@ void plat_watch_forks(void)
 	pthread_once(&once, register_fork_handler);
 }
 
-/* Nothing is given back but a reservation that turned out too large. */
-static void *reserve_shared(size_t size)
-{
-	size_t used = atomic_load(&shared.used), aligned;
-
-	aligned = (size + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1);
-	do {
-		if (aligned < size || aligned > shared.size - used)
-			return NULL;
-	} while (!atomic_compare_exchange_weak(&shared.used, &used, used + aligned));
-	return shared.base + used;
-}
-
 void *plat_reserve(size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), head;
 	char *raw, *base;
 
-	if (shared.base)
-		return reserve_shared(size);
 	/* The system's pages may be larger than the library's. */
 	size = (size + page - 1) & ~(page - 1);
 	raw = mmap(NULL, size + HUGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -143,12 +91,7 @@ void *plat_reserve(size_t size)
 
 void plat_unreserve(void *base, size_t size)
 {
-	size_t used = (size_t)((char *)base - shared.base) + size;
-
-	if (!shared.base)
-		munmap(base, size);
-	else
-		atomic_compare_exchange_strong(&shared.used, &used, used - size);
+	munmap(base, size);
 }
 
 int plat_commit(void *base, size_t size)
@@ -178,7 +121,7 @@ static int membarrier(int command)
 /* The call reaches the threads of this process only. */
 bool plat_barrier_init(void)
 {
-	return !shared.base && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
 /* A filter of system calls may have come since it was registered. */
@@ -213,12 +156,7 @@ void plat_panic(const char *line)
 
 void plat_mutex_init(struct plat_mutex *mutex)
 {
-	pthread_mutexattr_t attr;
-
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_mutex_init((pthread_mutex_t *)mutex, &attr);
-	pthread_mutexattr_destroy(&attr);
+	pthread_mutex_init((pthread_mutex_t *)mutex, NULL);
 }
 
 void plat_mutex_lock(struct plat_mutex *mutex)

@@ -74,7 +74,7 @@ def check_replay(path):
 
 
 if SANITIZE != 'none':
-    tap.skip('all', 'a sanitizer cannot be preloaded')
+    tap.skip('all', 'the program is built without the sanitizer')
     tap.done()
 with tempfile.TemporaryDirectory() as scratch:
     path = os.path.join(scratch, 'trace.txt')

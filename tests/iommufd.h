@@ -11,24 +11,9 @@
 #include <uiommu/abi/vfio.h>
 #include <uiommu/iommufd.h>
 
-#include "iommufd/user.h"
 #include "tests/device.h"
 
 #define PAGE 4096ul
-
-/* The guard's handler, once it is installed: cmocka puts its own over it. */
-static struct sigaction guard_handler;
-
-static inline void install_guard(void **state)
-{
-	struct sigaction cmockas[2];
-
-	sigaction(SIGSEGV, NULL, &cmockas[0]);
-	sigaction(SIGBUS, NULL, &cmockas[1]);
-	assert_int_equal(iommufd_user_guard(sigaction), 0);
-	sigaction(SIGSEGV, &cmockas[0], &guard_handler);
-	sigaction(SIGBUS, &cmockas[1], NULL);
-}
 
 struct fd {
 	struct mem_cgroup *memcg;
@@ -42,8 +27,6 @@ static inline void fd_open_as(struct fd *fd, struct iommufd_config config)
 	config.owner = fd->memcg;
 	fd->ctx = iommufd_ctx_create(&config);
 	assert_false(IS_ERR(fd->ctx));
-	if (guard_handler.sa_flags)
-		sigaction(SIGSEGV, &guard_handler, NULL);
 }
 
 static inline void fd_open(struct fd *fd)

@@ -2,8 +2,7 @@
 /*
  * Ioctls from outside, and what is wrong with them: structs of every length,
  * pointers of every kind, numbers that do not exist, ids. Expectations are those
- * of the kernel's selftests and of the text in its ABI header. All of it runs
- * once with copies by system calls, and once with guarded copies.
+ * of the kernel's selftests and of the text in its ABI header.
  */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -430,54 +429,23 @@ static void bad_configurations(void **state)
 	leave_cgroup(memcg);
 }
 
-static sigjmp_buf back;
-static volatile int caught;
-
-static void on_fault(int sig)
-{
-	caught = sig;
-	siglongjmp(back, 1);
-}
-
-/* The guard must not take the program's own handlers away from it. */
-static void program_keeps_its_handlers(void **state)
-{
-	struct sigaction act = {.sa_handler = on_fault}, old, again;
-	char *pages = map_pages(1);
-	struct fd fd;
-
-	fd_open(&fd);
-	assert_int_equal(iommufd_user_sigaction(SIGSEGV, &act, &old, sigaction), 0);
-	assert_int_equal(iommufd_user_sigaction(SIGSEGV, NULL, &again, sigaction), 0);
-	assert_ptr_equal(again.sa_handler, on_fault);
-	caught = 0;
-	if (!sigsetjmp(back, 1))
-		*(volatile char *)(pages + PAGE) = 0;
-	assert_int_equal(caught, SIGSEGV);
-	caught = 0;
-	assert_int_equal(iommufd_ioctl(fd.ctx, IOMMU_DESTROY, pages + PAGE), -EFAULT);
-	assert_int_equal(caught, 0);
-	if (!sigsetjmp(back, 1))
-		raise(SIGSEGV);
-	assert_int_equal(caught, SIGSEGV);
-	assert_int_equal(iommufd_user_sigaction(SIGSEGV, &old, NULL, sigaction), 0);
-	unmap_pages(pages, 1);
-	fd_close(&fd);
-}
-
-#define TESTS                                                                               \
-	cmocka_unit_test(struct_growth), cmocka_unit_test(short_answers),                   \
-		cmocka_unit_test(bad_pointers), cmocka_unit_test(read_only_structs),        \
-		cmocka_unit_test(unknown_numbers), cmocka_unit_test(destroying),            \
-		cmocka_unit_test(closing_unbinds), cmocka_unit_test(ids),                   \
-		cmocka_unit_test(budget), cmocka_unit_test(options),                        \
-		cmocka_unit_test(accounting_needs_privilege), cmocka_unit_test(inspection), \
-		cmocka_unit_test(bad_configurations), cmocka_unit_test(program_keeps_its_handlers)
-
 int main(void)
 {
-	/* By system calls, then guarded. */
-	const struct CMUnitTest tests[] = {TESTS, cmocka_unit_test(install_guard), TESTS};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(struct_growth),
+		cmocka_unit_test(short_answers),
+		cmocka_unit_test(bad_pointers),
+		cmocka_unit_test(read_only_structs),
+		cmocka_unit_test(unknown_numbers),
+		cmocka_unit_test(destroying),
+		cmocka_unit_test(closing_unbinds),
+		cmocka_unit_test(ids),
+		cmocka_unit_test(budget),
+		cmocka_unit_test(options),
+		cmocka_unit_test(accounting_needs_privilege),
+		cmocka_unit_test(inspection),
+		cmocka_unit_test(bad_configurations),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,8 +84,9 @@ static void scattered_frames(void **state)
 	struct fd fd;
 
 	fd_open_as(&fd, (struct iommufd_config){.format = "vtd", .phys = IOMMUFD_PHYS_SCATTERED});
-	assert_int_equal(
-		iommufd_phys_runs(fd.ctx, getpid(), 0x7f0000000000, MANY, take_frames, &frames), 0);
+	assert_int_equal(iommufd_phys_runs(fd.ctx, iommufd_mm_own(), 0x7f0000000000, MANY,
+					   take_frames, &frames),
+			 0);
 	assert_int_equal(frames.nr, MANY);
 	for (unsigned int i = 1; i < MANY; i++) {
 		assert_int_not_equal(frames.paddr[i], frames.paddr[i - 1] + PAGE);
@@ -300,7 +301,7 @@ static void check_faulting_in(enum iommufd_phys_mode phys)
 	assert_int_equal(map_at(iopt, IOVA, memory, 128 * PAGE, IOMMU_READ), 0);
 	assert_int_not_equal(iommu_iova_to_phys(domain, IOVA + 100 * PAGE), 0);
 	assert_int_equal(map_at(iopt, 2 * IOVA, fresh, 128 * PAGE, CACHE), 0);
-	if (!iommufd_vma_at((uintptr_t)fresh, &vma))
+	if (!iommufd_vma_at(iommufd_mm_own(), (uintptr_t)fresh, &vma))
 		assert_int_equal(resident(fresh, 128), phys == IOMMUFD_PHYS_AUTO ? 128 : 0);
 	drop_domain(iopt, domain);
 	munmap(memory + 100 * PAGE, PAGE);
@@ -351,37 +352,6 @@ static void cutting(void **state)
 	assert_int_equal(iopt_pages_pin_count((uintptr_t)memory + 3 * PAGE), 1);
 	assert_int_equal(iommu_iova_to_phys(domain, IOVA + 2 * PAGE), 0);
 	assert_int_equal(iommu_iova_to_phys(domain, IOVA + 3 * PAGE), (uintptr_t)memory + 3 * PAGE);
-	drop_domain(iopt, domain);
-	fd_close(&fd);
-	unmap_pages(memory, 8);
-}
-
-/* ---- what munmap() is told ---- */
-
-static void finding_user_memory(void **state)
-{
-	char *memory = map_pages(8);
-	uintptr_t at = (uintptr_t)memory;
-	struct iommu_domain *domain;
-	struct io_pagetable *iopt, *other;
-	uint64_t iova, length;
-	struct fd fd;
-
-	fd_open(&fd);
-	iopt = new_iopt(&fd);
-	other = new_iopt(&fd);
-	assert_int_equal(map_at(iopt, IOVA, memory + 2 * PAGE, 4 * PAGE, CACHE), 0);
-	assert_false(iopt_find_user(iopt, at, at + 8 * PAGE - 1, &iova, &length));
-	domain = add_domain(iopt, "vtd");
-	assert_false(iopt_find_user(other, at, at + 8 * PAGE - 1, &iova, &length));
-	assert_false(iopt_find_user(iopt, at, at + 2 * PAGE - 1, &iova, &length));
-	assert_false(iopt_find_user(iopt, at + 6 * PAGE, at + 8 * PAGE - 1, &iova, &length));
-	assert_true(iopt_find_user(iopt, at, at + 3 * PAGE - 1, &iova, &length));
-	assert_int_equal(iova, IOVA);
-	assert_int_equal(length, PAGE);
-	assert_true(iopt_find_user(iopt, at + 4 * PAGE, at + 8 * PAGE - 1, &iova, &length));
-	assert_int_equal(iova, IOVA + 2 * PAGE);
-	assert_int_equal(length, 2 * PAGE);
 	drop_domain(iopt, domain);
 	fd_close(&fd);
 	unmap_pages(memory, 8);
@@ -471,8 +441,7 @@ int main(void)
 		cmocka_unit_test(closed_descriptors),  cmocka_unit_test(unshared),
 		cmocka_unit_test(faulting_in),         cmocka_unit_test(access_that_holds_on),
 		cmocka_unit_test(reading_and_writing), cmocka_unit_test(cutting),
-		cmocka_unit_test(finding_user_memory), cmocka_unit_test(locked_memory),
-		cmocka_unit_test(many_areas),
+		cmocka_unit_test(locked_memory),       cmocka_unit_test(many_areas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -309,15 +309,13 @@ static void type1_has_no_large_pages(void **state)
 	}
 }
 
-#define TESTS                                                                                    \
-	cmocka_unit_test(no_ioas), cmocka_unit_test(malformed), cmocka_unit_test(map_and_unmap), \
-		cmocka_unit_test(type1_cuts), cmocka_unit_test(get_info),                        \
-		cmocka_unit_test(type1_has_no_large_pages)
-
 int main(void)
 {
-	/* By system calls, then guarded. */
-	const struct CMUnitTest tests[] = {TESTS, cmocka_unit_test(install_guard), TESTS};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_ioas),       cmocka_unit_test(malformed),
+		cmocka_unit_test(map_and_unmap), cmocka_unit_test(type1_cuts),
+		cmocka_unit_test(get_info),      cmocka_unit_test(type1_has_no_large_pages),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,7 +107,7 @@ def check_errors():
 
 
 if SANITIZE != 'none':
-    tap.skip('all', 'a sanitizer cannot be preloaded')
+    tap.skip('all', 'the program is built without the sanitizer')
 else:
     check_cost(256 * MIB, 128 * MIB)
     check_cost(37 * MIB + 4096, 5 * MIB + 8192)

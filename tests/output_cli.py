@@ -4,7 +4,8 @@
 What the command writes: files and standard output, on full disks, in places that cannot
 be written, when they are taken away meanwhile, and what is left when something ends it.
 
-Arguments: the command, a program for `uiommu run`, a trace, the sanitizers of the build.
+Arguments: the command, a program for `uiommu run`, examples/dma-client,
+a trace, the sanitizers of the build.
 """
 import glob
 import lzma
@@ -21,8 +22,8 @@ import time
 
 from replay_tap import Tap
 
-COMMAND, PROGRAM, TRACE, SANITIZE = sys.argv[1:5]
-COMMAND, PROGRAM, TRACE = (os.path.abspath(path) for path in (COMMAND, PROGRAM, TRACE))
+COMMAND, PROGRAM, CLIENT, TRACE, SANITIZE = sys.argv[1:6]
+COMMAND, PROGRAM, CLIENT, TRACE = map(os.path.abspath, (COMMAND, PROGRAM, CLIENT, TRACE))
 OLD = 'what was there before\n'
 tap = Tap()
 
@@ -331,21 +332,34 @@ def image_is_too_large():
 
 
 def trace_is_lost():
-    """The program itself cannot write the trace."""
+    """The trace cannot be written, by the supervisor or by a program that adds to it."""
     if SANITIZE != 'none':
         return
     place = Place(Writer('', []))
-    script = f'ulimit -f 1; trap "" XFSZ; exec {PROGRAM} leak'
-    for report in 'none', place.directory / 'report':
-        done = subprocess.run([COMMAND, 'run', '--devices', '1', '--phys', 'scattered', '--trace',
-                               str(place.file), '--report', str(report), '--', '/bin/sh', '-c', script],
-                              capture_output=True, text=True)
-        tap.ok(refused(done, str(place.file), 'too large') and place.file.read_text() == OLD,
-               'run --trace: the program cannot write it, report ' + os.path.basename(report), done)
-    done = subprocess.run([COMMAND, 'run', '--devices', '1', '--trace', str(place.file), '--report', 'none',
-                           '--', PROGRAM, 'killed'], capture_output=True, text=True)
-    tap.ok(done.returncode == 128 + signal.SIGKILL and done.stderr.count('\n') == 1 and
-           'last lines' in done.stderr, 'run --trace: what a killed process leaves out is told', done)
+    # The program's parent is the supervisor.
+    limited = f'prlimit --pid $PPID --fsize=512:512; exec {PROGRAM} leak'
+    client = f'ulimit -f 1; exec {CLIENT}'
+    for who, script, reports in (('supervisor', limited, ('none', '/dev/null')),
+                                 ('program', client, ('none', place.directory / 'report'))):
+        for report in reports:
+            done = subprocess.run([COMMAND, 'run', '--devices', '1', '--phys', 'scattered', '--trace',
+                                   str(place.file), '--report', str(report), '--', '/bin/sh', '-c',
+                                   script], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                  preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+            tap.ok(refused(done, str(place.file), 'too large') and place.file.read_text() == OLD,
+                   f'run --trace: the {who} cannot write it, report {os.path.basename(report)}', done)
+    done = subprocess.run([COMMAND, 'run', '--devices', '1', '--phys', 'scattered', '--trace', str(place.file),
+                           '--report', 'none', '--', PROGRAM, 'killed'], capture_output=True, text=True)
+    tap.ok(done.returncode == 128 + signal.SIGKILL and not done.stderr and
+           place.file.read_text().count(' map: ') >= 1024, 'run --trace: all of a killed process', done)
+    # What a program writes itself: here one that ends at its first line of output.
+    reader, pipe = os.pipe()
+    os.close(reader)
+    done = subprocess.run([COMMAND, 'run', '--trace', str(place.file), '--report', 'none', '--', 'stdbuf',
+                           '-oL', CLIENT], stdout=pipe, stderr=subprocess.PIPE, text=True)
+    os.close(pipe)
+    tap.ok(done.returncode == 128 + signal.SIGPIPE and done.stderr.count('\n') == 1 and
+           'last lines' in done.stderr, 'run --trace: what a killed program leaves out is told', done)
 
 
 def standard_output():

@@ -20,6 +20,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -94,10 +95,10 @@ static void test_descriptors(void)
 		check_errno(map(copies[i], ioas, NULL, 0, 0), EINVAL);
 	check(!destroy(copies[3], ioas));
 	/* Another file takes the place of one of ours. */
-	check(open("/dev/null", O_RDWR) == fd);
+	check(dup2(open("/dev/null", O_RDWR), fd) == fd);
 	check(dup2(fd, 100) == 100);
 	check_errno(ioctl(100, IOMMU_IOAS_ALLOC, NULL), ENOTTY);
-	check(!close_range(101, 200, 0));
+	check(!syscall(SYS_close_range, 101, 200, 0)); /* musl has no function for it */
 	check_errno(destroy(101, 1), EBADF);
 	check(ioas_alloc(201));
 	check(!close(201) && !close(copies[0]));
@@ -331,15 +332,32 @@ static void test_vfork(void)
 	check(!close(fd));
 }
 
+/* The open file goes on as another program, with what was mapped through it. */
 static void test_exec(void)
 {
 	int fd = open("/dev/iommu", O_RDWR);
+	char number[16];
+	uint32_t ioas;
 
 	check(fd >= 0);
 	check_errno(execl("/nonexistent", "x", (char *)NULL), ENOENT);
-	check(ioas_alloc(fd));
-	execl("/bin/true", "true", (char *)NULL);
+	ioas = ioas_alloc(fd);
+	check(!map(fd, ioas, memory(M), M, 0x10000000));
+	snprintf(number, sizeof(number), "%d", fd);
+	execl("/proc/self/exe", "run-program", "exec-after", number, (char *)NULL);
 	check(false);
+}
+
+static void exec_after(int fd)
+{
+	void *at = memory(M);
+
+	check_errno(map(fd, 1, at, M, 0x10000000), EEXIST);
+	check(!map(fd, 1, at, M, 0x20000000));
+	check(unmap(fd, 1, 0, SIZE_MAX) == 512);
+	check(ioas_alloc(fd) == 2);
+	check(!close(fd));
+	check_errno(destroy(fd, 2), EBADF);
 }
 
 static void test_exec_cloexec(void)
@@ -512,6 +530,10 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "exit"))
 		return atoi(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "exec-after")) {
+		exec_after(atoi(argv[2]));
+		return 0;
+	}
 	for (size_t i = 0; argc == 2 && i < sizeof(tests) / sizeof(tests[0]); i++)
 		if (!strcmp(argv[1], tests[i].name)) {
 			tests[i].run();

@@ -53,9 +53,11 @@ mkdir -p "$work/include/linux"
 cp "$source/include/uapi/linux/iommufd.h" "$source/include/uapi/linux/vfio.h" \
 	"$work/include/linux"
 for test in iommufd iommufd_fail_nth; do
-	${CC:-cc} -O2 -Wall -Wno-unused-function -D_GNU_SOURCE= -D__user= \
-		-I"$work/include" -include tools/conformance.h \
-		-o "$work/$test" "$source/$selftests/iommu/$test.c"
+	for link in '' -static; do
+		${CC:-cc} -O2 -Wall -Wno-unused-function -D_GNU_SOURCE= -D__user= $link \
+			-I"$work/include" -include tools/conformance.h \
+			-o "$work/$test$link" "$source/$selftests/iommu/$test.c"
+	done
 done
 
 # ---- huge pages, which only root can provide ----
@@ -99,6 +101,11 @@ run iommufd
 passed_iommufd=$passed planned_iommufd=$planned
 run iommufd_fail_nth
 passed_fail_nth=$passed planned_fail_nth=$planned
+# Linked statically they know of no library that could be in their way.
+run iommufd-static
+passed_iommufd_static=$passed
+run iommufd_fail_nth-static
+passed_fail_nth_static=$passed
 
 # One row per test, a column per variant would be wider than any page.
 names()
@@ -122,10 +129,10 @@ names()
 	does: mock devices whose domains have pages of 2 KiB, accesses, checks of
 	what is mapped, pinned and dirty.
 
-	| program | pass | a real kernel |
-	|---|---|---|
-	| \`iommufd\` | $passed_iommufd of $planned_iommufd | 187 of 190 |
-	| \`iommufd_fail_nth\` | $passed_fail_nth of $planned_fail_nth | 7 of 7 |
+	| program | pass | linked statically | a real kernel |
+	|---|---|---|---|
+	| \`iommufd\` | $passed_iommufd of $planned_iommufd | $passed_iommufd_static | 187 of 190 |
+	| \`iommufd_fail_nth\` | $passed_fail_nth of $planned_fail_nth | $passed_fail_nth_static | 7 of 7 |
 
 	The tests in that package are newer than its kernel: three need what only later
 	kernels have, which are a type of data in GET_HW_INFO and devices with PASIDs.
@@ -142,5 +149,7 @@ names()
 } >"$list"
 echo "The list is in $list."
 
-[ "$passed_iommufd" -ge $want_iommufd ] && [ "$passed_fail_nth" -ge $want_fail_nth ] ||
+[ "$passed_iommufd" -ge $want_iommufd ] && [ "$passed_fail_nth" -ge $want_fail_nth ] &&
+	[ "$passed_iommufd_static" = "$passed_iommufd" ] &&
+	[ "$passed_fail_nth_static" = "$passed_fail_nth" ] ||
 	die "fewer pass than $want_iommufd and $want_fail_nth; their output is in $work"

@@ -18,7 +18,7 @@ cross='gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu gcc-s390x-linux-gnu'
 qemu='qemu-system-x86 qemu-system-arm qemu-system-misc'
 big_endian='libc6-dev-s390x-cross qemu-user'
 check="$demo $tests $cross $qemu $big_endian g++ clang clang-format libclang-rt-dev
-	bzip2 lz4 zstd tmux man-db groff-base binutils bash-completion fish zsh"
+	bzip2 lz4 zstd tmux man-db groff-base binutils bash-completion fish zsh musl-tools golang-go"
 
 case ${1-} in
 --check) check_only=1; shift ;;

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-ROOMS = ['cmd', 'trace', 'preload', 'vfio', 'hw', 'iommufd', 'clients', 'dma', 'core', 'pgtable', 'mm',
+ROOMS = ['cmd', 'trace', 'supervisor', 'vfio', 'hw', 'iommufd', 'clients', 'dma', 'core', 'pgtable', 'mm',
          'plat']
 ALONE = ['hw']  # rooms that share nothing with the others, to be able to contradict them
 NO_SPDX = ('.xz', '.svg', '.png', '.csv', '.json', 'LICENSE', '.gitignore', '.install', '.symbols',

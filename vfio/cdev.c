@@ -6,6 +6,8 @@
 #include "vfio/cdev.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,9 +16,10 @@
 #include <uiommu/abi/vfio.h>
 
 #include "iommufd/iommufd.h"
-#include "plat/spinlock.h"
+#include "iommufd/user.h"
 
 struct vfio_cdev {
+	pthread_mutex_t lock; /* of what follows; held for the whole of every ioctl */
 	unsigned int index;
 	const struct vfio_cdev_host *host;
 	struct iommufd_ctx *ctx; /* bound to, or NULL */
@@ -26,9 +29,8 @@ struct vfio_cdev {
 	bool attached;
 };
 
-/* Guards every field above, and which devices are bound; in processes that share them. */
-static struct spinlock lock;
-static struct vfio_cdev *owners[VFIO_CDEV_MAX];
+/* Which file a device is bound to an iommufd by. */
+static _Atomic(struct vfio_cdev *) owners[VFIO_CDEV_MAX];
 
 /* Tables in memory are all the hardware that there is. */
 static int attach_dev(struct iommu_domain *domain, struct iommu_device *dev,
@@ -66,6 +68,7 @@ struct vfio_cdev *vfio_cdev_open(unsigned int index, const struct vfio_cdev_host
 
 	if (!cdev)
 		return ERR_PTR(-ENOMEM);
+	pthread_mutex_init(&cdev->lock, NULL);
 	cdev->index = index;
 	cdev->host = host;
 	return cdev;
@@ -80,10 +83,17 @@ void *vfio_cdev_hold(struct vfio_cdev *cdev)
 {
 	void *hold;
 
-	spin_lock(&lock);
+	pthread_mutex_lock(&cdev->lock);
 	hold = cdev->ctx ? cdev->hold : NULL;
-	spin_unlock(&lock);
+	pthread_mutex_unlock(&cdev->lock);
 	return hold;
+}
+
+static void disown(struct vfio_cdev *cdev)
+{
+	struct vfio_cdev *owner = cdev;
+
+	atomic_compare_exchange_strong(&owners[cdev->index], &owner, NULL);
 }
 
 static void unbind(struct vfio_cdev *cdev)
@@ -94,7 +104,7 @@ static void unbind(struct vfio_cdev *cdev)
 		iommufd_device_detach(cdev->idev);
 	iommufd_device_unbind(cdev->idev);
 	iommu_device_unregister(cdev->dev);
-	owners[cdev->index] = NULL;
+	disown(cdev);
 	cdev->ctx = NULL;
 	cdev->attached = false;
 }
@@ -103,13 +113,14 @@ void vfio_cdev_release(struct vfio_cdev *cdev)
 {
 	void *hold;
 
-	spin_lock(&lock);
+	pthread_mutex_lock(&cdev->lock);
 	hold = cdev->ctx ? cdev->hold : NULL;
 	unbind(cdev);
-	spin_unlock(&lock);
+	pthread_mutex_unlock(&cdev->lock);
 	/* The context may go with this. */
 	if (hold)
 		cdev->host->put(hold);
+	pthread_mutex_destroy(&cdev->lock);
 	kfree(cdev);
 }
 
@@ -151,23 +162,25 @@ static int copy_in(struct vfio_cdev *cdev, void *to, uint64_t arg, size_t min_si
 static int vfio_bind(struct vfio_cdev *cdev, uint64_t arg)
 {
 	struct vfio_device_bind_iommufd bind;
+	struct vfio_cdev *owner = NULL;
 	struct iommufd_ctx *ctx;
 	void *hold;
 	int ret = copy_in(cdev, &bind, arg, sizeof(bind));
 
 	if (ret)
 		return ret;
-	if (bind.flags || bind.iommufd < 0 || cdev->ctx || owners[cdev->index])
+	if (bind.flags || bind.iommufd < 0 || cdev->ctx ||
+	    !atomic_compare_exchange_strong(&owners[cdev->index], &owner, cdev))
 		return -EINVAL;
+	ret = -EBADF;
 	ctx = cdev->host->get(bind.iommufd, &hold);
 	if (!ctx)
-		return -EBADF;
+		goto err_owner;
 	ret = bind_device(cdev, ctx, &bind.out_devid);
 	if (ret)
 		goto err_put;
 	cdev->ctx = ctx;
 	cdev->hold = hold;
-	owners[cdev->index] = cdev;
 	ret = iommufd_copy_to_user(ctx, arg + offsetof(struct vfio_device_bind_iommufd, out_devid),
 				   &bind.out_devid, sizeof(bind.out_devid));
 	if (!ret)
@@ -175,6 +188,8 @@ static int vfio_bind(struct vfio_cdev *cdev, uint64_t arg)
 	unbind(cdev);
 err_put:
 	cdev->host->put(hold);
+err_owner:
+	disown(cdev);
 	return ret;
 }
 
@@ -255,8 +270,9 @@ int vfio_cdev_ioctl(struct vfio_cdev *cdev, unsigned int cmd, uint64_t arg)
 {
 	int ret;
 
-	spin_lock(&lock);
+	iommufd_read_ahead(arg);
+	pthread_mutex_lock(&cdev->lock);
 	ret = ioctl_locked(cdev, cmd, arg);
-	spin_unlock(&lock);
+	pthread_mutex_unlock(&cdev->lock);
 	return ret;
 }

@@ -57,14 +57,18 @@ enum iommufd_file_kind {
  *                _release() for it. Returns the descriptor or a negative errno;
  *                after an error @file is still the caller's. May be NULL.
  * @remove_file: undo install_file for a program that could not be told of the
- *               descriptor: it is closed without a call of _release(). Not NULL
- *               if install_file is not.
+ *               descriptor, which may stay, but with nothing behind it: _release()
+ *               is not called. Not NULL if install_file is not.
  * @with_file: return what @call returns for the file behind a descriptor of the
  *             calling process, which stays open during the call; -EBADFD when
  *             there is none, or none of @kind. Only the test ABI needs it; may
  *             be NULL.
  * @file_changed: a file has become readable, or ceased to be. Called with locks
  *                held: must not call the library. May be NULL.
+ * @memory_gone: a program has given back memory of its own that is still mapped:
+ *               @length bytes at @address, of which @mapped are at @iova. Called
+ *               when the library notices, with locks held: must not call it. May be
+ *               NULL.
  */
 struct iommufd_host {
 	int (*install_file)(void *context, enum iommufd_file_kind kind, void *file);
@@ -72,6 +76,8 @@ struct iommufd_host {
 	int (*with_file)(void *context, enum iommufd_file_kind kind, int fd,
 			 int (*call)(void *file, void *arg), void *arg);
 	void (*file_changed)(void *context, enum iommufd_file_kind kind, void *file, bool readable);
+	void (*memory_gone)(void *context, uint64_t address, uint64_t length, uint64_t iova,
+			    uint64_t mapped);
 };
 
 /**

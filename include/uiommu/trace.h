@@ -54,8 +54,8 @@ struct dma_trace_ops {
  * dma_set_trace() - Set the callbacks of the DMA API's tracepoints.
  * @ops: the callbacks, which stay as long as the program, or NULL for none
  *
- * `uiommu run --trace` sets its own in a program that is linked dynamically with
- * the library; these then take their place.
+ * Where the environment variable UIOMMU_TRACE names a file, as `uiommu run --trace`
+ * does, the shared library sets its own when it is loaded; these then take their place.
  *
  * Context: Any. Calls that are under way may still use the former ones.
  */

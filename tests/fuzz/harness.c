@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "iommufd/user.h"
 #include "tests/fuzz/harness.h"
 #include "tests/fuzz/slowest.h"
 
@@ -186,10 +185,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool files_last = size && data[0] & 128;
 	time_t start = slowest_begin();
 
-	if (!fuzz_pool) {
+	if (!fuzz_pool)
 		fuzz_pool_begin();
-		assert_int_equal(iommufd_user_guard(sigaction), 0);
-	}
 	fuzz_begin(&fuzz, &caller);
 	if (fuzz_family.racing)
 		run_racing(&caller);

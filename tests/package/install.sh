@@ -32,7 +32,7 @@ case $lib in "$root"*) ;; *) lib=$root$lib ;; esac
 prefix=${lib%/lib*}
 
 check 'the command is installed' test -x "$prefix/bin/uiommu"
-check 'it finds the installed preload' "$prefix/bin/uiommu" run -- true
+check 'it runs a program' "$prefix/bin/uiommu" run -- true
 check 'bash completion is installed' test -f "$prefix/share/bash-completion/completions/uiommu"
 check 'man page uiommu(1) is installed' test -f "$prefix/share/man/man1/uiommu.1"
 check 'man page uiommu-run(1) is installed' test -f "$prefix/share/man/man1/uiommu-run.1"

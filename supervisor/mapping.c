@@ -4,7 +4,10 @@
  * these functions in the place of the core's for the rooms above it (--wrap), so
  * that the core itself has nothing to look at.
  */
-#include "preload/preload.h"
+#include <uiommu/iommu.h>
+
+#include "plat/compiler.h"
+#include "supervisor/supervisor.h"
 
 int __real_iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t paddr, size_t size,
 		     int prot, gfp_t gfp);

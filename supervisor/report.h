@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `uiommu run` and the processes that it starts share.
- *
- * Options go down in the environment. Numbers come up in a memfd, which is the
- * command's and opened by its path in /proc, so that the program has no
- * descriptor that it does not know of: each process
- * that opens one of our files takes a slot and keeps it current, so that they
- * are still there when the process was killed, and the command prints them when
- * the program is gone. `uiommu top` finds the memfd in /proc and reads it at any
- * time; nothing here waits for it. Everything in a slot is plain numbers and names; it may
- * be torn only if its process died while it was writing.
+ * The numbers that `uiommu run` keeps of the processes under it: each one that uses
+ * /dev/iommu has a slot. They are in a memfd of the supervisor's, which `uiommu top`
+ * finds in /proc and reads at any time; nothing here waits for it. A slot has plain
+ * numbers and names.
  */
-#ifndef PRELOAD_SHARED_H
-#define PRELOAD_SHARED_H
+#ifndef SUPERVISOR_REPORT_H
+#define SUPERVISOR_REPORT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,19 +16,11 @@
 
 #define REPORT_NAME "uiommu-report" /* of the memfd; with a name of the user's: NAME after ':' */
 
-#define ENV_REPORT        "UIOMMU_REPORT" /* a path to the memfd */
-#define ENV_FORMAT        "UIOMMU_FORMAT"
-#define ENV_ADDRESS_WIDTH "UIOMMU_ADDRESS_WIDTH"
-#define ENV_DEVICES       "UIOMMU_DEVICES"
-#define ENV_MEMORY_MAX    "UIOMMU_MEMORY_MAX"
-#define ENV_MEMORY_HIGH   "UIOMMU_MEMORY_HIGH"
-#define ENV_MEMLOCK       "UIOMMU_MEMLOCK"
-#define ENV_PHYS          "UIOMMU_PHYS"
-#define ENV_FAIL_NTH      "UIOMMU_FAIL_NTH"
-#define ENV_TRACE         "UIOMMU_TRACE"
-#define ENV_TEST_ABI      "UIOMMU_TEST_ABI"
+/* What a program that uses the library finds: the trace, and what it says of that. */
+#define REPORT_ENV_TRACE "UIOMMU_TRACE"  /* a path to the file */
+#define REPORT_ENV_PATH  "UIOMMU_REPORT" /* a path to the memfd */
 
-#define REPORT_MAGIC     0x70657279 /* changes with the layout */
+#define REPORT_MAGIC     0x7065727d /* changes with the layout */
 #define REPORT_PROCESSES 512
 #define REPORT_NUMBERS   64                   /* ioctls of one kind of file */
 #define REPORT_IOCTLS    (2 * REPORT_NUMBERS) /* of devices, then of /dev/iommu */
@@ -127,19 +113,18 @@ struct report_counters {
 
 enum report_state {
 	REPORT_FREE,
-	REPORT_RUNNING, /* or killed */
+	REPORT_RUNNING,
 	REPORT_EXITED,
-	REPORT_EXECED,
+	REPORT_KILLED, /* or its last thread ended without an exit of the process */
 };
 
 struct report_process {
 	_Atomic uint32_t sequence; /* odd while domains and objects are written */
 	_Atomic uint32_t state;
 	int32_t pid;
-	int32_t ppid; /* of the process of ours that it was forked from, or 0 */
+	int32_t status; /* of its exit */
 	uint32_t files_opened;
 	uint32_t files_open;
-	uint32_t inherited;              /* descriptors of ours that an exec passed on */
 	uint32_t fail_nth;               /* asked for */
 	uint32_t fail_hit;               /* and it came to that */
 	struct report_clock first, last; /* these two tell how long a tick is */
@@ -166,9 +151,12 @@ struct report_process {
 
 struct report {
 	uint32_t magic;
-	_Atomic uint32_t nr_processes; /* that asked for a slot */
-	int32_t owner;                 /* the process of `uiommu run` */
-	_Atomic int32_t trace_error;   /* why lines of --trace are missing; 0: they are not */
+	_Atomic uint32_t nr_processes;  /* that asked for a slot */
+	int32_t owner;                  /* the process of `uiommu run` */
+	uint64_t current;               /* charged at its end, when all is closed: 0 */
+	_Atomic int32_t not_started;    /* the program could not be executed, which was told */
+	_Atomic int32_t trace_error;    /* why lines of --trace are missing; 0: they are not */
+	_Atomic uint32_t trace_pending; /* programs that have lines of it to write */
 	struct report_process processes[REPORT_PROCESSES];
 };
 

@@ -6,6 +6,8 @@
  * before a call that may make them smaller, which is when a peak ends, when
  * something ends, and in between as often as costs little.
  */
+#include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,10 +16,10 @@
 
 #include "iommufd/iommufd.h"
 #include "plat/spinlock.h"
-#include "preload/preload.h"
+#include "supervisor/supervisor.h"
 
 /* Looking costs at most one part in this many of the time that passes. */
-#define SHARE_OF_TIME 20
+#define SHARE_OF_TIME 100
 
 /* How much time without a look counts for later. */
 #define SAVED_TICKS 100000000
@@ -46,100 +48,46 @@ static void note_clock(struct report_clock *clock)
 
 /* ---- the slot ---- */
 
-static void read_comm(char comm[16])
+void account_start(struct report *memory)
 {
-	int fd = real()->open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : real()->read(fd, comm, 15);
-
-	if (fd >= 0)
-		real()->close(fd);
-	comm[n > 0 ? n : 0] = '\0';
-	comm[strcspn(comm, "\n")] = '\0';
+	report = memory;
 }
 
-static struct report *map_report(void)
+void account_end(void)
 {
-	const char *path = getenv(ENV_REPORT);
-	int fd = path && *path ? real()->open(path, O_RDWR | O_CLOEXEC) : -1;
-	struct report *map;
-
-	if (fd < 0)
-		return NULL;
-	map = real()->mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	real()->close(fd);
-	if (map == MAP_FAILED)
-		return NULL;
-	if (map->magic != REPORT_MAGIC) {
-		real()->munmap(map, sizeof(*map));
-		return NULL;
-	}
-	return map;
+	report->current = mem_cgroup_usage(run_cgroup);
 }
 
-static uint64_t memcg_number(const char *file, const char *key)
-{
-	char text[256];
-	const char *at = text;
-
-	if (mem_cgroup_read(options()->owner, file, text, sizeof(text)) < 0)
-		return 0;
-	if (key)
-		at = strstr(text, key);
-	if (!at)
-		return 0;
-	at += key ? strlen(key) : 0;
-	return strncmp(at, "max", 3) ? strtoull(at, NULL, 10) : UINT64_MAX;
-}
-
-static void look_at_memcg(struct report_process *s)
-{
-	note_clock(&s->last);
-	if (!options()->owner)
-		return;
-	s->memory_max = memcg_number("memory.max", NULL);
-	s->memory_high = memcg_number("memory.high", NULL);
-	s->current = memcg_number("memory.current", NULL);
-	s->peak = memcg_number("memory.peak", NULL);
-	s->events_max = memcg_number("memory.events", "\nmax ");
-	s->events_high = memcg_number("memory.events", "high ");
-}
-
-static void take_slot(void)
+static struct report_process *take_slot(struct process *process)
 {
 	uint32_t n = atomic_fetch_add(&report->nr_processes, 1);
 	struct report_process *slot;
 
 	if (n >= REPORT_PROCESSES)
-		return;
+		return NULL;
 	slot = &report->processes[n];
-	slot->pid = process.pid;
-	read_comm(slot->comm);
+	slot->pid = process->pid;
+	memcpy(slot->comm, process->comm, sizeof(slot->comm));
 	note_clock(&slot->first);
 	slot->memory_max = slot->memory_high = UINT64_MAX;
-	look_at_memcg(slot);
-	slot->fail_nth = options()->fail_nth;
+	slot->fail_nth = options->fail_nth;
 	atomic_store(&slot->state, REPORT_RUNNING);
-	process.slot = slot;
+	return slot;
 }
 
-void account_start(void)
-{
-	report = map_report();
-}
-
-struct report_process *account_slot(void)
+struct report_process *account_slot(struct process *process)
 {
 	static struct spinlock lock;
 
-	if (!report || process.slot_taken)
-		return process.slot;
+	if (!report || atomic_load(&process->slot_taken))
+		return process->slot;
 	spin_lock(&lock);
-	if (!process.slot_taken) {
-		take_slot();
-		process.slot_taken = true;
+	if (!atomic_load(&process->slot_taken)) {
+		process->slot = take_slot(process);
+		atomic_store(&process->slot_taken, true);
 	}
 	spin_unlock(&lock);
-	return process.slot;
+	return process->slot;
 }
 
 /* ---- calls ---- */
@@ -212,10 +160,7 @@ void account_trace_failed(int error)
 {
 	int32_t none = 0;
 
-	if (report)
-		atomic_compare_exchange_strong(&report->trace_error, &none, error);
-	else
-		notice("the trace cannot be written: %s", strerror(error));
+	atomic_compare_exchange_strong(&report->trace_error, &none, error);
 }
 
 void account_munmap(struct report_process *s, const struct report_munmap *event)
@@ -225,12 +170,6 @@ void account_munmap(struct report_process *s, const struct report_munmap *event)
 		s->munmaps[s->nr_munmaps] = *event;
 	s->nr_munmaps++;
 	spin_unlock(&s->lock);
-}
-
-void account_inherited(unsigned int count)
-{
-	if (process.slot)
-		process.slot->inherited = count;
 }
 
 /* ---- domains ---- */
@@ -322,6 +261,21 @@ static void end_domains(struct report_process *s, unsigned int file)
 	}
 }
 
+static uint64_t memcg_number(struct mem_cgroup *cgroup, const char *file, const char *key)
+{
+	char text[256];
+	const char *at = text;
+
+	if (!cgroup || mem_cgroup_read(cgroup, file, text, sizeof(text)) < 0)
+		return 0;
+	if (key)
+		at = strstr(text, key);
+	if (!at)
+		return 0;
+	at += key ? strlen(key) : 0;
+	return strncmp(at, "max", 3) ? strtoull(at, NULL, 10) : UINT64_MAX;
+}
+
 /* Under the lock: a reader who sees an odd number, or another one, reads again. */
 static void begin_lists(struct report_process *s)
 {
@@ -333,6 +287,20 @@ static void end_lists(struct report_process *s)
 {
 	atomic_fetch_add_explicit(&s->sequence, 1, memory_order_release);
 	spin_unlock(&s->lock);
+}
+
+/* What a process has is its own cgroup's, the limits are those of the run. */
+static void look_at_memcg(struct report_process *s, const struct process *process)
+{
+	begin_lists(s);
+	note_clock(&s->last);
+	s->memory_max = memcg_number(run_cgroup, "memory.max", NULL);
+	s->memory_high = memcg_number(run_cgroup, "memory.high", NULL);
+	s->current = memcg_number(process->cgroup, "memory.current", NULL);
+	s->peak = memcg_number(process->cgroup, "memory.peak", NULL);
+	s->events_max = memcg_number(run_cgroup, "memory.events", "\nmax ");
+	s->events_high = memcg_number(run_cgroup, "memory.events", "high ");
+	end_lists(s);
 }
 
 static uint64_t calls_of(const struct report_process *s)
@@ -366,11 +334,14 @@ static uint64_t processor_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t ns_to_ticks(const struct report_process *s, uint64_t ns)
+static uint64_t ns_to_ticks(struct report_process *s, uint64_t ns)
 {
-	uint64_t ticks = s->last.ticks - s->first.ticks;
-	uint64_t time = s->last.ns - s->first.ns;
+	uint64_t ticks, time;
 
+	spin_lock(&s->lock);
+	ticks = s->last.ticks - s->first.ticks;
+	time = s->last.ns - s->first.ns;
+	spin_unlock(&s->lock);
 	return time ? (uint64_t)((double)ns * (double)ticks / (double)time) : ns;
 }
 
@@ -393,7 +364,7 @@ void account_context(struct file *file)
 	start = account_now();
 	began = processor_ns();
 	look_at_context(file, false);
-	look_at_memcg(file->slot);
+	look_at_memcg(file->slot, file->opener);
 	cost = processor_ns() - began;
 	atomic_store(&look_cost, cost);
 	put_off_look(start, ns_to_ticks(file->slot, cost));
@@ -415,8 +386,7 @@ void account_close(struct file *file)
 {
 	struct report_process *s = file->slot;
 
-	/* At the exit of its process it has been described as still open. */
-	if (!s || (s == process.slot && atomic_load(&s->state) != REPORT_RUNNING))
+	if (!s || atomic_load(&file->described))
 		return;
 	look_at_context(file, false);
 	begin_lists(s);
@@ -429,35 +399,111 @@ void account_close(struct file *file)
 	__atomic_fetch_sub(&s->files_open, 1, __ATOMIC_RELAXED);
 }
 
-void account_closed(struct report_process *s)
+void account_closed(const struct file *file)
 {
-	if (s && (s != process.slot || atomic_load(&s->state) == REPORT_RUNNING))
-		look_at_memcg(s);
+	if (file->slot && !atomic_load(&file->described))
+		look_at_memcg(file->slot, file->opener);
 }
 
 /* ---- the end ---- */
 
-static void look_for_exit(int fd, struct file *file)
-{
-	if (file->kind == FILE_IOMMU && file->slot == process.slot && table_find(file) == fd)
-		look_at_context(file, true);
-}
+struct open_files {
+	const struct process *opener;
+	unsigned int nr, room;
+	struct file **file;
+};
 
-void account_exit(enum report_state state)
+/* Looking takes locks that may not be taken under that of the files. */
+static void collect(struct file *file, void *arg)
 {
-	struct report_process *slot = process.slot;
+	struct open_files *open = arg;
 
-	if (!slot || slot->pid != process.pid || atomic_load(&slot->state) == (uint32_t)state)
+	if (file->opener != open->opener || !file->slot)
 		return;
-	slot->nr_objects = 0;
-	slot->fail_hit = process.fail_nth_set && uiommu_fail_nth(0, false);
-	table_for_each(look_for_exit);
-	look_at_memcg(slot);
-	atomic_store(&slot->state, state);
+	if (open->nr == open->room) {
+		unsigned int room = open->room ? open->room * 2 : 16;
+		struct file **more = realloc(open->file, room * sizeof(*more));
+
+		if (!more)
+			return;
+		open->file = more;
+		open->room = room;
+	}
+	if (file_hold_live(file))
+		open->file[open->nr++] = file;
 }
 
-void account_go_on(void)
+/* Which of them the process has a descriptor of, or of a device that keeps it. */
+static void find_held(pid_t pid)
 {
-	if (process.slot)
-		atomic_store(&process.slot->state, REPORT_RUNNING);
+	const struct dirent *entry;
+	char path[32];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)) != NULL) {
+		struct file *file =
+			entry->d_name[0] == '.' ? NULL : file_get(pid, atoi(entry->d_name));
+		struct file *context = file ? device_context(file) : NULL;
+
+		if (context) {
+			atomic_store(&context->held, true);
+			file_put(context);
+		}
+		if (file)
+			file_put(file);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* What others keep open goes on. */
+static void describe(struct file *file, bool killed)
+{
+	memory_check(file);
+	if (!killed && !atomic_exchange(&file->held, false))
+		return;
+	look_at_context(file, true);
+	atomic_store(&file->described, true);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct file *x = *(struct file *const *)a, *y = *(struct file *const *)b;
+
+	return (x->number > y->number) - (x->number < y->number);
+}
+
+void account_exit(struct process *process, enum report_state state, int status)
+{
+	struct open_files open = {.opener = process};
+	struct report_process *slot = process->slot;
+
+	if (!slot)
+		return;
+	/* The end may be noticed by several threads at once. */
+	pthread_mutex_lock(&process->exit_lock);
+	if (atomic_load(&slot->state) != REPORT_RUNNING) {
+		pthread_mutex_unlock(&process->exit_lock);
+		return;
+	}
+	begin_lists(slot);
+	slot->nr_objects = 0;
+	slot->status = status;
+	slot->fail_hit = options->fail_nth && fail_was_hit();
+	end_lists(slot);
+	contexts_for_each(collect, &open);
+	if (open.nr) {
+		qsort(open.file, open.nr, sizeof(*open.file), by_number);
+		find_held(process->pid);
+	}
+	for (unsigned int i = 0; i < open.nr; i++)
+		describe(open.file[i], state == REPORT_KILLED);
+	look_at_memcg(slot, process);
+	atomic_store(&slot->state, state);
+	pthread_mutex_unlock(&process->exit_lock);
+	for (unsigned int i = 0; i < open.nr; i++)
+		file_put(open.file[i]);
+	free(open.file);
 }

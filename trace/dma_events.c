@@ -1,20 +1,136 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * --trace of a program that uses the library itself: what it asks of the DMA API,
- * as the kernel's dma events print it. The program's copy of the library is not
- * ours, and its tracepoints are where the two meet.
+ * Part of the shared library: what a program asks of the DMA API, as the kernel's dma
+ * events print it, in the file that the environment variable UIOMMU_TRACE names.
+ * `uiommu run --trace` sets it.
  */
-#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <uiommu/trace.h>
 
-#include "preload/preload.h"
+#include "plat/compiler.h"
+#include "plat/spinlock.h"
+#include "supervisor/report.h"
 
 /* As the kernel: of longer lists the beginning. */
 #define ENTRIES 128
+
+/* Lines are collected and written when there are many, or at the end. */
+static struct {
+	struct spinlock lock;
+	const char *path;
+	size_t used;
+	char text[32768];
+} buffer;
+
+#define HEAD_BYTES 80
+
+/* What who began the trace tells at the end: the beginning of its report, or NULL. */
+static struct report *report;
+static bool pending; /* this process counts in it */
+
+static void open_report(void)
+{
+	const char *path = getenv(REPORT_ENV_PATH);
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	uint32_t magic;
+	void *start;
+
+	if (fd < 0)
+		return;
+	if (pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == REPORT_MAGIC) {
+		start = mmap(NULL, offsetof(struct report, processes), PROT_READ | PROT_WRITE,
+			     MAP_SHARED, fd, 0);
+		report = start == MAP_FAILED ? NULL : start;
+	}
+	close(fd);
+}
+
+/* A process that is killed has lines that are not written. */
+static void set_pending(bool now)
+{
+	if (!report || pending == now)
+		return;
+	pending = now;
+	if (now)
+		atomic_fetch_add(&report->trace_pending, 1);
+	else
+		atomic_fetch_sub(&report->trace_pending, 1);
+}
+
+static void tell_failure(int error)
+{
+	int32_t none = 0;
+
+	if (report)
+		atomic_compare_exchange_strong(&report->trace_error, &none, error);
+}
+
+/* 0, or why not all could be written. */
+static int write_lines(int fd)
+{
+	for (size_t at = 0; at < buffer.used;) {
+		ssize_t n = write(fd, buffer.text + at, buffer.used - at);
+
+		if (n > 0)
+			at += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			return errno;
+	}
+	return 0;
+}
+
+/* The file is open only meanwhile: the program has no descriptor to stumble over. */
+static void flush_locked(void)
+{
+	int fd = open(buffer.path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	int error = fd < 0 ? errno : write_lines(fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (error)
+		tell_failure(error);
+	buffer.used = 0;
+}
+
+/*
+ * One line more, of up to @room bytes: where its event is to be written, with its
+ * newline, up to what trace_end() is told.
+ */
+static char *trace_begin(size_t room)
+{
+	struct timespec now;
+	char *at;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	spin_lock(&buffer.lock);
+	set_pending(true);
+	if (buffer.used + HEAD_BYTES + room > sizeof(buffer.text))
+		flush_locked();
+	at = buffer.text + buffer.used;
+	return at + snprintf(at, HEAD_BYTES, "%16s-%-7d [%03u] ..... %12lld.%06ld: ", "program",
+			     (int)syscall(SYS_gettid), (unsigned int)sched_getcpu(),
+			     (long long)now.tv_sec, now.tv_nsec / 1000);
+}
+
+static void trace_end(const char *at)
+{
+	buffer.used = (size_t)(at - buffer.text);
+	spin_unlock(&buffer.lock);
+}
 
 /* One event: three lists of ENTRIES, a name, and all else. */
 #define ROOM ((size_t)3 * ENTRIES * sizeof("0xffffffffffffffff,") + 1024)
@@ -204,12 +320,42 @@ static const struct dma_trace_ops dma_ops = {
 	.free_sgt = trace_free_table,
 };
 
-void trace_dma_open(void)
+/* What the parent has collected is the parent's to write. */
+static void forked(void)
 {
-	void (*set)(const struct dma_trace_ops *) = NULL;
+	buffer.used = 0;
+	pending = false;
+	spin_unlock(&buffer.lock);
+}
 
-	/* Ours is hidden: this is the program's, if it is linked with the library. */
-	*(void **)&set = dlsym(RTLD_DEFAULT, "dma_set_trace");
-	if (set)
-		set(&dma_ops);
+static void fork_prepare(void)
+{
+	spin_lock(&buffer.lock);
+}
+
+static void fork_parent(void)
+{
+	spin_unlock(&buffer.lock);
+}
+
+__attribute__((constructor)) static void open_trace(void)
+{
+	const char *path = getenv(REPORT_ENV_TRACE);
+
+	/* The environment may go before the trace. */
+	buffer.path = path && *path ? strdup(path) : NULL;
+	if (!buffer.path)
+		return;
+	open_report();
+	pthread_atfork(fork_prepare, fork_parent, forked);
+	dma_set_trace(&dma_ops);
+}
+
+__attribute__((destructor)) static void close_trace(void)
+{
+	spin_lock(&buffer.lock);
+	if (buffer.used)
+		flush_locked();
+	set_pending(false);
+	spin_unlock(&buffer.lock);
 }

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open files of programs.
+ *
+ * A file is a memfd, or a pipe for one that is polled, with one open description,
+ * which the program gets and the supervisor does not keep. The inode is what it is
+ * known by, whatever descriptor of whatever process it is reached through. When the
+ * last descriptor and mapping of it is gone, inotify tells of a close: the kernel
+ * queues that before the close or the end of the process returns, so a call that comes
+ * after a close is served after the release. Nothing is polled for.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plat/compiler.h"
+#include "supervisor/supervisor.h"
+#include "vfio/cdev.h"
+
+#define CHAINS 1024
+
+static int events = -1; /* of inotify */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct file *chains[CHAINS]; /* open ones */
+/* A last close that a thread handles; what else goes with the file is part of that. */
+struct release {
+	struct release *next;
+	struct file *file; /* not to be looked into */
+	const struct file *context;
+	struct process *opener; /* with a reference */
+	int device;             /* of VFIO, or -1 */
+};
+
+static struct release *releasing;
+static atomic_uint nr_releasing;
+static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+
+int files_start(void)
+{
+	events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	return events < 0 ? -errno : 0;
+}
+
+int files_descriptor(void)
+{
+	return events;
+}
+
+struct file *file_alloc(enum file_kind kind, struct process *opener)
+{
+	struct file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->kind = kind;
+	file->watch = -1;
+	file->signal = -1;
+	atomic_init(&file->refs, 1);
+	if (opener) {
+		atomic_fetch_add(&opener->refs, 1);
+		file->opener = opener;
+	}
+	return file;
+}
+
+void file_hold(struct file *file)
+{
+	atomic_fetch_add(&file->refs, 1);
+}
+
+bool file_hold_live(struct file *file)
+{
+	unsigned int refs = atomic_load(&file->refs);
+
+	while (refs)
+		if (atomic_compare_exchange_weak(&file->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+void file_put(struct file *file)
+{
+	if (atomic_fetch_sub(&file->refs, 1) != 1)
+		return;
+	device_release(file);
+	if (file->context)
+		file_put(file->context);
+	if (file->signal >= 0)
+		close(file->signal);
+	if (file->opener)
+		process_put(file->opener);
+	free(file);
+}
+
+/* ---- the one description ---- */
+
+static int open_again(int fd, int flags)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC);
+	return again < 0 ? -errno : again;
+}
+
+/* Nothing can be written to it behind our back. */
+static int open_memory(int flags)
+{
+	int fd = memfd_create("uiommu", MFD_CLOEXEC | MFD_ALLOW_SEALING), again;
+
+	if (fd < 0)
+		return -errno;
+	fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	again = open_again(fd, flags & (O_ACCMODE | O_NONBLOCK));
+	close(fd);
+	return again;
+}
+
+/* Readable while there is a byte in it, and always writable. */
+static int open_pipe(struct file *file)
+{
+	int ends[2], again;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	again = open_again(ends[0], O_RDWR);
+	file->signal = again < 0 ? -1 : open_again(ends[0], O_RDWR | O_NONBLOCK);
+	close(ends[0]);
+	close(ends[1]);
+	return again;
+}
+
+static int watch(struct file *file, int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	file->watch = inotify_add_watch(events, path, IN_CLOSE);
+	return file->watch < 0 ? -errno : 0;
+}
+
+static struct file **chain_of(ino_t ino)
+{
+	return &chains[(size_t)ino % CHAINS];
+}
+
+int file_open(struct file *file, int flags)
+{
+	int fd = file->kind == FILE_FAULT ? open_pipe(file) : open_memory(flags), ret;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	ret = fstat(fd, &st) ? -errno : watch(file, fd);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	file->dev = st.st_dev;
+	file->ino = st.st_ino;
+	file_hold(file); /* being open */
+	pthread_mutex_lock(&lock);
+	file->next = *chain_of(file->ino);
+	*chain_of(file->ino) = file;
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+struct file *file_of_stat(const struct stat *st)
+{
+	struct file *file;
+
+	pthread_mutex_lock(&lock);
+	file = *chain_of(st->st_ino);
+	while (file && (file->ino != st->st_ino || file->dev != st->st_dev))
+		file = file->next;
+	if (file)
+		file_hold(file);
+	pthread_mutex_unlock(&lock);
+	return file;
+}
+
+struct file *file_get(pid_t tid, int fd)
+{
+	char path[48];
+	struct stat st;
+
+	if (fd < 0)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)tid, fd);
+	return stat(path, &st) ? NULL : file_of_stat(&st);
+}
+
+/* ---- descriptors that were looked up lately ---- */
+
+#define LATELY_SLOTS 256
+#define LATELY_NS    1000000000ull /* numbers of threads are not given out again so soon */
+
+/*
+ * A descriptor in the window stays what it is until a call that the filter brings here
+ * closes it or puts another in its place: then all of these are forgotten.
+ */
+static struct lately {
+	pid_t tid;
+	int fd;
+	uint64_t generation, until;
+	struct file *file; /* no reference: an open file of this generation */
+} lately[LATELY_SLOTS];
+static uint64_t generation = 1;
+
+static uint64_t coarse_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void files_forget(void)
+{
+	pthread_mutex_lock(&lock);
+	generation++;
+	pthread_mutex_unlock(&lock);
+}
+
+struct file *file_get_of(struct call *call, int fd)
+{
+	pid_t tid = call->caller.tid;
+	struct lately *slot = &lately[((unsigned int)tid * 31 + (unsigned int)fd) % LATELY_SLOTS];
+	uint64_t now = coarse_ns(), began;
+	struct file *file = NULL;
+
+	pthread_mutex_lock(&lock);
+	began = generation;
+	if (slot->tid == tid && slot->fd == fd && slot->generation == began && now < slot->until) {
+		file = slot->file;
+		file_hold(file);
+	}
+	pthread_mutex_unlock(&lock);
+	if (file)
+		return file;
+	file = file_get(tid, fd);
+	if (!file || !call_is_in_window(fd))
+		return file;
+	if (!call_is_valid(call)) {
+		file_put(file);
+		return NULL;
+	}
+	pthread_mutex_lock(&lock);
+	/* Unless something was closed while it was looked up. */
+	if (generation == began)
+		*slot = (struct lately){tid, fd, began, now + LATELY_NS, file};
+	pthread_mutex_unlock(&lock);
+	return file;
+}
+
+/* Called with locks of the library held. */
+void file_signal(const void *object, bool readable)
+{
+	char byte[16];
+
+	pthread_mutex_lock(&lock);
+	for (unsigned int i = 0; i < CHAINS; i++)
+		for (struct file *file = chains[i]; file; file = file->next) {
+			if (file->kind != FILE_FAULT || file->object != object)
+				continue;
+			while (read(file->signal, byte, sizeof(byte)) > 0)
+				;
+			if (readable && write(file->signal, "", 1) < 0)
+				break;
+		}
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- the last close ---- */
+
+static void begin_release(struct release *release, struct file *file)
+{
+	*release = (struct release){
+		.next = releasing,
+		.file = file,
+		.context = file->context,
+		.opener = file->opener,
+		.device = file->kind == FILE_VFIO && file->cdev ? (int)vfio_cdev_index(file->cdev)
+								: -1,
+	};
+	if (release->opener)
+		atomic_fetch_add(&release->opener->refs, 1);
+	releasing = release;
+	atomic_fetch_add(&nr_releasing, 1);
+}
+
+/* Take the file of a watch out of the table of open ones. */
+static bool take_closed(struct release *release, int watch_number)
+{
+	for (unsigned int i = 0; i < CHAINS; i++)
+		for (struct file **at = &chains[i]; *at; at = &(*at)->next) {
+			struct file *file = *at;
+
+			if (file->watch != watch_number)
+				continue;
+			*at = file->next;
+			generation++;
+			inotify_rm_watch(events, watch_number);
+			begin_release(release, file);
+			return true;
+		}
+	return false;
+}
+
+static bool next_closed(struct release *release)
+{
+	union {
+		struct inotify_event event;
+		char room[sizeof(struct inotify_event) + 256];
+	} next;
+	bool found = false;
+
+	/* One event at a time: what is not read yet stays queued. */
+	while (!found && read(events, &next, sizeof(struct inotify_event)) > 0)
+		if (next.event.mask & IN_CLOSE)
+			found = take_closed(release, next.event.wd);
+	return found;
+}
+
+static void end_release(struct release *release)
+{
+	struct release **at = &releasing;
+
+	pthread_mutex_lock(&lock);
+	while (*at != release)
+		at = &(*at)->next;
+	*at = release->next;
+	atomic_fetch_sub(&nr_releasing, 1);
+	pthread_cond_broadcast(&released);
+	pthread_mutex_unlock(&lock);
+	if (release->opener)
+		process_put(release->opener);
+}
+
+/* Whether a call on @file, or of @process, may notice that a file is not released yet. */
+static bool may_notice(const struct release *other, const struct file *file,
+		       const struct process *process)
+{
+	if (process && other->opener == process)
+		return true;
+	if (!file)
+		return false;
+	if (other->opener == file->opener || other->context == file ||
+	    (file->context && (file->context == other->file || file->context == other->context)))
+		return true;
+	return file->kind == FILE_VFIO && other->device == (int)vfio_cdev_index(file->cdev);
+}
+
+/* Another thread may be about to release what matters here. */
+static void wait_for_others(const struct file *file, const struct process *process)
+{
+	struct release *other;
+
+	pthread_mutex_lock(&lock);
+	do {
+		other = releasing;
+		while (other && !may_notice(other, file, process))
+			other = other->next;
+		if (other)
+			pthread_cond_wait(&released, &lock);
+	} while (other);
+	pthread_mutex_unlock(&lock);
+}
+
+void files_settle(const struct file *file, const struct process *process)
+{
+	struct release release;
+	bool found;
+
+	for (;;) {
+		pthread_mutex_lock(&lock);
+		found = next_closed(&release);
+		pthread_mutex_unlock(&lock);
+		if (!found)
+			break;
+		device_closing(release.file);
+		/* Unless a call that is under way, or another file, needs it still. */
+		file_put(release.file);
+		end_release(&release);
+	}
+	if (atomic_load(&nr_releasing))
+		wait_for_others(file, process);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening by a path, and listings of directories. What does not lead to one of our
+ * files is the kernel's to carry out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "iommufd/iommufd.h"
+#include "plat/compiler.h"
+#include "supervisor/supervisor.h"
+
+bool paths_find(struct call *call, int dir, uint64_t at, bool follow, struct found *found)
+{
+	char path[PATH_MAX];
+	ssize_t length = call_text(call, at, path, sizeof(path));
+
+	if (length <= 0)
+		return false;
+	resolve(call, dir, path, follow, found);
+	if (!found->node && !found->file && !found->fail_nth && !found->fault_setting)
+		return false;
+	/* What has a slash behind it is a directory, or the kernel says what is wrong. */
+	if (call_is_valid(call) &&
+	    (path[length - 1] != '/' || (found->node && found->node->kind == NODE_DIRECTORY)))
+		return true;
+	if (found->file)
+		file_put(found->file);
+	return false;
+}
+
+/* ---- open ---- */
+
+static long open_directory(struct call *call, const struct found *found, int flags)
+{
+	const struct node *node = found->node;
+	char path[PATH_MAX];
+	int fd;
+
+	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT))
+		return -EISDIR;
+	/* The machine's own, if the caller can see it: getdents64() adds what is ours. */
+	snprintf(path, sizeof(path), "/proc/%d/root%s", (int)call->caller.tid, node->path);
+	if (access(path, F_OK))
+		return tree_open(node, flags);
+	if (!found->from_tree)
+		return CONTINUE;
+	fd = open(path, (flags & ~O_PATH) | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static long open_node(struct call *call, const struct found *found, int flags)
+{
+	const struct node *node = found->node;
+
+	if (node->kind == NODE_DIRECTORY)
+		return open_directory(call, found, flags);
+	if (flags & O_DIRECTORY)
+		return -ENOTDIR;
+	if ((flags & O_CREAT) && (flags & O_EXCL))
+		return -EEXIST;
+	if (flags & O_PATH)
+		return tree_open(node, flags);
+	if (node->kind == NODE_DEVICE)
+		return device_open(call, node->file, node, node->index, flags);
+	return (flags & O_ACCMODE) == O_RDONLY ? tree_open(node, flags) : -EACCES;
+}
+
+/* By a link in /proc, which opens another file of the same device. */
+static long open_again(struct call *call, const struct file *file, int flags)
+{
+	if (file->node)
+		return device_open(call, file->kind, file->node, file->node->index, flags);
+	if (file->kind == FILE_FAIL_NTH)
+		return device_open(call, FILE_FAIL_NTH, NULL, (unsigned int)file->tid, flags);
+	return -ENXIO;
+}
+
+static long open_found(struct call *call, const struct found *found, int flags)
+{
+	int fd;
+
+	if (found->fail_nth)
+		return device_open(call, FILE_FAIL_NTH, NULL, (unsigned int)found->fail_nth, flags);
+	if (found->node)
+		return found->is_link ? -ELOOP : open_node(call, found, flags);
+	if (found->file)
+		return found->is_link ? -ELOOP : open_again(call, found->file, flags);
+	/* Whatever is set there does nothing. */
+	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64)
+{
+	int flags = (int)flags64;
+	bool follow = !(flags & O_NOFOLLOW) && !((flags & O_CREAT) && (flags & O_EXCL));
+	struct found found;
+	bool is_device;
+	long fd;
+
+	if (!paths_find(call, dir, at, follow, &found))
+		return CONTINUE;
+	fd = open_found(call, &found, flags);
+	if (found.file)
+		file_put(found.file);
+	if (fd < 0)
+		return fd;
+	is_device = found.fail_nth || found.file || (found.node && found.node->kind == NODE_DEVICE);
+	return call_give(call, (int)fd, flags & O_CLOEXEC, is_device);
+}
+
+static long do_openat2(struct call *call)
+{
+	struct open_how how = {0};
+
+	if (call->args[3] < sizeof(how) ||
+	    iommufd_copy_from_user(NULL, &how, call->args[2], sizeof(how)) || how.resolve)
+		return CONTINUE;
+	return do_open(call, (int)call->args[0], call->args[1], how.flags);
+}
+
+/* ---- getdents64 ---- */
+
+#define LISTING_MAX 32768
+/* Beyond every position of a machine's directory: here the entries of ours begin. */
+#define OURS_BASE (INT64_C(0x7fff) << 48)
+
+/* The rest of a directory of the machine's: what is only here. */
+static long list_ours(int fd, const struct node *node, void *buf, size_t size)
+{
+	off_t position = lseek(fd, 0, SEEK_CUR);
+	unsigned int at = position >= OURS_BASE ? (unsigned int)(position - OURS_BASE) : 0;
+	size_t used;
+
+	if (position < 0)
+		return 0;
+	used = tree_list(node, &at, buf, size, OURS_BASE);
+	if (used && lseek(fd, OURS_BASE + at, SEEK_SET) < 0)
+		return 0;
+	return (long)used;
+}
+
+/* By a descriptor that shares its position with the caller's. */
+static long list(int fd, const struct node *node, bool is_native, void *buf, size_t size)
+{
+	long used = 0;
+
+	if (!is_native || lseek(fd, 0, SEEK_CUR) < OURS_BASE)
+		used = syscall(SYS_getdents64, fd, buf, size);
+	if (used < 0)
+		return -errno;
+	if (used > 0)
+		tree_correct(node, buf, (size_t)used);
+	else if (is_native)
+		used = list_ours(fd, node, buf, size);
+	return used;
+}
+
+static long do_getdents(struct call *call)
+{
+	const struct node *node;
+	char path[48];
+	struct stat st;
+	void *buf;
+	size_t size = MIN(call->args[2], LISTING_MAX);
+	long used;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)call->caller.tid, (int)call->args[0]);
+	if (stat(path, &st))
+		return CONTINUE;
+	node = tree_of_stat(&st);
+	if (!node || node->kind != NODE_DIRECTORY)
+		return CONTINUE;
+	fd = call_take(call, (int)call->args[0]);
+	if (fd < 0)
+		return CONTINUE;
+	buf = malloc(LISTING_MAX);
+	used = buf ? list(fd, node, st.st_ino != node->ino || st.st_dev != node->dev, buf, size)
+		   : -ENOMEM;
+	close(fd);
+	if (used > 0 && iommufd_copy_to_user(NULL, call->args[1], buf, (size_t)used))
+		used = -EFAULT;
+	free(buf);
+	return used;
+}
+
+/* ---- all of them ---- */
+
+long paths_call(struct call *call)
+{
+	const uint64_t *a = call->args;
+
+	switch (call->nr) {
+#ifdef SYS_open
+	case SYS_open:
+		return do_open(call, AT_FDCWD, a[0], a[1]);
+	case SYS_creat:
+		return do_open(call, AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC);
+#endif
+	case SYS_openat:
+		return do_open(call, (int)a[0], a[1], a[2]);
+	case SYS_openat2:
+		return do_openat2(call);
+	case SYS_getdents64:
+		return do_getdents(call);
+	default:
+		return names_call(call);
+	}
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor: what its files offer each other.
+ *
+ * One process holds the whole stack. A program and all that it starts reach it by
+ * system calls, which a seccomp filter brings here (filter.c). Worker threads take
+ * them one at a time each (serve.c), and answer with a result, with a descriptor, or
+ * by letting the kernel carry the call out as if nothing had happened.
+ *
+ * Nothing of the supervisor is in the memory of a program. What a program points to
+ * is copied once; a descriptor of ours is known by the inode of its file, never by
+ * its number.
+ *
+ * Locks, in the order in which they are taken: a context's (iommufd/), process_lock,
+ * files_lock. Each is held for table lookups only, except that of a context.
+ */
+#ifndef SUPERVISOR_SUPERVISOR_H
+#define SUPERVISOR_SUPERVISOR_H
+
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <uiommu/iommufd.h>
+
+#include "iommufd/user.h"
+#include "supervisor/report.h"
+#include "supervisor/run.h"
+
+struct vfio_cdev;
+struct process;
+struct file;
+struct node;
+
+/* ---- launch.c ---- */
+
+extern const struct supervisor_options *options;
+/* Of the run: its limits are those of all programs together. */
+extern struct mem_cgroup *run_cgroup;
+/* A line on standard error. */
+void notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Have the main loop call process_ended() when @pidfd says so. */
+void watch_process(struct process *process, int pidfd);
+
+/* Pass a descriptor, or a negative errno in its place, through a socket. */
+int send_descriptor(int to, int fd);
+/* What was passed, and in *@value what was sent as a number. -EPIPE without any. */
+int receive_descriptor(int from, int *value);
+
+/* ---- fallback.c ---- */
+
+#define WORKERS_MAX 128
+
+/* In memory that the fallback shares: calls that are received and not yet answered. */
+struct under_way {
+	_Atomic uint64_t latest; /* the id of a recent one */
+	struct {
+		_Atomic uint64_t id; /* or 0 */
+		_Atomic int nr;
+	} worker[WORKERS_MAX];
+};
+
+extern struct under_way *under_way;
+
+/* Before there are threads or programs: a socket for the listener, kept until the end. */
+int fallback_start(pid_t *pid);
+
+/* ---- filter.c ---- */
+
+/*
+ * Descriptors that the supervisor gives have numbers in [start, end), as far as there
+ * is room; calls that read or write such a descriptor are notified too.
+ */
+struct window {
+	int start, end;
+};
+
+/* Filter this thread and all that it starts: the listener, or a negative errno. */
+int filter_install(const struct window *window);
+
+/* ---- serve.c ---- */
+
+/* A system call of a program. */
+struct call {
+	struct iommufd_caller caller; /* first: the thread that called */
+	uint64_t id;
+	int nr;
+	uint64_t args[6];
+	struct process *process; /* or NULL: call_process() */
+};
+
+/* The one that this thread serves. */
+extern __thread struct call *current_call;
+
+int serve_start(int listener, const struct window *window);
+/* The thread is still in the call: its number in /proc is not another's. */
+bool call_is_valid(const struct call *call);
+/* Its process, in the table of processes from now on; NULL when it is gone. */
+struct process *call_process(struct call *call);
+/*
+ * Put @fd into the caller's table, in the window or with the lowest number: the number,
+ * or a negative errno. @flags: O_CLOEXEC. Closes @fd, before the caller goes on: else
+ * what the caller closes could have its last close here, and too late.
+ */
+int call_give(struct call *call, int fd, int flags, bool in_window);
+bool call_is_in_window(int fd);
+/* A copy of the caller's descriptor, or a negative errno. */
+int call_take(const struct call *call, int fd);
+/* A text at @at in the caller's memory: its length, or -EFAULT, -ENAMETOOLONG. */
+ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size);
+
+/* A result of a handler: let the kernel carry the call out. */
+#define CONTINUE LONG_MIN
+
+/* ---- process.c ---- */
+
+struct process {
+	pid_t pid;
+	int pidfd;
+	atomic_uint refs;
+	struct process *next;        /* in a chain of the table */
+	struct iommufd_mm *mm;       /* or NULL; under process_lock */
+	pid_t exec_tid;              /* a thread that may be about to exec, or 0 */
+	struct mem_cgroup *cgroup;   /* of the files that it opens */
+	struct report_process *slot; /* or NULL */
+	atomic_bool slot_taken;      /* or there was none to take */
+	pthread_mutex_t exit_lock;   /* while its end is described */
+	char comm[16];
+};
+
+struct process *process_of(pid_t tid);
+/* One that is known, or NULL. */
+struct process *process_find(pid_t tid);
+void process_put(struct process *process);
+struct iommufd_mm *process_mm(struct process *process, pid_t tid);
+/* A thread of it is about to exec, or to end the process. */
+void process_execs(struct process *process, pid_t tid);
+/* Ended: from the main loop. */
+void process_ended(struct process *process);
+/* It is being torn down: its descriptors are closed because it ends. */
+bool process_is_ending(const struct process *process);
+
+/* ---- file.c ---- */
+
+enum file_kind {
+	FILE_IOMMU,
+	FILE_VFIO,
+	FILE_FAULT,
+	FILE_ACCESS,
+	FILE_FAIL_NTH, /* /proc/PID/task/TID/fail-nth */
+};
+
+/*
+ * An open file of a program's, also before it has a descriptor and while its last
+ * close is handled.
+ */
+struct file {
+	atomic_uint refs; /* its being open, calls under way, files that need this one */
+	enum file_kind kind;
+	const struct node *node; /* that it was opened by, or NULL */
+	dev_t dev;
+	ino_t ino;
+	int watch;            /* of inotify */
+	struct file *next;    /* in a chain by inode */
+	unsigned int number;  /* of a FILE_IOMMU, from 1 */
+	struct file *context; /* the FILE_IOMMU that it holds, or NULL */
+	union {
+		struct iommufd_ctx *ctx;
+		struct vfio_cdev *cdev;
+		void *object; /* FILE_FAULT, FILE_ACCESS */
+		pid_t tid;    /* FILE_FAIL_NTH */
+	};
+	int signal;                  /* FILE_FAULT: our end of its pipe */
+	struct process *opener;      /* with a reference */
+	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
+	uint64_t memlock_seen;       /* of its context's failures, by account_memlock() */
+	atomic_bool grown;           /* since its usage was last accounted */
+	atomic_bool held;            /* by the process that ends now */
+	atomic_bool described;       /* in the report, as open at the end of its opener */
+	struct file *next_context;   /* FILE_IOMMU: in the list of all */
+};
+
+int files_start(void);
+/* Readable when a last close is to be handled. */
+int files_descriptor(void);
+/* A new file with one reference; NULL without memory. */
+struct file *file_alloc(enum file_kind kind, struct process *opener);
+void file_put(struct file *file);
+void file_hold(struct file *file);
+/* The same of one that may be on its way to be released: then false. */
+bool file_hold_live(struct file *file);
+/*
+ * Make its one open description: a descriptor of this process, to be given to the
+ * program and closed. A negative errno.
+ */
+int file_open(struct file *file, int flags);
+/* What is behind a descriptor of the thread's, with a reference, or NULL. */
+struct file *file_get(pid_t tid, int fd);
+/* The same of the caller's, which is remembered for a while. */
+struct file *file_get_of(struct call *call, int fd);
+/* A descriptor may be closed, or another put in its place. */
+void files_forget(void);
+/* The same for the path of one in /proc. */
+struct file *file_of_stat(const struct stat *st);
+/* Handle every last close that came before now, as far as @file could notice, or NULL. */
+void files_settle(const struct file *file, const struct process *process);
+/* The fault file of @object has become readable, or ceased to be. */
+void file_signal(const void *object, bool readable);
+
+/* ---- device.c ---- */
+
+/* Open one of ours. A descriptor of this process, see file_open(). */
+int device_open(struct call *call, enum file_kind kind, const struct node *node, unsigned int index,
+		int flags);
+void device_stat(const struct file *file, unsigned int *mode, uint64_t *rdev);
+/* What a link of it in /proc says. */
+void device_link(const struct file *file, char *text, size_t size);
+/* The FILE_IOMMU that a file is or keeps, with a reference, or NULL. */
+struct file *device_context(struct file *file);
+/* Every FILE_IOMMU that is not released yet, also closed ones that a device keeps. */
+void contexts_for_each(void (*each)(struct file *file, void *arg), void *arg);
+void device_release(struct file *file);
+/* Before a close that may be the last one: what is to be told of the context. */
+void device_closing(struct file *file);
+long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg);
+ssize_t device_read(struct file *file, uint64_t to, size_t length);
+ssize_t device_write(struct file *file, uint64_t from, size_t length);
+#define IOMMU_DEVICE makedev(10, 125) /* as Linux gives out */
+#define VFIO_MAJOR   511
+
+/* ---- fail.c: faults that are injected into the calls of one thread ---- */
+
+extern atomic_bool fail_in_use;
+void fail_set(pid_t tid, unsigned int nth);
+/* How many allocations are to go until one fails; 0: none, or it has. */
+unsigned int fail_get(pid_t tid);
+/* Around a call that is served for it. */
+void fail_begin(pid_t tid);
+/* Whether one has failed since the last fail_set(). */
+bool fail_was_hit(void);
+void fail_end(pid_t tid);
+
+/* ---- tree.c: what there is to be found by a path ---- */
+
+enum node_kind {
+	NODE_DIRECTORY,
+	NODE_DEVICE,
+	NODE_TEXT,
+};
+
+struct node {
+	char *path;
+	enum node_kind kind;
+	enum file_kind file; /* NODE_DEVICE */
+	unsigned int index;  /* of a VFIO device */
+	_Atomic(unsigned int) mode;
+	char text[24]; /* NODE_TEXT */
+	dev_t dev;     /* of what stands for it in our directory */
+	ino_t ino;
+	dev_t native_dev; /* of what the machine has at this path, or 0 */
+	ino_t native_ino;
+};
+
+int tree_start(void);
+void tree_end(void);
+const struct node *tree_find(const char *path);
+/* That a descriptor is of, by its inode: ours, or the machine's of the same path. */
+const struct node *tree_of_stat(const struct stat *st);
+/* Whether it stands for a node, or is in a file system of the machine's that has some. */
+bool tree_may_have(dev_t dev, ino_t ino);
+/* Open what stands for it. */
+int tree_open(const struct node *node, int flags);
+/* Stat it. False on success, as stat(). */
+bool tree_stat(const struct node *node, struct stat *st);
+void tree_chmod(const struct node *node, unsigned int mode);
+/* inotify_add_watch() for it, a negative errno. */
+int tree_watch(const struct node *node, int watcher, uint32_t mask);
+/* Children of @node from number *at on, in the format of getdents64(): bytes. */
+size_t tree_list(const struct node *node, unsigned int *at, void *buf, size_t size, int64_t base);
+/* Correct what a listing of our directory says of our files. */
+void tree_correct(const struct node *node, void *buf, size_t size);
+
+/* ---- resolve.c ---- */
+
+/* What a path leads to. All NULL: nothing of ours. */
+struct found {
+	const struct node *node;
+	struct file *file;  /* by a link in /proc/PID/fd, with a reference */
+	pid_t fail_nth;     /* /proc/PID/task/TID/fail-nth: the thread, or 0 */
+	bool fault_setting; /* a file below /sys/kernel/debug/fail* */
+	bool is_link;       /* the link itself, which was not followed */
+	bool from_tree;     /* the kernel would begin in our own directory */
+};
+
+/* Where @path of the caller's leads, from directory @dir if it is relative. */
+void resolve(struct call *call, int dir, const char *path, bool follow, struct found *found);
+
+/* ---- system calls: each returns a result, a negative errno or CONTINUE ---- */
+
+long paths_call(struct call *call);
+/* A call's path, read, and what it leads to. False when it is not ours. */
+bool paths_find(struct call *call, int dir, uint64_t at, bool follow, struct found *found);
+long names_call(struct call *call);
+void stat_file(const struct call *call, const struct file *file, struct stat *st);
+/* False when it cannot be. */
+bool stat_node(const struct call *call, const struct node *node, struct stat *st);
+long descriptors_call(struct call *call);
+long exec_call(struct call *call);
+
+/* ---- account.c ---- */
+
+void account_start(struct report *report);
+/* The run is over. */
+void account_end(void);
+/* The slot of this process, or NULL when there is none left. */
+struct report_process *account_slot(struct process *process);
+/* @device: an ioctl of a device's file, where the same numbers mean others. */
+void account_count(struct report_process *slot, unsigned int cmd, bool device, long ret,
+		   uint64_t ticks);
+/* After a call that failed for want of memory: whether the limit on locked memory was why. */
+void account_memlock(struct file *file);
+/* Bring a context's domains up to date. */
+void account_context(struct file *file);
+/* The same unless looks have become dear and the time for one has not come. */
+void account_if_cheap(struct file *file);
+/* The same where it does not cost more than a small part of the time. */
+void account_sometimes(struct file *file, uint64_t now);
+/* A context is about to go. */
+void account_close(struct file *file);
+/* It has gone. */
+void account_closed(const struct file *file);
+void account_munmap(struct report_process *slot, const struct report_munmap *event);
+/* The process ends like this, with what it has not closed. */
+void account_exit(struct process *process, enum report_state state, int status);
+/* Lines of the trace are lost. */
+void account_trace_failed(int error);
+uint64_t account_clock(void); /* nanoseconds */
+
+/* Ticks, of whatever is quickest to read. */
+static inline uint64_t account_now(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	return account_clock();
+#endif
+}
+
+/* ---- memory.c ---- */
+
+/* Tell what of the memory that a context maps its process has given back. */
+void memory_check(struct file *context);
+/* The callback of struct iommufd_host. */
+void memory_gone(void *context, uint64_t address, uint64_t length, uint64_t iova, uint64_t mapped);
+
+/* ---- mapping.c, trace.c ---- */
+
+/* What is done in this thread counts here; NULL: nowhere. */
+extern __thread struct report_counters *counters_here
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern bool tracing;
+/* A failure is told at the end, as that of a later write. */
+void trace_open(const char *path);
+void trace_map(uint64_t iova, uint64_t paddr, uint64_t size);
+void trace_unmap(uint64_t iova, uint64_t size, uint64_t unmapped);
+void trace_flush(void);
+
+#endif
