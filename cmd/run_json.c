@@ -94,7 +94,7 @@ static void add_ioctls(struct json_object *to, const struct report_process *s)
 			continue;
 		ioctl = append_object(ioctls);
 		add_text(ioctl, "name", run_counted_name(s, i, name));
-		add_text(ioctl, "file", i < REPORT_NUMBERS ? "device" : "iommu");
+		add_text(ioctl, "file_type", i < REPORT_NUMBERS ? "device" : "iommu");
 		add_number(ioctl, "calls", op->calls);
 		add_number(ioctl, "failed", op->failed);
 		add_errors(ioctl, s, i);
