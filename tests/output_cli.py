@@ -25,6 +25,9 @@ from replay_tap import Tap
 COMMAND, PROGRAM, CLIENT, TRACE, SANITIZE = sys.argv[1:6]
 COMMAND, PROGRAM, CLIENT, TRACE = map(os.path.abspath, (COMMAND, PROGRAM, CLIENT, TRACE))
 OLD = 'what was there before\n'
+# nohup and shells' background jobs leave some ignored, and programs inherit that.
+for ignored in signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT:
+    signal.signal(ignored, signal.SIG_DFL)
 tap = Tap()
 
 
