@@ -24,6 +24,15 @@ struct reader {
 	size_t length; /* of the text of @at */
 };
 
+static unsigned long line_of(const struct reader *reader)
+{
+#ifdef HAVE_XML_GET_CURRENT_LINE_NUMBER64
+	return (unsigned long)XML_GetCurrentLineNumber64(reader->parser);
+#else
+	return XML_GetCurrentLineNumber(reader->parser);
+#endif
+}
+
 static const char **copy_attributes(struct guest *guest, const char **from)
 {
 	size_t nr = 0;
@@ -44,11 +53,11 @@ static void XMLCALL on_start(void *data, const char *name, const char **attribut
 
 	if (++reader->depth > DEPTH_MAX)
 		die("%s:%lu: more than %d elements in each other", reader->guest->option,
-		    XML_GetCurrentLineNumber(reader->parser), DEPTH_MAX);
+		    line_of(reader), DEPTH_MAX);
 	xml->name = guest_copy(reader->guest, name);
 	xml->attributes = copy_attributes(reader->guest, attributes);
 	xml->text = guest_alloc(reader->guest, 1);
-	xml->line = XML_GetCurrentLineNumber(reader->parser);
+	xml->line = line_of(reader);
 	xml->parent = parent;
 	if (!parent)
 		reader->root = xml;
@@ -101,7 +110,7 @@ static void XMLCALL on_entity(void *data, const char *name, int parameter, const
 	struct reader *reader = data;
 
 	die("%s:%lu: entity '%s' is declared: expected none", reader->guest->option,
-	    XML_GetCurrentLineNumber(reader->parser), name);
+	    line_of(reader), name);
 }
 
 static void parse_stream(struct reader *reader, FILE *file)
@@ -117,8 +126,7 @@ static void parse_stream(struct reader *reader, FILE *file)
 		if (total > BYTES_MAX)
 			die("%s: more than 16M", reader->guest->option);
 		if (XML_Parse(reader->parser, buffer, (int)got, got == 0) != XML_STATUS_OK)
-			die("%s:%lu: not XML: %s", reader->guest->option,
-			    XML_GetCurrentLineNumber(reader->parser),
+			die("%s:%lu: not XML: %s", reader->guest->option, line_of(reader),
 			    XML_ErrorString(XML_GetErrorCode(reader->parser)));
 	} while (got);
 }
