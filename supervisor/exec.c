@@ -121,13 +121,16 @@ static bool is_supervisor(pid_t tid)
 	       own.st_dev == its.st_dev;
 }
 
-/* The kernel answers EBUSY: there can be one listener only. */
+/*
+ * The kernel answers EBUSY: there can be one listener only. A call without a filter
+ * only asks what the kernel can do.
+ */
 static long listens(const struct call *call)
 {
 	char path[40], comm[20] = "";
 	FILE *file;
 
-	if (is_supervisor(call->caller.tid))
+	if (!call->args[2] || is_supervisor(call->caller.tid))
 		return CONTINUE;
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)call->caller.tid);
 	file = fopen(path, "re");

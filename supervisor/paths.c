@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -177,11 +179,43 @@ static long list_ours(int fd, const struct node *node, void *buf, size_t size)
 	return (long)used;
 }
 
+/*
+ * Sysfs takes no position that is not its own. There what is only here comes first, all
+ * at once, in front of what the machine has.
+ */
+static long list_at_front(int fd, const struct node *node, void *buf, size_t size)
+{
+	char more[512];
+	unsigned int at = 0;
+	size_t used = 0;
+	long ret;
+
+	if (lseek(fd, 0, SEEK_CUR) == 0) {
+		used = tree_list(node, &at, buf, size, 0);
+		if (tree_list(node, &at, more, sizeof(more), 0))
+			return -EINVAL;
+	}
+	ret = syscall(SYS_getdents64, fd, (char *)buf + used, size - used);
+	if (ret < 0)
+		return -errno;
+	tree_correct(node, (char *)buf + used, (size_t)ret);
+	return ret + (long)used;
+}
+
+static bool is_sysfs(int fd)
+{
+	struct statfs st;
+
+	return !fstatfs(fd, &st) && st.f_type == SYSFS_MAGIC;
+}
+
 /* By a descriptor that shares its position with the caller's. */
 static long list(int fd, const struct node *node, bool is_native, void *buf, size_t size)
 {
 	long used = 0;
 
+	if (is_native && is_sysfs(fd))
+		return list_at_front(fd, node, buf, size);
 	if (!is_native || lseek(fd, 0, SEEK_CUR) < OURS_BASE)
 		used = syscall(SYS_getdents64, fd, buf, size);
 	if (used < 0)

@@ -135,8 +135,13 @@ static bool next_name(struct walk *walk, char name[NAME_MAX + 1])
 {
 	size_t skip = strspn(walk->rest, "/"), length = strcspn(walk->rest + skip, "/");
 
-	if (!length || length > NAME_MAX)
+	if (!length)
 		return false;
+	/* The kernel is to say so. */
+	if (length > NAME_MAX) {
+		walk->found->node = NULL;
+		return false;
+	}
 	memcpy(name, walk->rest + skip, length);
 	name[length] = '\0';
 	memmove(walk->rest, walk->rest + skip + length, strlen(walk->rest + skip + length) + 1);
@@ -291,6 +296,22 @@ static enum step step_name(struct walk *walk, const char *name)
 	return STEP_ON;
 }
 
+/* To the directory above: false when this is none. */
+static bool step_up(struct walk *walk)
+{
+	char full[PATH_MAX + 32], *slash = strrchr(walk->at, '/');
+	struct stat st;
+
+	snprintf(full, sizeof(full), "/proc/%d/root%s", (int)walk->call->caller.tid, walk->at);
+	if (!walk->found->node && slash && (stat(full, &st) || !S_ISDIR(st.st_mode)))
+		return false;
+	if (slash)
+		*slash = '\0';
+	walk->found->node = tree_find(walk->at);
+	walk->found->direct = false;
+	return true;
+}
+
 static bool is_fault_setting(const struct walk *walk, const char *name)
 {
 	return options->test_abi && !strcmp(walk->at, "/sys/kernel/debug") &&
@@ -309,12 +330,8 @@ static void walk_names(struct walk *walk)
 		if (!strcmp(name, "."))
 			continue;
 		if (!strcmp(name, "..")) {
-			char *slash = strrchr(walk->at, '/');
-
-			if (slash)
-				*slash = '\0';
-			walk->found->node = tree_find(walk->at);
-			walk->found->direct = false;
+			if (!step_up(walk))
+				return;
 			continue;
 		}
 		if (is_fault_setting(walk, name)) {
