@@ -137,6 +137,33 @@ static long call_on_file(struct file *file, struct call *call)
 	}
 }
 
+/* What was opened by O_PATH is only a place: it can be looked at, and copied. */
+static long call_on_place(struct call *call, int fd)
+{
+	const struct node *node;
+	char path[48];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)call->caller.tid, fd);
+	if (stat(path, &st))
+		return CONTINUE;
+	node = tree_of_stat(&st);
+	if (!node || node->kind != NODE_DEVICE || !call_is_valid(call))
+		return CONTINUE;
+	switch (call->nr) {
+	case SYS_fstat:
+		if (!stat_node(call, node, &st))
+			return CONTINUE;
+		return iommufd_copy_to_user(NULL, call->args[1], &st, sizeof(st));
+	case SYS_dup:
+	case SYS_fcntl:
+	case SYS_close:
+		return CONTINUE;
+	default:
+		return -EBADF;
+	}
+}
+
 long descriptors_call(struct call *call)
 {
 	int fd = (int)(call->nr == SYS_mmap ? call->args[4] : call->args[0]);
@@ -144,7 +171,7 @@ long descriptors_call(struct call *call)
 	long ret;
 
 	if (!file)
-		return CONTINUE;
+		return call_on_place(call, fd);
 	files_settle(file, NULL);
 	ret = call_on_file(file, call);
 	file_put(file);

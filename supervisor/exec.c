@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The beginning and the end of programs. Every exec is carried out by the kernel; what
- * cannot work under the supervisor is told of, or refused, before.
+ * The beginning and the end of programs, and what they ask of seccomp. Every exec is carried out by
+ * the kernel; what cannot work under the supervisor is told of, or refused, before.
  */
 #include <elf.h>
 #include <errno.h>
@@ -110,8 +110,45 @@ static long ends(struct call *call)
 	return CONTINUE;
 }
 
+/* Ours, which says itself what is wrong with being started here. */
+static bool is_supervisor(pid_t tid)
+{
+	char path[32];
+	struct stat own, its;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)tid);
+	return !stat(path, &its) && !stat("/proc/self/exe", &own) && own.st_ino == its.st_ino &&
+	       own.st_dev == its.st_dev;
+}
+
+/*
+ * The kernel answers EBUSY: there can be one listener only. A call without a filter
+ * only asks what the kernel can do.
+ */
+static long listens(const struct call *call)
+{
+	char path[40], comm[20] = "";
+	FILE *file;
+
+	if (!call->args[2] || is_supervisor(call->caller.tid))
+		return CONTINUE;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)call->caller.tid);
+	file = fopen(path, "re");
+	if (file && !fgets(comm, sizeof(comm), file))
+		comm[0] = '\0';
+	if (file)
+		fclose(file);
+	comm[strcspn(comm, "\n")] = '\0';
+	notice("%s[%d]: wants system calls brought to itself by seccomp, which only one "
+	       "process can, and that is uiommu: EBUSY",
+	       comm, (int)call->caller.tid);
+	return CONTINUE;
+}
+
 long exec_call(struct call *call)
 {
+	if (call->nr == SYS_seccomp)
+		return listens(call);
 	if (call->nr == SYS_exit_group)
 		return ends(call);
 	if (call->nr == SYS_execve)

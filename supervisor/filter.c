@@ -8,7 +8,8 @@
  *   others are on a descriptor in the window, see below;
  *   what reads, writes or copies a descriptor is if its number lies in the window in
  *   which the supervisor gives out its own;
- *   an exec and the end of a process are, for the report.
+ *   an exec and the end of a process are, for the report;
+ *   the wish for a listener is, which the kernel then refuses.
  *
  * Everything else is the kernel's, as are all calls of another kind of program (of 32
  * bits) in the same process.
@@ -58,7 +59,7 @@ static const int always[] = {
 
 /* Those with the descriptor as their first argument. */
 static const int in_window[] = {
-	SYS_read,    SYS_write,   SYS_close,    SYS_lseek,     SYS_readv,
+	SYS_close,   SYS_read,    SYS_write,    SYS_lseek,     SYS_readv,
 	SYS_writev,  SYS_fstat,   SYS_pread64,  SYS_pwrite64,  SYS_preadv,
 	SYS_pwritev, SYS_preadv2, SYS_pwritev2, SYS_ftruncate, SYS_dup,
 };
@@ -117,6 +118,10 @@ static void build(struct program *p, const struct window *w)
 #ifdef SYS_dup2
 	ADD(p, IF(BPF_JEQ, SYS_dup2, 0, 5), LOAD_ARG(1), IF_IN_WINDOW(w));
 #endif
+	/* Another listener, of which there cannot be two: to say so. */
+	ADD(p, IF(BPF_JEQ, SYS_seccomp, 0, 6), LOAD_ARG(0),
+	    IF(BPF_JEQ, SECCOMP_SET_MODE_FILTER, 0, 2), LOAD_ARG(1),
+	    IF(BPF_JSET, SECCOMP_FILTER_FLAG_NEW_LISTENER, 1, 0), ALLOW, NOTIFY);
 	ADD(p, IF(BPF_JEQ, SYS_mmap, 0, 8), LOAD_ARG(3), IF(BPF_JSET, MAP_ANONYMOUS, 0, 1), ALLOW,
 	    LOAD_ARG(4), IF_IN_WINDOW(w));
 	ADD(p, ALLOW);

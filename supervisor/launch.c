@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -151,14 +152,24 @@ static void __attribute__((noreturn)) start_program(const struct start *start)
 	_exit(126);
 }
 
-/* Whether the memory of a program can be used at all: the same variable in a child. */
-static int probe_memory(pid_t pid)
+/* What is refused of the calls that no program can be served without, or NULL. */
+static const char *probe_program(pid_t pid)
 {
 	static int probe = 1;
-	int value;
+	int value, pidfd;
+	/* The same variable in the child. */
 	struct iovec local = {&value, sizeof(value)}, remote = {&probe, sizeof(probe)};
 
-	return process_vm_readv(pid, &local, 1, &remote, 1, 0) < 0 && errno != ESRCH ? -errno : 0;
+	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) < 0 && errno != ESRCH)
+		return "process_vm_readv()";
+	if (process_vm_writev(pid, &local, 0, &remote, 0, 0) < 0 && errno != ESRCH)
+		return "process_vm_writev()";
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0 && errno != ESRCH)
+		return "pidfd_open()";
+	if (pidfd >= 0)
+		close(pidfd);
+	return NULL;
 }
 
 static struct window choose_window(void)
@@ -377,6 +388,7 @@ static int prepare(struct report *report, int signals, char *error, size_t size)
 static int launch(struct start *start, pid_t *pid, char *error, size_t size)
 {
 	int sockets[2], listener, refused = -EPIPE, ret;
+	const char *missing;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return fail(error, size, -errno, "socketpair", strerror(errno));
@@ -394,11 +406,11 @@ static int launch(struct start *start, pid_t *pid, char *error, size_t size)
 	if (listener < 0)
 		return fail(error, size, refused, "seccomp", refusal(-refused));
 	send_descriptor(start->fallback, listener);
-	ret = probe_memory(*pid);
-	if (ret) {
+	missing = probe_program(*pid);
+	if (missing) {
 		kill(*pid, SIGKILL);
-		return fail(error, size, ret, "the program's memory cannot be read",
-			    "process_vm_readv() is refused, by Yama's ptrace_scope or a sandbox");
+		return fail(error, size, -EPERM, missing,
+			    "it is refused, by Yama's ptrace_scope or a sandbox");
 	}
 	ret = watch_listener(listener, &listener_tag);
 	if (!ret)

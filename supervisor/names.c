@@ -98,48 +98,60 @@ static bool stat_descriptor(const struct call *call, int fd, struct stat *st)
 	return node && node->kind == NODE_DEVICE && stat_node(call, node, st);
 }
 
-static bool stat_found(const struct call *call, const struct found *found, struct stat *st)
+static long stat_outside(const struct call *call, const struct found *found, int flags,
+			 struct stat *st)
 {
+	char path[PATH_MAX + 32];
+
+	if (!outside_path(call, found, path))
+		return CONTINUE;
+	return fstatat(AT_FDCWD, path, st, flags & AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+}
+
+static long stat_found(const struct call *call, const struct found *found, int flags,
+		       struct stat *st)
+{
+	if (found->outside)
+		return stat_outside(call, found, flags, st);
 	if (found->is_link)
-		return false;
+		return CONTINUE;
 	if (found->node)
-		return stat_node(call, found->node, st);
+		return stat_node(call, found->node, st) ? 0 : CONTINUE;
 	if (found->file) {
 		stat_file(call, found->file, st);
-		return true;
+		return 0;
 	}
 	memset(st, 0, sizeof(*st));
 	make_device(st, S_IFREG | 0644, 0);
 	st->st_nlink = 1;
 	take_owner(call, st);
-	return true;
+	return 0;
 }
 
-/* False when it is not ours. */
-static bool do_stat(struct call *call, int dir, uint64_t at, int flags, struct stat *st)
+static long do_stat(struct call *call, int dir, uint64_t at, int flags, struct stat *st)
 {
 	struct found found;
-	bool ours;
 	char first;
+	long ret;
 
 	if ((flags & AT_EMPTY_PATH) &&
 	    (!at || (!iommufd_copy_from_user(NULL, &first, at, 1) && !first)))
-		return stat_descriptor(call, dir, st);
-	if (!paths_find(call, dir, at, !(flags & AT_SYMLINK_NOFOLLOW), &found))
-		return false;
-	ours = stat_found(call, &found, st);
+		return stat_descriptor(call, dir, st) ? 0 : CONTINUE;
+	ret = paths_find(call, dir, at, !(flags & AT_SYMLINK_NOFOLLOW), &found);
+	if (ret)
+		return ret;
+	ret = stat_found(call, &found, flags, st);
 	if (found.file)
 		file_put(found.file);
-	return ours;
+	return ret;
 }
 
 static long answer_stat(struct call *call, int dir, uint64_t at, uint64_t to, int flags)
 {
 	struct stat st;
+	long ret = do_stat(call, dir, at, flags, &st);
 
-	if (!do_stat(call, dir, at, flags, &st))
-		return CONTINUE;
-	return iommufd_copy_to_user(NULL, to, &st, sizeof(st));
+	return ret ? ret : iommufd_copy_to_user(NULL, to, &st, sizeof(st));
 }
 
 static struct statx_timestamp statx_time(struct timespec time)
@@ -151,9 +163,10 @@ static long answer_statx(struct call *call)
 {
 	struct statx stx = {0};
 	struct stat st;
+	long ret = do_stat(call, (int)call->args[0], call->args[1], (int)call->args[2], &st);
 
-	if (!do_stat(call, (int)call->args[0], call->args[1], (int)call->args[2], &st))
-		return CONTINUE;
+	if (ret)
+		return ret;
 	stx.stx_mask = STATX_BASIC_STATS;
 	stx.stx_mode = (uint16_t)st.st_mode;
 	stx.stx_nlink = (uint32_t)st.st_nlink;
@@ -179,9 +192,10 @@ static long do_access(struct call *call, int dir, uint64_t at, int mode, int fla
 {
 	struct stat st;
 	unsigned int rights;
+	long ret = do_stat(call, dir, at, flags, &st);
 
-	if (!do_stat(call, dir, at, flags, &st))
-		return CONTINUE;
+	if (ret)
+		return ret;
 	if (iommufd_caller_uid() == 0)
 		rights = R_OK | W_OK | (st.st_mode & 0111 ? X_OK : 0);
 	else if (S_ISCHR(st.st_mode) || iommufd_caller_uid() == st.st_uid)
@@ -191,20 +205,38 @@ static long do_access(struct call *call, int dir, uint64_t at, int mode, int fla
 	return ((unsigned int)mode & 7 & ~rights) ? -EACCES : 0;
 }
 
+static long read_outside(const struct call *call, const struct found *found, char text[PATH_MAX])
+{
+	char path[PATH_MAX + 32];
+	ssize_t length;
+
+	if (!outside_path(call, found, path))
+		return CONTINUE;
+	length = readlink(path, text, PATH_MAX - 1);
+	if (length < 0)
+		return -errno;
+	text[length] = '\0';
+	return 0;
+}
+
 static long do_readlink(struct call *call, int dir, uint64_t at, uint64_t to, uint64_t size)
 {
 	char text[PATH_MAX];
 	struct found found;
 	size_t length;
+	long ret = paths_find(call, dir, at, false, &found);
 
-	if (!paths_find(call, dir, at, false, &found))
-		return CONTINUE;
-	if (!found.is_link) {
+	if (ret)
+		return ret;
+	if (found.outside) {
+		ret = read_outside(call, &found, text);
+		if (ret)
+			return ret;
+	} else if (!found.is_link) {
 		if (found.file)
 			file_put(found.file);
 		return -EINVAL;
-	}
-	if (found.file) {
+	} else if (found.file) {
 		device_link(found.file, text, sizeof(text));
 		file_put(found.file);
 	} else {
@@ -242,11 +274,11 @@ static bool is_ours(struct call *call, uint64_t at, bool follow)
 {
 	struct found found;
 
-	if (!paths_find(call, AT_FDCWD, at, follow, &found))
+	if (paths_find(call, AT_FDCWD, at, follow, &found))
 		return false;
 	if (found.file)
 		file_put(found.file);
-	return !found.is_link;
+	return !found.is_link && !found.outside;
 }
 
 static long do_statfs(struct call *call, uint64_t at, uint64_t to)
@@ -264,7 +296,7 @@ static long do_chmod(struct call *call, int dir, uint64_t at, unsigned int mode)
 	struct found found;
 	struct stat st;
 
-	if (!paths_find(call, dir, at, true, &found))
+	if (paths_find(call, dir, at, true, &found))
 		return CONTINUE;
 	if (found.file)
 		file_put(found.file);
@@ -285,7 +317,7 @@ static long do_watch(struct call *call, int watcher, uint64_t at, uint64_t mask)
 	long ret;
 	int fd;
 
-	if (!paths_find(call, AT_FDCWD, at, true, &found))
+	if (paths_find(call, AT_FDCWD, at, true, &found))
 		return CONTINUE;
 	if (found.file)
 		file_put(found.file);

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -18,23 +20,29 @@
 #include "plat/compiler.h"
 #include "supervisor/supervisor.h"
 
-bool paths_find(struct call *call, int dir, uint64_t at, bool follow, struct found *found)
+long paths_find(struct call *call, int dir, uint64_t at, bool follow, struct found *found)
 {
 	char path[PATH_MAX];
 	ssize_t length = call_text(call, at, path, sizeof(path));
+	long ret = 0;
 
 	if (length <= 0)
-		return false;
+		return CONTINUE;
 	resolve(call, dir, path, follow, found);
-	if (!found->node && !found->file && !found->fail_nth && !found->fault_setting)
-		return false;
-	/* What has a slash behind it is a directory, or the kernel says what is wrong. */
-	if (call_is_valid(call) &&
-	    (path[length - 1] != '/' || (found->node && found->node->kind == NODE_DIRECTORY)))
-		return true;
-	if (found->file)
+	if (!found->node && !found->file && !found->fail_nth && !found->fault_setting &&
+	    !found->outside)
+		return CONTINUE;
+	/* What has a slash behind it is a directory. */
+	if (!call_is_valid(call))
+		ret = CONTINUE;
+	else if (found->error)
+		ret = found->error;
+	else if (path[length - 1] == '/' && !found->outside &&
+		 (!found->node || found->node->kind != NODE_DIRECTORY))
+		ret = -ENOTDIR;
+	if (ret && found->file)
 		file_put(found->file);
-	return false;
+	return ret;
 }
 
 /* ---- open ---- */
@@ -84,10 +92,24 @@ static long open_again(struct call *call, const struct file *file, int flags)
 	return -ENXIO;
 }
 
+/* The mode is not known here: what would be made is not. */
+static long open_outside(struct call *call, const struct found *found, int flags)
+{
+	char path[PATH_MAX + 32];
+	int fd;
+
+	if (!outside_path(call, found, path))
+		return CONTINUE;
+	fd = open(path, (flags & ~(O_CREAT | O_PATH)) | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
 static long open_found(struct call *call, const struct found *found, int flags)
 {
 	int fd;
 
+	if (found->outside)
+		return open_outside(call, found, flags);
 	if (found->fail_nth)
 		return device_open(call, FILE_FAIL_NTH, NULL, (unsigned int)found->fail_nth, flags);
 	if (found->node)
@@ -99,17 +121,25 @@ static long open_found(struct call *call, const struct found *found, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64)
+/* A path that keeps what @how demands, as far as that can be said here. */
+static bool keeps(const struct found *found, uint64_t demands)
+{
+	const uint64_t beneath = RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_NO_XDEV;
+
+	return !demands || (found->direct && !(found->absolute && (demands & beneath)));
+}
+
+static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64, uint64_t demands)
 {
 	int flags = (int)flags64;
 	bool follow = !(flags & O_NOFOLLOW) && !((flags & O_CREAT) && (flags & O_EXCL));
 	struct found found;
 	bool is_device;
-	long fd;
+	long fd = paths_find(call, dir, at, follow, &found);
 
-	if (!paths_find(call, dir, at, follow, &found))
-		return CONTINUE;
-	fd = open_found(call, &found, flags);
+	if (fd)
+		return fd;
+	fd = keeps(&found, demands) ? open_found(call, &found, flags) : CONTINUE;
 	if (found.file)
 		file_put(found.file);
 	if (fd < 0)
@@ -123,9 +153,9 @@ static long do_openat2(struct call *call)
 	struct open_how how = {0};
 
 	if (call->args[3] < sizeof(how) ||
-	    iommufd_copy_from_user(NULL, &how, call->args[2], sizeof(how)) || how.resolve)
+	    iommufd_copy_from_user(NULL, &how, call->args[2], sizeof(how)))
 		return CONTINUE;
-	return do_open(call, (int)call->args[0], call->args[1], how.flags);
+	return do_open(call, (int)call->args[0], call->args[1], how.flags, how.resolve);
 }
 
 /* ---- getdents64 ---- */
@@ -149,11 +179,43 @@ static long list_ours(int fd, const struct node *node, void *buf, size_t size)
 	return (long)used;
 }
 
+/*
+ * Sysfs takes no position that is not its own. There what is only here comes first, all
+ * at once, in front of what the machine has.
+ */
+static long list_at_front(int fd, const struct node *node, void *buf, size_t size)
+{
+	char more[512];
+	unsigned int at = 0;
+	size_t used = 0;
+	long ret;
+
+	if (lseek(fd, 0, SEEK_CUR) == 0) {
+		used = tree_list(node, &at, buf, size, 0);
+		if (tree_list(node, &at, more, sizeof(more), 0))
+			return -EINVAL;
+	}
+	ret = syscall(SYS_getdents64, fd, (char *)buf + used, size - used);
+	if (ret < 0)
+		return -errno;
+	tree_correct(node, (char *)buf + used, (size_t)ret);
+	return ret + (long)used;
+}
+
+static bool is_sysfs(int fd)
+{
+	struct statfs st;
+
+	return !fstatfs(fd, &st) && st.f_type == SYSFS_MAGIC;
+}
+
 /* By a descriptor that shares its position with the caller's. */
 static long list(int fd, const struct node *node, bool is_native, void *buf, size_t size)
 {
 	long used = 0;
 
+	if (is_native && is_sysfs(fd))
+		return list_at_front(fd, node, buf, size);
 	if (!is_native || lseek(fd, 0, SEEK_CUR) < OURS_BASE)
 		used = syscall(SYS_getdents64, fd, buf, size);
 	if (used < 0)
@@ -203,12 +265,12 @@ long paths_call(struct call *call)
 	switch (call->nr) {
 #ifdef SYS_open
 	case SYS_open:
-		return do_open(call, AT_FDCWD, a[0], a[1]);
+		return do_open(call, AT_FDCWD, a[0], a[1], 0);
 	case SYS_creat:
-		return do_open(call, AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC);
+		return do_open(call, AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, 0);
 #endif
 	case SYS_openat:
-		return do_open(call, (int)a[0], a[1], a[2]);
+		return do_open(call, (int)a[0], a[1], a[2], 0);
 	case SYS_openat2:
 		return do_openat2(call);
 	case SYS_getdents64:

@@ -27,6 +27,7 @@ struct walk {
 	struct call *call;
 	struct found *found;
 	bool follow;
+	bool only_here; /* it came by a directory that the machine does not have */
 	unsigned int links;
 	char at[PATH_MAX];       /* where it has come to, without links; "" is the root */
 	char rest[2 * PATH_MAX]; /* what is left to walk */
@@ -61,6 +62,29 @@ static dev_t proc_device(void)
 	return known;
 }
 
+/* The way to what is in /proc/PID for a directory of the caller's. */
+static void directory_link(const struct call *call, int dir, char *link, size_t size)
+{
+	if (dir == AT_FDCWD)
+		snprintf(link, size, "/proc/%d/cwd", (int)call->caller.tid);
+	else
+		snprintf(link, size, "/proc/%d/fd/%d", (int)call->caller.tid, dir);
+}
+
+/* A directory of our own, whose parents are others than the kernel's. */
+static bool begins_here(const struct call *call, int dir)
+{
+	const struct node *node;
+	char link[48];
+	struct stat st;
+
+	directory_link(call, dir, link, sizeof(link));
+	if (stat(link, &st))
+		return false;
+	node = tree_of_stat(&st);
+	return node && st.st_ino == node->ino && st.st_dev == node->dev;
+}
+
 /*
  * Whether the path ends, by the system's own account, in a file system that has
  * nothing to do with us.
@@ -71,6 +95,8 @@ static bool is_foreign(struct call *call, int dir, const char *path, bool follow
 	struct statx stx;
 	dev_t dev;
 
+	if (path[0] != '/' && strstr(path, "..") && begins_here(call, dir))
+		return false;
 	if (path[0] == '/') {
 		if (!is_elsewhere(path))
 			return false;
@@ -109,8 +135,13 @@ static bool next_name(struct walk *walk, char name[NAME_MAX + 1])
 {
 	size_t skip = strspn(walk->rest, "/"), length = strcspn(walk->rest + skip, "/");
 
-	if (!length || length > NAME_MAX)
+	if (!length)
 		return false;
+	/* The kernel is to say so. */
+	if (length > NAME_MAX) {
+		walk->found->node = NULL;
+		return false;
+	}
 	memcpy(name, walk->rest + skip, length);
 	name[length] = '\0';
 	memmove(walk->rest, walk->rest + skip + length, strlen(walk->rest + skip + length) + 1);
@@ -171,6 +202,7 @@ static enum step step_descriptor(struct walk *walk, pid_t tid, int fd)
 		return STEP_END;
 	snprintf(walk->at, sizeof(walk->at), "%s", walk->found->node->path);
 	walk->found->from_tree = true;
+	walk->only_here = !walk->found->node->native_ino;
 	return STEP_ON;
 }
 
@@ -238,6 +270,7 @@ static enum step step_name(struct walk *walk, const char *name)
 	int step;
 
 	if (!strncmp(walk->at, "/proc", 5)) {
+		walk->found->direct = false;
 		step = step_proc(walk, name);
 		if (step >= 0)
 			return (enum step)step;
@@ -245,8 +278,10 @@ static enum step step_name(struct walk *walk, const char *name)
 	if (!append(walk, name))
 		return STEP_END;
 	walk->found->node = tree_find(walk->at);
-	if (walk->found->node)
+	if (walk->found->node) {
+		walk->only_here |= !walk->found->node->native_ino;
 		return STEP_ON;
+	}
 	if (is_last(walk) && !walk->follow)
 		return STEP_END;
 	snprintf(full, sizeof(full), "/proc/%d/root%s", (int)walk->call->caller.tid, walk->at);
@@ -255,9 +290,26 @@ static enum step step_name(struct walk *walk, const char *name)
 		return errno == EINVAL ? STEP_ON : STEP_END;
 	target[length] = '\0';
 	walk->at[before] = '\0';
+	walk->found->direct = false;
 	if (++walk->links > LINKS_MAX || !prepend(walk, target))
 		return STEP_END;
 	return STEP_ON;
+}
+
+/* To the directory above: false when this is none. */
+static bool step_up(struct walk *walk)
+{
+	char full[PATH_MAX + 32], *slash = strrchr(walk->at, '/');
+	struct stat st;
+
+	snprintf(full, sizeof(full), "/proc/%d/root%s", (int)walk->call->caller.tid, walk->at);
+	if (!walk->found->node && slash && (stat(full, &st) || !S_ISDIR(st.st_mode)))
+		return false;
+	if (slash)
+		*slash = '\0';
+	walk->found->node = tree_find(walk->at);
+	walk->found->direct = false;
+	return true;
 }
 
 static bool is_fault_setting(const struct walk *walk, const char *name)
@@ -271,20 +323,16 @@ static void walk_names(struct walk *walk)
 	char name[NAME_MAX + 1];
 
 	while (next_name(walk, name)) {
+		if (walk->found->node && walk->found->node->kind != NODE_DIRECTORY) {
+			walk->found->error = -ENOTDIR;
+			return;
+		}
 		if (!strcmp(name, "."))
 			continue;
 		if (!strcmp(name, "..")) {
-			char *slash = strrchr(walk->at, '/');
-
-			if (slash)
-				*slash = '\0';
-			walk->found->node = tree_find(walk->at);
+			if (!step_up(walk))
+				return;
 			continue;
-		}
-		/* Nothing is below a file. */
-		if (walk->found->node && walk->found->node->kind != NODE_DIRECTORY) {
-			walk->found->node = NULL;
-			return;
 		}
 		if (is_fault_setting(walk, name)) {
 			walk->found->node = NULL;
@@ -305,10 +353,7 @@ static bool begin(struct walk *walk, int dir)
 	struct stat st;
 	ssize_t length;
 
-	if (dir == AT_FDCWD)
-		snprintf(link, sizeof(link), "/proc/%d/cwd", (int)walk->call->caller.tid);
-	else
-		snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)walk->call->caller.tid, dir);
+	directory_link(walk->call, dir, link, sizeof(link));
 	if (stat(link, &st) || !S_ISDIR(st.st_mode))
 		return false;
 	node = tree_of_stat(&st);
@@ -316,6 +361,7 @@ static bool begin(struct walk *walk, int dir)
 		snprintf(walk->at, sizeof(walk->at), "%s", node->path);
 		walk->found->node = node;
 		walk->found->from_tree = st.st_ino == node->ino && st.st_dev == node->dev;
+		walk->only_here = walk->found->from_tree;
 		return true;
 	}
 	length = readlink(link, walk->at, sizeof(walk->at) - 1);
@@ -325,20 +371,36 @@ static bool begin(struct walk *walk, int dir)
 	return true;
 }
 
+/* What it leads to is the machine's, but not by the machine's directories. */
+static void leave(struct walk *walk)
+{
+	struct found *found = walk->found;
+	int length = snprintf(found->path, sizeof(found->path), "%s%s%s", walk->at,
+			      walk->rest[0] && walk->rest[0] != '/' ? "/" : "", walk->rest);
+
+	found->outside = length >= 0 && (size_t)length < sizeof(found->path);
+}
+
 void resolve(struct call *call, int dir, const char *path, bool follow, struct found *found)
 {
 	struct walk walk;
 
-	memset(found, 0, sizeof(*found));
+	memset(found, 0, offsetof(struct found, path));
+	found->direct = true;
+	found->absolute = path[0] == '/';
 	if (!path[0] || is_foreign(call, dir, path, follow))
 		return;
 	walk.call = call;
 	walk.found = found;
 	walk.follow = follow;
+	walk.only_here = false;
 	walk.links = 0;
 	walk.at[0] = '\0';
 	snprintf(walk.rest, sizeof(walk.rest), "%s", path);
 	if (path[0] != '/' && !begin(&walk, dir))
 		return;
 	walk_names(&walk);
+	if (walk.only_here && !found->node && !found->file && !found->fail_nth &&
+	    !found->fault_setting)
+		leave(&walk);
 }

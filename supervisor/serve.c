@@ -229,6 +229,7 @@ static long dispatch(struct call *call)
 	case SYS_execve:
 	case SYS_execveat:
 	case SYS_exit_group:
+	case SYS_seccomp:
 		return exec_call(call);
 	default:
 		return paths_call(call);

@@ -17,6 +17,7 @@
 #ifndef SUPERVISOR_SUPERVISOR_H
 #define SUPERVISOR_SUPERVISOR_H
 
+#include <limits.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -287,7 +288,7 @@ void tree_correct(const struct node *node, void *buf, size_t size);
 
 /* ---- resolve.c ---- */
 
-/* What a path leads to. All NULL: nothing of ours. */
+/* What a path leads to. Nothing set: nothing of ours. */
 struct found {
 	const struct node *node;
 	struct file *file;  /* by a link in /proc/PID/fd, with a reference */
@@ -295,16 +296,26 @@ struct found {
 	bool fault_setting; /* a file below /sys/kernel/debug/fail* */
 	bool is_link;       /* the link itself, which was not followed */
 	bool from_tree;     /* the kernel would begin in our own directory */
+	bool direct;        /* by names only: no link, no ".." */
+	bool absolute;      /* it begins at the root */
+	int error;          /* it goes on below what is no directory */
+	bool outside;       /* by a directory that is only here to what is not: @path */
+	char path[PATH_MAX];
 };
 
 /* Where @path of the caller's leads, from directory @dir if it is relative. */
 void resolve(struct call *call, int dir, const char *path, bool follow, struct found *found);
 
+/* ---- outside.c: what the kernel would not find, because the way there is only here ---- */
+
+/* The same path as the caller sees it; false when only the caller may use it. */
+bool outside_path(const struct call *call, const struct found *found, char path[PATH_MAX + 32]);
+
 /* ---- system calls: each returns a result, a negative errno or CONTINUE ---- */
 
 long paths_call(struct call *call);
-/* A call's path, read, and what it leads to. False when it is not ours. */
-bool paths_find(struct call *call, int dir, uint64_t at, bool follow, struct found *found);
+/* A call's path, read, and what it leads to: 0, CONTINUE, or a negative errno. */
+long paths_find(struct call *call, int dir, uint64_t at, bool follow, struct found *found);
 long names_call(struct call *call);
 void stat_file(const struct call *call, const struct file *file, struct stat *st);
 /* False when it cannot be. */

@@ -3,15 +3,13 @@
 """
 uiommu run, from outside: what a program finds, how it ends, and the report.
 
-Arguments: the command, the program, the sanitizers of the build, the compiler.
+Arguments: the command, the program, the sanitizers of the build.
 """
 import json
 import os
 import pathlib
 import re
-import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -19,7 +17,6 @@ import tempfile
 from replay_tap import Tap
 
 COMMAND, PROGRAM, SANITIZE = sys.argv[1:4]
-CC = sys.argv[4:]
 tap = Tap()
 
 
@@ -299,57 +296,6 @@ def refused():
     tap.equal(run('--devices', '1', '--report', 'none', '--', shell).status, 0, 'a script is run')
 
 
-def other_programs():
-    """Of another kind: static ones, short ones, ones with more rights."""
-    static = os.path.join(SCRATCH, 'static')
-    source = pathlib.Path(__file__).with_name('run_program.c')
-    include = source.parent.parent / 'include'
-    musl = ['musl-gcc', '-idirafter', '/usr/include', '-idirafter',
-            f'/usr/include/{os.uname().machine}-linux-gnu']
-    for options in ([*CC, '-static'], [*CC, '-static-pie', '-fPIE'],
-                    [*CC, '-O2', '-D_FORTIFY_SOURCE=2'], [*musl, '-static'], musl):
-        if not shutil.which(options[0]):
-            tap.skip(options[0], 'it is not installed')
-            continue
-        built = subprocess.run([*options, '-D_GNU_SOURCE', '-w', f'-I{include}', '-o', static,
-                                source, '-lpthread'], capture_output=True, text=True)
-        if built.returncode:
-            tap.skip(' '.join(options), built.stderr.splitlines()[-1])
-            continue
-        for part in 'basic', 'errors', 'descriptors', 'fork', 'paths', 'poll', 'passing', 'exec':
-            done = run('--devices', '1', '--report', 'none', '--', static, part)
-            tap.ok(done.status == 0 and not done.err, f"{' '.join(options)}: {part}", done)
-    if shutil.which('go'):
-        subprocess.run(['go', 'build', '-o', static, source.with_suffix('.go')], check=True,
-                       env={**os.environ, 'GO111MODULE': 'off', 'GOCACHE': SCRATCH + '/go',
-                            'GOFLAGS': '', 'CGO_ENABLED': '0'})
-        done = run('--devices', '1', '--memlock', 'unlimited', '--report', 'none', '--', static)
-        tap.ok(done.status == 0 and not done.err, 'a Go program', done)
-    else:
-        tap.skip('a Go program', 'go is not installed')
-    short = os.path.join(SCRATCH, 'short')
-    with open(short, 'wb') as file:
-        file.write(b'\x7fELF\x01\x01\x01' + bytes(9) + b'\x02\0\x03\0' + bytes(48))
-    os.chmod(short, 0o755)
-    done = run('--report', 'none', '--', '/bin/sh', '-c', short)
-    if os.uname().machine == 'x86_64':
-        tap.ok(done.status and f'uiommu: {short}: is a 32-bit program' in done.err,
-               'a program of 32 bits is refused', done)
-    if os.getuid() == 0:
-        setuid = os.path.join(SCRATCH, 'setuid')
-        with open(PROGRAM, 'rb') as original, open(setuid, 'wb') as copy:
-            copy.write(original.read())
-        os.chown(setuid, 1, 1)
-        os.chmod(setuid, 0o755 | stat.S_ISUID)
-        done = run('--devices', '1', '--report', 'none', '--', setuid, 'basic')
-        tap.ok(done.status == 0 and done.err ==
-               f'uiommu: {setuid}: is set-user-ID, and runs without that here\n',
-               'a set-user-ID program runs without that', done)
-    done = run('--report', 'none', '--', COMMAND, 'run', '--', 'true')
-    tap.ok(done.status == 2 and len(done.err.splitlines()) == 1 and
-           "by a 'uiommu run' already" in done.err, 'one inside another says so', done)
-
-
 def surroundings():
     """Little address space, and few descriptors."""
     for limit in '-v 200000', '-n 40':
@@ -368,6 +314,6 @@ def surroundings():
 
 with tempfile.TemporaryDirectory() as SCRATCH:
     for part in (parts, formats, report, ends, budgets, events, traces, texts, refused, not_started,
-                 other_programs, surroundings):
+                 surroundings):
         part()
 tap.done()
