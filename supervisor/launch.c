@@ -144,8 +144,12 @@ static void __attribute__((noreturn)) start_program(const struct start *start)
 
 	sigprocmask(SIG_SETMASK, &start->mask, NULL);
 	listener = filter_install(&start->window);
-	if (send_descriptor(start->socket, listener) || listener < 0)
+	if (send_descriptor(start->socket, listener) || listener < 0) {
+		/* With nobody to answer, the filter must not stop the exit. */
+		if (listener >= 0)
+			close(listener);
 		_exit(126);
+	}
 	close(listener);
 	execv(start->path, start->argv);
 	options->not_started(start->path, errno);
