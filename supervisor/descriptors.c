@@ -145,8 +145,9 @@ long descriptors_call(struct call *call)
 
 	if (!file)
 		return CONTINUE;
+	file_begin_call(file);
 	files_settle(file, NULL);
 	ret = call_on_file(file, call);
-	file_put(file);
+	file_end_call(file);
 	return ret;
 }
