@@ -3,7 +3,7 @@
 """
 uiommu run, from outside: what a program finds, how it ends, and the report.
 
-Arguments: the command, the program, the sanitizers of the build, the compiler.
+Arguments: the command, the program, the compiler.
 """
 import json
 import os
@@ -18,8 +18,8 @@ import tempfile
 
 from replay_tap import Tap
 
-COMMAND, PROGRAM, SANITIZE = sys.argv[1:4]
-CC = sys.argv[4:]
+COMMAND, PROGRAM = sys.argv[1:3]
+CC = sys.argv[3:]
 tap = Tap()
 
 
