@@ -147,14 +147,17 @@ static int open_memory(int flags)
 	return again;
 }
 
-/* Readable while there is a byte in it, and always writable. */
+/*
+ * Readable while there is a byte in it, and always writable. A read that is not brought
+ * here must not block: the kernel's fault queues never do.
+ */
 static int open_pipe(struct file *file)
 {
 	int ends[2], again;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
-	again = open_again(ends[0], O_RDWR);
+	again = open_again(ends[0], O_RDWR | O_NONBLOCK);
 	file->signal = again < 0 ? -1 : open_again(ends[0], O_RDWR | O_NONBLOCK);
 	close(ends[0]);
 	close(ends[1]);
@@ -293,7 +296,8 @@ void file_signal(const void *object, bool readable)
 	pthread_mutex_lock(&lock);
 	for (unsigned int i = 0; i < CHAINS; i++)
 		for (struct file *file = chains[i]; file; file = file->next) {
-			if (file->kind != FILE_FAULT || file->object != object)
+			if (file->kind != FILE_FAULT ||
+			    __atomic_load_n(&file->signals, __ATOMIC_RELAXED) != object)
 				continue;
 			while (read(file->signal, byte, sizeof(byte)) > 0)
 				;

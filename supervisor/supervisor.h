@@ -126,6 +126,8 @@ struct call {
 	uint64_t args[6];
 	struct process *process; /* or NULL: call_process() */
 	struct iommufd_mm *mm;   /* once it was asked for, with a reference */
+	struct file *installed;  /* that it has given to the caller, or NULL */
+	void *installed_object;  /* what is to be behind that */
 };
 
 /* The one that this thread serves. */
@@ -212,10 +214,12 @@ struct file {
 	union {
 		struct iommufd_ctx *ctx;
 		struct vfio_cdev *cdev;
-		void *object; /* FILE_FAULT, FILE_ACCESS */
+		void *object; /* FILE_FAULT, FILE_ACCESS; NULL until the call that made it has ended
+			       */
 		pid_t tid;    /* FILE_FAIL_NTH */
 	};
 	int signal;                  /* FILE_FAULT: our end of its pipe */
+	const void *signals;         /* the object whose events it shows, or NULL */
 	struct process *opener;      /* with a reference */
 	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
 	uint64_t memlock_seen;       /* of its context's failures, by account_memlock() */
