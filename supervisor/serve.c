@@ -413,6 +413,9 @@ static void *watch_calls(void *arg)
 			if (atomic_exchange(&active, false))
 				idle = 0;
 			adjust(&quiet);
+			/* Nobody else takes notice of what comes during a long call. */
+			if (atomic_load(&serving) >= atomic_load(&receivers))
+				idle = 0;
 		}
 		atomic_store(&watcher_sleeps, true);
 		if (atomic_load(&active))
