@@ -120,14 +120,15 @@ static struct report_ioctl *find_ioctl(struct report_process *s, unsigned int cm
 	struct report_ioctl *op = &s->ioctls[report_index(cmd, device)];
 	uint32_t none = 0;
 
-	if (likely(op->cmd == cmd) ||
+	if (likely(__atomic_load_n(&op->cmd, __ATOMIC_RELAXED) == cmd) ||
 	    __atomic_compare_exchange_n(&op->cmd, &none, cmd, false, __ATOMIC_RELAXED,
 					__ATOMIC_RELAXED))
 		return op;
 	none = 0;
-	if (others->cmd != cmd && !__atomic_compare_exchange_n(&others->cmd, &none, cmd, false,
-							       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		others->cmd = REPORT_VARIOUS;
+	if (__atomic_load_n(&others->cmd, __ATOMIC_RELAXED) != cmd &&
+	    !__atomic_compare_exchange_n(&others->cmd, &none, cmd, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED))
+		__atomic_store_n(&others->cmd, REPORT_VARIOUS, __ATOMIC_RELAXED);
 	return others;
 }
 
@@ -146,9 +147,13 @@ void account_count(struct report_process *s, unsigned int cmd, bool device, long
 
 void account_memlock(struct file *file)
 {
+	struct mem_cgroup *before = iommufd_lock(file->ctx);
 	struct iommufd_memlock now = file->ctx->memlock;
 	struct report_process *s = file->slot;
-	uint64_t seen = __atomic_exchange_n(&file->memlock_seen, now.reached, __ATOMIC_RELAXED);
+	uint64_t seen;
+
+	iommufd_unlock(file->ctx, before);
+	seen = __atomic_exchange_n(&file->memlock_seen, now.reached, __ATOMIC_RELAXED);
 
 	if (!s || now.reached <= seen)
 		return;
@@ -315,6 +320,8 @@ static uint64_t calls_of(const struct report_process *s)
 static void look_at_context(struct file *file, bool objects)
 {
 	struct look look = {file, file->slot, objects};
+	/* First, since a call may hold it for long. */
+	struct mem_cgroup *before = iommufd_lock(file->ctx);
 
 	atomic_store_explicit(&file->grown, false, memory_order_relaxed);
 	begin_lists(look.slot);
@@ -323,6 +330,7 @@ static void look_at_context(struct file *file, bool objects)
 	end_domains(look.slot, file->number);
 	look.slot->looked = calls_of(look.slot);
 	end_lists(look.slot);
+	iommufd_unlock(file->ctx, before);
 }
 
 /* Of the processor: that others had it meanwhile makes a look no dearer. */
@@ -478,7 +486,7 @@ static int by_number(const void *a, const void *b)
 void account_exit(struct process *process, enum report_state state, int status)
 {
 	struct open_files open = {.opener = process};
-	struct report_process *slot = process->slot;
+	struct report_process *slot = atomic_load(&process->slot_taken) ? process->slot : NULL;
 
 	if (!slot)
 		return;

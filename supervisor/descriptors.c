@@ -93,10 +93,12 @@ static long stat_of(struct file *file, struct call *call)
 	return iommufd_copy_to_user(NULL, call->args[1], &st, sizeof(st));
 }
 
-/* The kernel closes it: what is to be noticed before is noticed now. */
+/* The kernel closes it: what is to be noticed before is noticed now, unless a call is in the way.
+ */
 static long closes(struct file *file)
 {
-	device_closing(file);
+	if (atomic_load(&file->calls) == 1)
+		device_closing(file);
 	files_forget();
 	return CONTINUE;
 }
@@ -172,8 +174,9 @@ long descriptors_call(struct call *call)
 
 	if (!file)
 		return call_on_place(call, fd);
+	file_begin_call(file);
 	files_settle(file, NULL);
 	ret = call_on_file(file, call);
-	file_put(file);
+	file_end_call(file);
 	return ret;
 }

@@ -109,26 +109,46 @@ static int install_file(void *context, enum iommufd_file_kind kind, void *object
 
 	if (!file)
 		return -ENFILE;
-	file->object = object;
+	file->signals = object;
 	file->context = context;
 	file_hold(file->context);
 	fd = file_open(file, O_RDWR);
 	ret = fd < 0 ? fd : call_give(current_call, fd, O_CLOEXEC, true);
-	if (ret < 0)
-		file->object = NULL; /* still the caller's */
-	file_put(file);
+	if (ret < 0) {
+		file_put(file);
+		return ret;
+	}
+	current_call->installed = file;
+	current_call->installed_object = object;
 	return ret;
 }
 
 /* The program has a descriptor that it does not know of, and nothing is behind it. */
 static void remove_file(void *context, int fd)
 {
-	struct file *file = file_get(current_call->caller.tid, fd);
+}
+
+/*
+ * The program may have found the descriptor that an ioctl gives before the ioctl has
+ * ended, and it may fail yet. Only now there is something behind it.
+ */
+static void publish_installed(struct call *call, long ret)
+{
+	struct file *file = call->installed;
 
 	if (!file)
 		return;
-	file->object = NULL; /* still the caller's */
+	call->installed = NULL;
+	if (ret)
+		__atomic_store_n(&file->signals, NULL, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&file->object, call->installed_object, __ATOMIC_RELEASE);
 	file_put(file);
+}
+
+static void *object_of(const struct file *file)
+{
+	return __atomic_load_n(&file->object, __ATOMIC_ACQUIRE);
 }
 
 static int with_file(void *context, enum iommufd_file_kind kind, int fd,
@@ -139,8 +159,9 @@ static int with_file(void *context, enum iommufd_file_kind kind, int fd,
 
 	if (!file)
 		return ret;
-	if (file->kind == (kind == IOMMUFD_FILE_FAULT ? FILE_FAULT : FILE_ACCESS) && file->object)
-		ret = call(file->object, arg);
+	if (file->kind == (kind == IOMMUFD_FILE_FAULT ? FILE_FAULT : FILE_ACCESS) &&
+	    object_of(file))
+		ret = call(object_of(file), arg);
 	file_put(file);
 	return ret;
 }
@@ -419,6 +440,7 @@ long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64
 		ret = vfio_ioctl(file, call, cmd, arg);
 	else if (file->kind == FILE_IOMMU)
 		ret = iommu_ioctl(file, cmd, arg);
+	publish_installed(call, ret);
 	if (fail)
 		fail_end(call->caller.tid);
 	return ret;
@@ -466,9 +488,9 @@ ssize_t device_read(struct file *file, uint64_t to, size_t length)
 
 	if (file->kind == FILE_FAIL_NTH)
 		return read_fail_nth(file, to, length);
-	if (file->kind != FILE_FAULT || !file->object)
+	if (file->kind != FILE_FAULT || !object_of(file))
 		return -EINVAL;
-	done = iommufd_file_read(file->object, IOMMUFD_FILE_FAULT, (void *)(uintptr_t)to, length,
+	done = iommufd_file_read(object_of(file), IOMMUFD_FILE_FAULT, (void *)(uintptr_t)to, length,
 				 true);
 	return count_faults(file, done, sizeof(struct iommu_hwpt_pgfault), false);
 }
@@ -479,9 +501,9 @@ ssize_t device_write(struct file *file, uint64_t from, size_t length)
 
 	if (file->kind == FILE_FAIL_NTH)
 		return write_fail_nth(file, from, length);
-	if (file->kind != FILE_FAULT || !file->object)
+	if (file->kind != FILE_FAULT || !object_of(file))
 		return -EINVAL;
-	done = iommufd_file_write(file->object, IOMMUFD_FILE_FAULT, (void *)(uintptr_t)from,
+	done = iommufd_file_write(object_of(file), IOMMUFD_FILE_FAULT, (void *)(uintptr_t)from,
 				  length);
 	return count_faults(file, done, sizeof(struct iommu_hwpt_page_response), true);
 }

@@ -29,17 +29,21 @@
 static int events = -1; /* of inotify */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file *chains[CHAINS]; /* open ones */
-/* A last close that a thread handles; what else goes with the file is part of that. */
+
+/*
+ * A last close, from its event on until the file is released. What else goes with the
+ * file is part of it. A thread takes it and carries it out; until then @file is alive.
+ */
 struct release {
 	struct release *next;
-	struct file *file; /* not to be looked into */
+	struct file *file; /* not to be looked into once it is taken */
 	const struct file *context;
 	struct process *opener; /* with a reference */
 	int device;             /* of VFIO, or -1 */
+	bool taken;
 };
 
 static struct release *releasing;
-static atomic_uint nr_releasing;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 
 int files_start(void)
@@ -59,6 +63,12 @@ struct file *file_alloc(enum file_kind kind, struct process *opener)
 
 	if (!file)
 		return NULL;
+	/* So that its close needs no memory. */
+	file->release = calloc(1, sizeof(*file->release));
+	if (!file->release) {
+		free(file);
+		return NULL;
+	}
 	file->kind = kind;
 	file->watch = -1;
 	file->signal = -1;
@@ -96,7 +106,20 @@ void file_put(struct file *file)
 		close(file->signal);
 	if (file->opener)
 		process_put(file->opener);
+	free(file->release);
 	free(file);
+}
+
+void file_begin_call(struct file *file)
+{
+	atomic_fetch_add(&file->calls, 1);
+}
+
+void file_end_call(struct file *file)
+{
+	if (atomic_fetch_sub(&file->calls, 1) == 1 && atomic_load(&file->closed))
+		files_settle(file, NULL);
+	file_put(file);
 }
 
 /* ---- the one description ---- */
@@ -124,14 +147,17 @@ static int open_memory(int flags)
 	return again;
 }
 
-/* Readable while there is a byte in it, and always writable. */
+/*
+ * Readable while there is a byte in it, and always writable. A read that is not brought
+ * here must not block: the kernel's fault queues never do.
+ */
 static int open_pipe(struct file *file)
 {
 	int ends[2], again;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
-	again = open_again(ends[0], O_RDWR);
+	again = open_again(ends[0], O_RDWR | O_NONBLOCK);
 	file->signal = again < 0 ? -1 : open_again(ends[0], O_RDWR | O_NONBLOCK);
 	close(ends[0]);
 	close(ends[1]);
@@ -270,7 +296,8 @@ void file_signal(const void *object, bool readable)
 	pthread_mutex_lock(&lock);
 	for (unsigned int i = 0; i < CHAINS; i++)
 		for (struct file *file = chains[i]; file; file = file->next) {
-			if (file->kind != FILE_FAULT || file->object != object)
+			if (file->kind != FILE_FAULT ||
+			    __atomic_load_n(&file->signals, __ATOMIC_RELAXED) != object)
 				continue;
 			while (read(file->signal, byte, sizeof(byte)) > 0)
 				;
@@ -282,8 +309,10 @@ void file_signal(const void *object, bool readable)
 
 /* ---- the last close ---- */
 
-static void begin_release(struct release *release, struct file *file)
+static void add_release(struct file *file)
 {
+	struct release *release = file->release;
+
 	*release = (struct release){
 		.next = releasing,
 		.file = file,
@@ -294,12 +323,13 @@ static void begin_release(struct release *release, struct file *file)
 	};
 	if (release->opener)
 		atomic_fetch_add(&release->opener->refs, 1);
+	file->release = NULL;
 	releasing = release;
-	atomic_fetch_add(&nr_releasing, 1);
+	atomic_store(&file->closed, true);
 }
 
 /* Take the file of a watch out of the table of open ones. */
-static bool take_closed(struct release *release, int watch_number)
+static void take_closed(int watch_number)
 {
 	for (unsigned int i = 0; i < CHAINS; i++)
 		for (struct file **at = &chains[i]; *at; at = &(*at)->next) {
@@ -310,40 +340,49 @@ static bool take_closed(struct release *release, int watch_number)
 			*at = file->next;
 			generation++;
 			inotify_rm_watch(events, watch_number);
-			begin_release(release, file);
-			return true;
+			add_release(file);
+			return;
 		}
-	return false;
 }
 
-static bool next_closed(struct release *release)
+static void collect_closed(void)
 {
 	union {
 		struct inotify_event event;
 		char room[sizeof(struct inotify_event) + 256];
 	} next;
-	bool found = false;
 
-	/* One event at a time: what is not read yet stays queued. */
-	while (!found && read(events, &next, sizeof(struct inotify_event)) > 0)
+	while (read(events, &next, sizeof(struct inotify_event)) > 0)
 		if (next.event.mask & IN_CLOSE)
-			found = take_closed(release, next.event.wd);
-	return found;
+			take_closed(next.event.wd);
 }
 
-static void end_release(struct release *release)
+/* Unlocks while it is carried out. */
+static void carry_out(struct release *release)
 {
 	struct release **at = &releasing;
 
+	release->taken = true;
+	pthread_mutex_unlock(&lock);
+	device_closing(release->file);
+	/* Unless a call that is under way, or another file, needs it still. */
+	file_put(release->file);
 	pthread_mutex_lock(&lock);
 	while (*at != release)
 		at = &(*at)->next;
 	*at = release->next;
-	atomic_fetch_sub(&nr_releasing, 1);
 	pthread_cond_broadcast(&released);
 	pthread_mutex_unlock(&lock);
 	if (release->opener)
 		process_put(release->opener);
+	free(release);
+	pthread_mutex_lock(&lock);
+}
+
+/* A call on the file releases it at its own end, which nobody waits for. */
+static bool is_in_call(const struct release *release)
+{
+	return !release->taken && atomic_load(&release->file->calls);
 }
 
 /* Whether a call on @file, or of @process, may notice that a file is not released yet. */
@@ -360,38 +399,45 @@ static bool may_notice(const struct release *other, const struct file *file,
 	return file->kind == FILE_VFIO && other->device == (int)vfio_cdev_index(file->cdev);
 }
 
-/* Another thread may be about to release what matters here. */
-static void wait_for_others(const struct file *file, const struct process *process)
-{
-	struct release *other;
-
-	pthread_mutex_lock(&lock);
-	do {
-		other = releasing;
-		while (other && !may_notice(other, file, process))
-			other = other->next;
-		if (other)
-			pthread_cond_wait(&released, &lock);
-	} while (other);
-	pthread_mutex_unlock(&lock);
-}
-
 void files_settle(const struct file *file, const struct process *process)
 {
-	struct release release;
-	bool found;
+	struct release *release;
+	bool others;
 
-	for (;;) {
-		pthread_mutex_lock(&lock);
-		found = next_closed(&release);
-		pthread_mutex_unlock(&lock);
-		if (!found)
-			break;
-		device_closing(release.file);
-		/* Unless a call that is under way, or another file, needs it still. */
-		file_put(release.file);
-		end_release(&release);
-	}
-	if (atomic_load(&nr_releasing))
-		wait_for_others(file, process);
+	pthread_mutex_lock(&lock);
+	collect_closed();
+	do {
+		others = false;
+		for (release = releasing; release; release = release->next) {
+			if (is_in_call(release))
+				continue;
+			if (may_notice(release, file, process))
+				break;
+			others |= !release->taken;
+		}
+		if (release && release->taken)
+			pthread_cond_wait(&released, &lock);
+		else if (release)
+			carry_out(release);
+	} while (release);
+	pthread_mutex_unlock(&lock);
+	/* What these need may be held by a call that takes long. */
+	if (others)
+		ends_wake();
+}
+
+void files_settle_all(void)
+{
+	struct release *release;
+
+	pthread_mutex_lock(&lock);
+	collect_closed();
+	do {
+		release = releasing;
+		while (release && (release->taken || is_in_call(release)))
+			release = release->next;
+		if (release)
+			carry_out(release);
+	} while (release);
+	pthread_mutex_unlock(&lock);
 }

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -35,8 +34,6 @@
 const struct supervisor_options *options;
 struct mem_cgroup *run_cgroup;
 
-static int polled = -1; /* of epoll */
-
 void notice(const char *format, ...)
 {
 	static const char prefix[] = "uiommu: ";
@@ -53,13 +50,6 @@ void notice(const char *format, ...)
 	line[length++] = '\n';
 	if (write(STDERR_FILENO, line, length) < 0)
 		return;
-}
-
-void watch_process(struct process *process, int pidfd)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = process};
-
-	epoll_ctl(polled, EPOLL_CTL_ADD, pidfd, &event);
 }
 
 /* ---- the listener's way from the program to here ---- */
@@ -127,8 +117,6 @@ static const char *refusal(int error)
 
 /* ---- the program ---- */
 
-static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-
 struct start {
 	const char *path;
 	char **argv;
@@ -186,163 +174,6 @@ static struct window choose_window(void)
 	return (struct window){end - end / 4, end};
 }
 
-/* ---- waiting ---- */
-
-struct wait {
-	pid_t program, fallback;
-	bool ended;
-	bool unused; /* no process is under the filter any more */
-	bool told;   /* a signal to end has been passed on */
-	bool over;
-	int status;
-	void (*call)(int status);
-};
-
-static void reap(struct wait *wait)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid != wait->program)
-			continue;
-		wait->ended = true;
-		wait->status = status;
-		if (wait->call)
-			wait->call(status);
-	}
-	wait->over |= wait->ended && wait->unused;
-}
-
-/* Every child, which is every process whose parent has ended, too. */
-static bool signal_children(const struct wait *wait, int sig)
-{
-	bool any = false;
-	char path[48];
-	FILE *file;
-	int pid;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	file = fopen(path, "re");
-	while (file && fscanf(file, "%d", &pid) == 1) {
-		if (pid == wait->fallback)
-			continue;
-		kill(pid, sig);
-		any = true;
-	}
-	if (file)
-		fclose(file);
-	return any;
-}
-
-/* What dies leaves its children to us. */
-static void kill_all(struct wait *wait)
-{
-	while (!wait->over && signal_children(wait, SIGKILL)) {
-		struct timespec soon = {.tv_nsec = 1000000};
-
-		nanosleep(&soon, NULL);
-		reap(wait);
-	}
-	wait->over = true;
-}
-
-/*
- * What the terminal sends, it sends to the program as well. A second request to end is
- * one that was not followed.
- */
-static void pass_on(struct wait *wait, const struct signalfd_siginfo *info)
-{
-	int sig = (int)info->ssi_signo;
-	bool ends = sig == SIGINT || sig == SIGTERM;
-
-	if (info->ssi_code > 0 && !wait->ended)
-		return;
-	if (ends && wait->told) {
-		kill_all(wait);
-		return;
-	}
-	wait->told |= ends;
-	if (wait->ended)
-		signal_children(wait, sig);
-	else
-		kill(wait->program, sig);
-}
-
-static void take_signals(struct wait *wait, int fd)
-{
-	struct signalfd_siginfo info;
-
-	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
-			reap(wait);
-		else
-			pass_on(wait, &info);
-	}
-}
-
-static int listener_fd = -1;
-
-/* Only for the end of its last user: calls are the workers'. */
-static int watch_listener(int fd, void *tag)
-{
-	struct epoll_event event = {.events = 0, .data.ptr = tag};
-
-	listener_fd = fd;
-	return epoll_ctl(polled, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
-}
-
-static void unwatch_listener(void)
-{
-	epoll_ctl(polled, EPOLL_CTL_DEL, listener_fd, NULL);
-}
-
-static int watch_descriptor(int fd, void *tag)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = tag};
-
-	return epoll_ctl(polled, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
-}
-
-static char signals_tag, files_tag, listener_tag;
-
-/* What has happened; waits for something if @block. False when there was nothing. */
-static bool handle_events(struct wait *wait, int signals, bool block)
-{
-	struct epoll_event events[16];
-	int n = epoll_wait(polled, events, ARRAY_SIZE(events), block ? -1 : 0);
-
-	for (int i = 0; i < n; i++) {
-		struct process *process = events[i].data.ptr;
-
-		if (events[i].data.ptr == &signals_tag) {
-			take_signals(wait, signals);
-		} else if (events[i].data.ptr == &files_tag) {
-			files_settle(NULL, NULL);
-		} else if (events[i].data.ptr == &listener_tag) {
-			if (!(events[i].events & (EPOLLHUP | EPOLLERR)))
-				continue;
-			wait->unused = true;
-			unwatch_listener();
-			reap(wait);
-		} else {
-			epoll_ctl(polled, EPOLL_CTL_DEL, process->pidfd, NULL);
-			process_ended(process);
-		}
-	}
-	return n > 0;
-}
-
-static void wait_for_all(struct wait *wait, int signals)
-{
-	reap(wait);
-	while (!wait->over)
-		handle_events(wait, signals, true);
-	while (handle_events(wait, signals, false))
-		;
-	files_settle(NULL, NULL);
-}
-
 /* ---- the run ---- */
 
 static int fail(char *error, size_t size, int ret, const char *what, const char *why)
@@ -361,7 +192,7 @@ static void set_limit(const char *file, uint64_t limit)
 	mem_cgroup_write(run_cgroup, file, text);
 }
 
-static int prepare(struct report *report, int signals, char *error, size_t size)
+static int prepare(struct report *report, char *error, size_t size)
 {
 	int ret;
 
@@ -378,49 +209,46 @@ static int prepare(struct report *report, int signals, char *error, size_t size)
 	if (ret)
 		return fail(error, size, ret, "a directory in /dev/shm or /tmp", strerror(-ret));
 	ret = files_start();
-	polled = epoll_create1(EPOLL_CLOEXEC);
-	if (!ret && polled < 0)
-		ret = -errno;
 	if (!ret)
-		ret = watch_descriptor(signals, &signals_tag);
+		ret = wait_start();
 	if (!ret)
-		ret = watch_descriptor(files_descriptor(), &files_tag);
+		ret = ends_start();
 	return ret ? fail(error, size, ret, "inotify, epoll", strerror(-ret)) : 0;
 }
 
 /* Its process, with all that it starts, calls here from now on. */
-static int launch(struct start *start, pid_t *pid, char *error, size_t size)
+static int launch(struct start *start, struct wait *wait, char *error, size_t size)
 {
-	int sockets[2], listener, refused = -EPIPE, ret;
+	int sockets[2], refused = -EPIPE, ret;
 	const char *missing;
+	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return fail(error, size, -errno, "socketpair", strerror(errno));
 	fflush(NULL);
-	*pid = fork();
-	if (*pid < 0)
+	pid = fork();
+	if (pid < 0)
 		return fail(error, size, -errno, "cannot start another process", strerror(errno));
-	if (!*pid) {
+	if (!pid) {
 		start->socket = sockets[1];
 		start_program(start);
 	}
 	close(sockets[1]);
-	listener = receive_descriptor(sockets[0], &refused);
+	wait->program = pid;
+	wait->listener = receive_descriptor(sockets[0], &refused);
 	close(sockets[0]);
-	if (listener < 0)
+	if (wait->listener < 0)
 		return fail(error, size, refused, "seccomp", refusal(-refused));
-	send_descriptor(start->fallback, listener);
-	missing = probe_program(*pid);
+	send_descriptor(start->fallback, wait->listener);
+	missing = probe_program(pid);
 	if (missing) {
-		kill(*pid, SIGKILL);
+		kill(pid, SIGKILL);
 		return fail(error, size, -EPERM, missing,
 			    "it is refused, by Yama's ptrace_scope or a sandbox");
 	}
-	ret = watch_listener(listener, &listener_tag);
-	if (!ret)
-		ret = serve_start(listener, &start->window);
+	ret = serve_start(wait->listener, &start->window);
 	if (ret)
-		kill(*pid, SIGKILL);
+		kill(pid, SIGKILL);
 	return ret ? fail(error, size, ret, "seccomp", strerror(-ret)) : 0;
 }
 
@@ -431,25 +259,29 @@ int supervisor_run(const struct supervisor_options *opts, struct report *report,
 	struct start start = {.path = path, .argv = argv, .window = choose_window()};
 	struct wait wait = {.call = ended};
 	sigset_t block;
-	int signals, ret;
+	int ret;
 
 	options = opts;
 	sigemptyset(&block);
 	sigaddset(&block, SIGCHLD);
-	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
-		sigaddset(&block, forwarded[i]);
+	for (size_t i = 0; i < nr_forwarded_signals; i++)
+		sigaddset(&block, forwarded_signals[i]);
 	sigprocmask(SIG_BLOCK, &block, &start.mask);
-	signals = signalfd(-1, &block, SFD_CLOEXEC | SFD_NONBLOCK);
+	wait.signals = signalfd(-1, &block, SFD_CLOEXEC | SFD_NONBLOCK);
 	start.fallback = fallback_start(&wait.fallback);
 	if (start.fallback < 0)
 		return fail(error, error_size, start.fallback, "fork", strerror(-start.fallback));
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	ret = prepare(report, signals, error, error_size);
+	ret = prepare(report, error, error_size);
 	if (!ret)
-		ret = launch(&start, pid, error, error_size);
+		ret = launch(&start, &wait, error, error_size);
 	if (!ret) {
-		wait.program = *pid;
-		wait_for_all(&wait, signals);
+		ret = wait_for_all(&wait);
+		if (ret)
+			fail(error, error_size, ret, "epoll", strerror(-ret));
+	}
+	if (!ret) {
+		*pid = wait.program;
 		*status = wait.status;
 		close(start.fallback);
 		waitpid(wait.fallback, NULL, wait.unused ? 0 : WNOHANG);

@@ -149,7 +149,7 @@ struct process *process_of(pid_t tid)
 	}
 	pthread_mutex_unlock(&lock);
 	if (is_new)
-		watch_process(process, process->pidfd);
+		ends_watch(process, process->pidfd);
 	return process;
 }
 
@@ -200,6 +200,9 @@ struct iommufd_mm *process_mm(struct process *process, pid_t tid)
 	} else {
 		mm = process->mm;
 	}
+	/* Another thread's exec may put that of the process. */
+	if (!IS_ERR(mm))
+		iommufd_mm_get(mm);
 	pthread_mutex_unlock(&lock);
 	if (old)
 		iommufd_mm_put(old);
@@ -263,7 +266,7 @@ bool process_is_ending(const struct process *process)
 void process_ended(struct process *process)
 {
 	/* Its last closes come before the news of its end. */
-	files_settle(NULL, NULL);
+	files_settle_all();
 	account_exit(process, REPORT_KILLED, 0);
 	files_forget();
 	pthread_mutex_lock(&lock);

@@ -48,6 +48,8 @@ static struct window window;
 /* Threads that receive calls, or serve one; and those that wait until they are needed. */
 static atomic_int receivers, serving, wanted = 1, waiting;
 static sem_t needed;
+/* The main thread waits for the end of calls. */
+static atomic_bool ending;
 /* The watcher sleeps while there are no calls. */
 static atomic_bool active, watcher_sleeps;
 static sem_t watcher_needed;
@@ -84,8 +86,14 @@ static struct iommufd_mm *caller_mm(struct iommufd_caller *caller)
 {
 	struct call *call = container_of(caller, struct call, caller);
 	struct process *process = call_process(call);
+	struct iommufd_mm *mm;
 
-	return process ? process_mm(process, caller->tid) : ERR_PTR(-ESRCH);
+	if (call->mm)
+		return call->mm;
+	mm = process ? process_mm(process, caller->tid) : ERR_PTR(-ESRCH);
+	if (!IS_ERR(mm))
+		call->mm = mm;
+	return mm;
 }
 
 ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size)
@@ -270,6 +278,8 @@ static void serve(const struct seccomp_notif *notif)
 	iommufd_caller = NULL;
 	current_call = NULL;
 	answer(&call, result);
+	if (call.mm)
+		iommufd_mm_put(call.mm);
 	if (call.process)
 		process_put(call.process);
 }
@@ -306,9 +316,17 @@ static bool receive_and_serve(unsigned int number)
 	watch();
 	atomic_fetch_add_explicit(&serving, 1, memory_order_relaxed);
 	serve(&next.notif);
-	atomic_fetch_sub_explicit(&serving, 1, memory_order_relaxed);
 	atomic_store_explicit(&under_way->worker[number].id, 0, memory_order_release);
+	atomic_fetch_sub(&serving, 1);
+	if (unlikely(atomic_load(&ending)))
+		wait_wake();
 	return true;
+}
+
+bool serve_is_idle(void)
+{
+	atomic_store(&ending, true);
+	return !atomic_load(&serving);
 }
 
 /* There are more than it needs, and this one is to wait until it is needed. */
@@ -396,6 +414,9 @@ static void *watch_calls(void *arg)
 			if (atomic_exchange(&active, false))
 				idle = 0;
 			adjust(&quiet);
+			/* Nobody else takes notice of what comes during a long call. */
+			if (atomic_load(&serving) >= atomic_load(&receivers))
+				idle = 0;
 		}
 		atomic_store(&watcher_sleeps, true);
 		if (atomic_load(&active))

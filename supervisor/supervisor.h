@@ -45,13 +45,46 @@ extern const struct supervisor_options *options;
 extern struct mem_cgroup *run_cgroup;
 /* A line on standard error. */
 void notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Have the main loop call process_ended() when @pidfd says so. */
-void watch_process(struct process *process, int pidfd);
-
 /* Pass a descriptor, or a negative errno in its place, through a socket. */
 int send_descriptor(int to, int fd);
 /* What was passed, and in *@value what was sent as a number. -EPIPE without any. */
 int receive_descriptor(int from, int *value);
+
+/* ---- wait.c: until all is over ---- */
+
+struct wait {
+	pid_t program, fallback;
+	int signals;              /* signalfd */
+	int listener;             /* seccomp's */
+	void (*call)(int status); /* when the program has ended, or NULL */
+	int status;               /* of the program */
+	bool ended;               /* the program has */
+	bool unused;              /* no process is under the filter any more */
+	bool told;                /* a signal to end has been passed on */
+	bool finishing;           /* what remains is the thread's of ends.c */
+	uint64_t give_up;         /* 0, or the time at which nothing is waited for any more */
+	bool over;
+};
+
+extern const int forwarded_signals[];
+extern const size_t nr_forwarded_signals;
+
+int wait_start(void);
+/* The main thread may have to look again whether all is over. */
+void wait_wake(void);
+/* Until no process, call or open file is left, or that is cut short. 0 or -errno. */
+int wait_for_all(struct wait *wait);
+
+/* ---- ends.c: a thread that takes notice of ends ---- */
+
+int ends_start(void);
+/* Have it call process_ended() when @pidfd says so. */
+void ends_watch(struct process *process, int pidfd);
+/* There are last closes for it. */
+void ends_wake(void);
+/* No process is left: wait_wake() when all of it is done, which ends_done() says. */
+void ends_finish(void);
+bool ends_done(void);
 
 /* ---- fallback.c ---- */
 
@@ -93,12 +126,17 @@ struct call {
 	int nr;
 	uint64_t args[6];
 	struct process *process; /* or NULL: call_process() */
+	struct iommufd_mm *mm;   /* once it was asked for, with a reference */
+	struct file *installed;  /* that it has given to the caller, or NULL */
+	void *installed_object;  /* what is to be behind that */
 };
 
 /* The one that this thread serves. */
 extern __thread struct call *current_call;
 
 int serve_start(int listener, const struct window *window);
+/* No call is under way. From the first time on the end of each makes a wait_wake(). */
+bool serve_is_idle(void);
 /* The thread is still in the call: its number in /proc is not another's. */
 bool call_is_valid(const struct call *call);
 /* Its process, in the table of processes from now on; NULL when it is gone. */
@@ -138,10 +176,11 @@ struct process *process_of(pid_t tid);
 /* One that is known, or NULL. */
 struct process *process_find(pid_t tid);
 void process_put(struct process *process);
+/* Its address space, with a reference; an ERR_PTR. */
 struct iommufd_mm *process_mm(struct process *process, pid_t tid);
 /* A thread of it is about to exec, or to end the process. */
 void process_execs(struct process *process, pid_t tid);
-/* Ended: from the main loop. */
+/* Ended: by the thread of ends.c. */
 void process_ended(struct process *process);
 /* It is being torn down: its descriptors are closed because it ends. */
 bool process_is_ending(const struct process *process);
@@ -166,17 +205,22 @@ struct file {
 	const struct node *node; /* that it was opened by, or NULL */
 	dev_t dev;
 	ino_t ino;
-	int watch;            /* of inotify */
-	struct file *next;    /* in a chain by inode */
-	unsigned int number;  /* of a FILE_IOMMU, from 1 */
-	struct file *context; /* the FILE_IOMMU that it holds, or NULL */
+	int watch;               /* of inotify */
+	struct file *next;       /* in a chain by inode */
+	struct release *release; /* until it is closed */
+	atomic_uint calls;       /* under way */
+	atomic_bool closed;      /* its last close has been seen */
+	unsigned int number;     /* of a FILE_IOMMU, from 1 */
+	struct file *context;    /* the FILE_IOMMU that it holds, or NULL */
 	union {
 		struct iommufd_ctx *ctx;
 		struct vfio_cdev *cdev;
-		void *object; /* FILE_FAULT, FILE_ACCESS */
+		void *object; /* FILE_FAULT, FILE_ACCESS; NULL until the call that made it has ended
+			       */
 		pid_t tid;    /* FILE_FAIL_NTH */
 	};
 	int signal;                  /* FILE_FAULT: our end of its pipe */
+	const void *signals;         /* the object whose events it shows, or NULL */
 	struct process *opener;      /* with a reference */
 	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
 	uint64_t memlock_seen;       /* of its context's failures, by account_memlock() */
@@ -208,8 +252,13 @@ struct file *file_get_of(struct call *call, int fd);
 void files_forget(void);
 /* The same for the path of one in /proc. */
 struct file *file_of_stat(const struct stat *st);
-/* Handle every last close that came before now, as far as @file could notice, or NULL. */
+/* A call on it, with the reference of file_get_of(), which the end of the call drops. */
+void file_begin_call(struct file *file);
+void file_end_call(struct file *file);
+/* Handle every last close that came before now, as far as @file or @process could notice. */
 void files_settle(const struct file *file, const struct process *process);
+/* All that wait for no call. */
+void files_settle_all(void);
 /* The fault file of @object has become readable, or ceased to be. */
 void file_signal(const void *object, bool readable);
 

@@ -4,8 +4,7 @@
 The help of every command: it fits a terminal of 80 columns, and each of its examples,
 pasted into a shell, does what it says.
 
-Arguments: the command, examples/map-guest, a trace, a domain of libvirt's as XML, the
-sanitizers of the build.
+Arguments: the command, examples/map-guest, a trace, a domain of libvirt's as XML.
 """
 import os
 import pathlib
@@ -20,9 +19,7 @@ import tempfile
 from replay_tap import Tap
 
 COMMAND, GUEST, TRACE, DOMAIN = (os.path.abspath(path) for path in sys.argv[1:5])
-SANITIZE = sys.argv[5]
 COMMANDS = ['run', 'top', 'size', 'replay', 'image', 'walk']
-NEEDS_PROGRAM = ['run', 'top'] # one that is built without the sanitizer
 tap = Tap()
 
 
@@ -98,16 +95,12 @@ def check_examples(texts):
            'UIOMMU_NAME': 'vm1'}
     subprocess.run('xz -dc trace.txt.xz >trace.txt', shell=True, check=True)
     other = None
-    if SANITIZE == 'none':
-        other = subprocess.Popen([COMMAND, 'run', '--report', '/dev/null', '--', 'sh', '-c', 'echo; exec cat'],
-                                 env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        other.stdout.readline()
+    other = subprocess.Popen([COMMAND, 'run', '--report', '/dev/null', '--', 'sh', '-c', 'echo; exec cat'],
+                             env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other.stdout.readline()
     for command, text in texts.items():
         for example in examples(text):
             name = ' '.join(example.replace('\\\n', ' ').split())
-            if SANITIZE != 'none' and command in NEEDS_PROGRAM:
-                tap.skip(name, 'the program is built without the sanitizer')
-                continue
             if example == 'uiommu top':
                 tap.equal(run_on_terminal(example, env=env), 0, example)
                 continue

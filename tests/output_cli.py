@@ -5,7 +5,7 @@ What the command writes: files and standard output, on full disks, in places tha
 be written, when they are taken away meanwhile, and what is left when something ends it.
 
 Arguments: the command, a program for `uiommu run`, examples/dma-client,
-a trace, the sanitizers of the build.
+a trace.
 """
 import glob
 import lzma
@@ -22,7 +22,7 @@ import time
 
 from replay_tap import Tap
 
-COMMAND, PROGRAM, CLIENT, TRACE, SANITIZE = sys.argv[1:6]
+COMMAND, PROGRAM, CLIENT, TRACE = sys.argv[1:5]
 COMMAND, PROGRAM, CLIENT, TRACE = map(os.path.abspath, (COMMAND, PROGRAM, CLIENT, TRACE))
 OLD = 'what was there before\n'
 # nohup and shells' background jobs leave some ignored, and programs inherit that.
@@ -55,12 +55,11 @@ def writers():
     if shutil.which('gnuplot'):
         yield Writer('replay --plot', ['replay', TRACE, '--plot'], suffix='.svg')
         yield Writer('walk --plot', [*walk, '--plot'], suffix='.png')
-    if SANITIZE == 'none':
-        leak = ['--', PROGRAM, 'leak']
-        run = ['run', '--devices', '1', '--phys', 'scattered']
-        yield Writer('run --trace', [*run, '--report', 'none', '--trace'], leak, prints=False)
-        yield Writer('run --report', [*run, '--report'], leak, prints=False)
-        yield Writer('run --json --report', [*run, '--json', '--report'], leak, prints=False)
+    leak = ['--', PROGRAM, 'leak']
+    run = ['run', '--devices', '1', '--phys', 'scattered']
+    yield Writer('run --trace', [*run, '--report', 'none', '--trace'], leak, prints=False)
+    yield Writer('run --report', [*run, '--report'], leak, prints=False)
+    yield Writer('run --json --report', [*run, '--json', '--report'], leak, prints=False)
 
 
 class Place:
@@ -277,8 +276,7 @@ def direct(writer):
 def twice():
     path = os.path.join(SCRATCH, 'twice.svg')
     cases = [['replay', TRACE, '--csv', path, '--plot', path]] if shutil.which('gnuplot') else []
-    if SANITIZE == 'none':
-        cases.append(['run', '--trace', path, '--report', path, '--', PROGRAM, 'leak'])
+    cases.append(['run', '--trace', path, '--report', path, '--', PROGRAM, 'leak'])
     for arguments in cases:
         done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True)
         tap.ok(refused(done, path) and not os.path.exists(path),
@@ -336,8 +334,6 @@ def image_is_too_large():
 
 def trace_is_lost():
     """The trace cannot be written, by the supervisor or by a program that adds to it."""
-    if SANITIZE != 'none':
-        return
     place = Place(Writer('', []))
     # The program's parent is the supervisor.
     limited = f'prlimit --pid $PPID --fsize=512:512; exec {PROGRAM} leak'
@@ -376,13 +372,12 @@ def standard_output():
     cases += [[command, '--help'] for command in ('run', 'top', 'size', 'replay', 'image', 'walk')]
     cases += [['size', '--usage']]
     other = None
-    if SANITIZE == 'none':
-        os.environ['UIOMMU_NAME'] = f'output-{os.getpid()}'
-        other = subprocess.Popen([COMMAND, 'run', '--report', '/dev/null', '--', 'cat'],
-                                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        wait_for(lambda: not subprocess.run([COMMAND, 'top', '--once'], capture_output=True).returncode)
-        cases += [['top', '--once'], ['top', '--json'],
-                  ['top', '--json', '--count', '100000', '--interval', '0.1']]
+    os.environ['UIOMMU_NAME'] = f'output-{os.getpid()}'
+    other = subprocess.Popen([COMMAND, 'run', '--report', '/dev/null', '--', 'cat'],
+                             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    wait_for(lambda: not subprocess.run([COMMAND, 'top', '--once'], capture_output=True).returncode)
+    cases += [['top', '--once'], ['top', '--json'],
+              ['top', '--json', '--count', '100000', '--interval', '0.1']]
     for case in cases:
         name = ' '.join(os.path.basename(word) for word in case)
         done = {}
@@ -413,18 +408,17 @@ def standard_output():
                               stdout=subprocess.DEVNULL, preexec_fn=lambda: [os.close(fd) for fd in closed])
         tap.ok(done.returncode == (1 in closed) and pathlib.Path(path).read_bytes() == expected,
                f'descriptors {closed} are closed: the file is right', done)
-    if SANITIZE == 'none':
-        done = subprocess.run([COMMAND, 'run', '--report', 'none', '--', '/bin/sh', '-c',
-                               'test ! -e /proc/self/fd/0 -a -e /proc/self/fd/2'],
-                              capture_output=True, preexec_fn=lambda: os.close(0))
-        tap.equal(done.returncode, 0, 'run: what is closed for it is closed for the program')
-        done = subprocess.run([COMMAND, 'run', '--report', 'none', '--', sys.executable, '-c',
-                               'import signal, sys; sys.exit(any(signal.getsignal(s) != signal.SIG_DFL '
-                               'for s in (signal.SIGXCPU, signal.SIGTERM, signal.SIGHUP)))'])
-        tap.equal(done.returncode, 0, 'run: the program begins with the default for signals')
-        with open('/dev/full', 'w') as full:
-            done = subprocess.run([COMMAND, 'run', '--', PROGRAM, 'leak'], stderr=full)
-        tap.equal(done.returncode, 1, 'run: a report that standard error does not take')
+    done = subprocess.run([COMMAND, 'run', '--report', 'none', '--', '/bin/sh', '-c',
+                           'test ! -e /proc/self/fd/0 -a -e /proc/self/fd/2'],
+                          capture_output=True, preexec_fn=lambda: os.close(0))
+    tap.equal(done.returncode, 0, 'run: what is closed for it is closed for the program')
+    done = subprocess.run([COMMAND, 'run', '--report', 'none', '--', sys.executable, '-c',
+                           'import signal, sys; sys.exit(any(signal.getsignal(s) != signal.SIG_DFL '
+                           'for s in (signal.SIGXCPU, signal.SIGTERM, signal.SIGHUP)))'])
+    tap.equal(done.returncode, 0, 'run: the program begins with the default for signals')
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run([COMMAND, 'run', '--', PROGRAM, 'leak'], stderr=full)
+    tap.equal(done.returncode, 1, 'run: a report that standard error does not take')
 
 
 def enter_namespace():
@@ -466,14 +460,13 @@ def names():
     done = subprocess.run([COMMAND, 'replay', trace], capture_output=True, text=True)
     tap.ok(done.returncode == 0 and '\x1b' not in done.stdout and shown in done.stdout.splitlines()[0],
            'names: in an answer', done)
-    if SANITIZE == 'none':
-        program = os.path.join(place, 'y\x1b[31m')
-        shutil.copy(PROGRAM, program)
-        for part in 'leak', 'nothing':
-            done = subprocess.run([COMMAND, 'run', '--devices', '1', '--', program, part],
-                                  capture_output=True, text=True)
-            tap.ok(done.returncode == 0 and '\x1b' not in done.stderr and r'y\033[31m' in done.stderr,
-                   f'names: in a report, {part}', done)
+    program = os.path.join(place, 'y\x1b[31m')
+    shutil.copy(PROGRAM, program)
+    for part in 'leak', 'nothing':
+        done = subprocess.run([COMMAND, 'run', '--devices', '1', '--', program, part],
+                              capture_output=True, text=True)
+        tap.ok(done.returncode == 0 and '\x1b' not in done.stderr and r'y\033[31m' in done.stderr,
+               f'names: in a report, {part}', done)
 
 
 def small_disk():

@@ -3,7 +3,7 @@
 """
 uiommu run, from outside: what a program finds, how it ends, and the report.
 
-Arguments: the command, the program, the sanitizers of the build.
+Arguments: the command, the program.
 """
 import json
 import os
@@ -16,7 +16,7 @@ import tempfile
 
 from replay_tap import Tap
 
-COMMAND, PROGRAM, SANITIZE = sys.argv[1:4]
+COMMAND, PROGRAM = sys.argv[1:3]
 tap = Tap()
 
 

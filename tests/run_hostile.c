@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -217,6 +218,44 @@ static void test_races(void)
 	unmap(shared_fd, shared_ioas, 0, SIZE_MAX);
 }
 
+static volatile unsigned int sweeps;
+
+/* What has a number is read, from the moment that it has one, and closed. */
+static void *read_all(void *arg)
+{
+	struct iommu_hwpt_pgfault fault;
+
+	for (; racing; sweeps++)
+		for (int fd = 768; fd < 1024; fd++)
+			if (read(fd, &fault, sizeof(fault)) >= 0 || errno != EBADF)
+				close(fd);
+	return NULL;
+}
+
+/* A queue that cannot be told of, since its struct is not to be written. */
+static void test_untold(void)
+{
+	struct iommu_fault_alloc alloc = {.size = sizeof(alloc)};
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t thread;
+
+	check(page != MAP_FAILED);
+	memcpy(page, &alloc, sizeof(alloc));
+	check(!mprotect(page, 4096, PROT_READ));
+	/* Here it is not closed. */
+	shared_fd = fcntl(open_iommu(), F_DUPFD, 100);
+	check(!pthread_create(&thread, NULL, read_all, NULL));
+	for (unsigned int i = 0; i < rounds; i++) {
+		check_errno(ioctl(shared_fd, IOMMU_FAULT_QUEUE_ALLOC, page), EFAULT);
+		check(!ioctl(shared_fd, IOMMU_FAULT_QUEUE_ALLOC, &alloc));
+		destroy(shared_fd, alloc.out_fault_id);
+		for (unsigned int before = sweeps; i % 16 == 0 && sweeps == before;)
+			sched_yield();
+	}
+	racing = false;
+	pthread_join(thread, NULL);
+}
+
 /* ---- a wild store ---- */
 
 struct range {
@@ -404,7 +443,7 @@ static const struct {
 } tests[] = {
 	{"deaths", test_deaths},     {"handlers", test_handlers}, {"races", test_races},
 	{"scribble", test_scribble}, {"faults", test_faults},     {"reads", test_reads},
-	{"lock-all", test_lock_all},
+	{"lock-all", test_lock_all}, {"untold", test_untold},
 };
 
 int main(int argc, char **argv)

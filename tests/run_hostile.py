@@ -58,6 +58,8 @@ def ends():
     tap.ok(states <= {'exited', 'killed'}, 'deaths: all have ended', states)
     check_charges(expect('calls in signal handlers', 'handlers', 2000), 'handlers')
     check_charges(expect('arguments that change', 'races', 2000), 'races')
+    check_charges(expect('descriptors that the program has not been told of', 'untold', 300),
+                  'untold')
     done, report = run(PROGRAM, 'scribble')
     process = report['processes'][0]
     # Which signal ends it depends on what of the C library it has left.

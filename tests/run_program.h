@@ -72,7 +72,7 @@ static int unmap(int fd, uint32_t ioas, uint64_t iova, size_t length)
 	return ioctl(fd, IOMMU_IOAS_UNMAP, &cmd) ? -1 : (int)(cmd.length >> 12);
 }
 
-static int destroy(int fd, uint32_t id)
+static inline int destroy(int fd, uint32_t id)
 {
 	struct iommu_destroy cmd = {.size = sizeof(cmd), .id = id};
 
@@ -88,12 +88,12 @@ static void *memory(size_t length)
 	return at;
 }
 
-/* Open vfio0, bind it and attach it to an IOAS. */
-static int attach(int fd, uint32_t ioas)
+/* Open a device, bind it and attach it to an IOAS. */
+static int attach_device(int fd, uint32_t ioas, const char *path)
 {
 	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = fd};
 	struct vfio_device_attach_iommufd_pt pt = {.argsz = sizeof(pt), .pt_id = ioas};
-	int device = open("/dev/vfio/devices/vfio0", O_RDWR | O_CLOEXEC);
+	int device = open(path, O_RDWR | O_CLOEXEC);
 
 	check(device >= 0);
 	check(!ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind));
@@ -101,6 +101,11 @@ static int attach(int fd, uint32_t ioas)
 	check(!ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &pt));
 	check(pt.pt_id && pt.pt_id != ioas);
 	return device;
+}
+
+static int attach(int fd, uint32_t ioas)
+{
+	return attach_device(fd, ioas, "/dev/vfio/devices/vfio0");
 }
 
 static void wait_for(pid_t pid, int expected)
