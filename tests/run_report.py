@@ -86,7 +86,7 @@ def memlock():
 
 def ioctls():
     process, text = run('numbers')
-    counted = {(op['file'], op['name']): (op['calls'], op['errors']) for op in process['ioctls']}
+    counted = {(op['file_type'], op['name']): (op['calls'], op['errors']) for op in process['ioctls']}
     device = ['VFIO_DEVICE_GET_PCI_HOT_RESET_INFO', 'VFIO_DEVICE_PCI_HOT_RESET',
               'VFIO_DEVICE_QUERY_GFX_PLANE', 'VFIO_DEVICE_GET_GFX_DMABUF', 'VFIO_DEVICE_IOEVENTFD',
               'VFIO_DEVICE_FEATURE']
