@@ -51,12 +51,9 @@ static const char *command_names(void)
 	for (size_t i = 0; i < NR_COMMANDS; i++) {
 		size_t length = strlen(names);
 
-		snprintf(names + length, sizeof(names) - length, "%s'%s'",
-			 i == 0                 ? ""
-			 : i + 1 == NR_COMMANDS ? " or "
-						: ", ",
-			 commands[i].name);
+		snprintf(names + length, sizeof(names) - length, "'%s', ", commands[i].name);
 	}
+	strcpy(names + strlen(names) - 2, " or 'help'");
 	return names;
 }
 
@@ -129,7 +126,8 @@ static int run_help(int argc, char **argv)
 	char *command[] = {argv[0], help, NULL};
 	const struct command *found;
 
-	if (argc == 1 || !strcmp(argv[1], "help")) {
+	if (argc == 1 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") ||
+	    !strcmp(argv[1], "-?")) {
 		show_help();
 		return 0;
 	}

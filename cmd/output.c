@@ -167,19 +167,34 @@ static void open_directly(struct output *output)
 		refuse(output, errno);
 }
 
+/* False with errno when there is a file of that name, or none can be made. */
+static bool make_file(struct output *output, char *path)
+{
+	sigset_t old;
+	int error;
+
+	/* A signal finds either no file or its name. */
+	hold_signals(&old);
+	output->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	error = errno;
+	if (output->fd >= 0)
+		output->beside = path;
+	release_signals(&old);
+	errno = error;
+	return output->fd >= 0;
+}
+
 /* A new file in the directory of the target; its mode is what a new file gets. */
 static void make_beside(struct output *output)
 {
-	char name[64];
+	char name[64], *path;
 
 	for (unsigned int i = 0; i < NAMES_MAX; i++) {
 		snprintf(name, sizeof(name), ".uiommu-%d-%u", (int)getpid(), i);
-		output->beside = sibling(output->target, name);
-		output->fd = open(output->beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (output->fd >= 0)
+		path = sibling(output->target, name);
+		if (make_file(output, path))
 			return;
-		free(output->beside);
-		output->beside = NULL;
+		free(path);
 		if (errno != EEXIST)
 			break;
 	}
@@ -274,8 +289,8 @@ struct output *output_open(const char *option, const char *path)
 	watch_end();
 	output->next = outputs;
 	outputs = output;
-	open_file(output);
 	release_signals(&old);
+	open_file(output); /* may wait for the reader of a FIFO */
 	output->start = find_start(output->fd);
 	output->stream = fopencookie(output, "w", functions);
 	if (!output->stream)

@@ -115,6 +115,8 @@ def check_examples(texts):
         other.wait()
 
 
+for option in '--help', '-?':
+    tap.equal(uiommu('help', option).stdout, uiommu('--help').stdout, f'uiommu help {option}')
 with tempfile.TemporaryDirectory() as SCRATCH:
     os.chdir(SCRATCH)
     check_examples(check_texts())

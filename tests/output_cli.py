@@ -240,6 +240,26 @@ def ended(writer):
     tap.ok(done.returncode == 2 and place.is_as_before(), writer.name + ': so does bad input', done)
 
 
+def sleeps(pid):
+    return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'S'
+
+
+def waits_for_reader(writer):
+    """Of a FIFO that nobody reads: it can be ended."""
+    if writer.suffix:
+        return
+    fifo = Place(writer).directory / 'fifo'
+    os.mkfifo(fifo)
+    for number in signal.SIGINT, signal.SIGTERM:
+        with subprocess.Popen(writer.arguments(fifo), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+            wait_for(lambda: sleeps(child.pid))
+            child.send_signal(number)
+            tap.ok(child.wait() == -number and fifo.is_fifo(),
+                   f'{writer.name}: {number.name} while it waits for the reader of a FIFO',
+                   child.returncode)
+
+
 def direct(writer):
     """Pipes, and standard output as a file."""
     if writer.suffix:
@@ -489,7 +509,8 @@ try:
     if not TMPFS:
         tap.skip('a full disk', 'no file system can be mounted')
     for one in writers():
-        for part in good, no_space, unwritable, taken_away, ended, direct:
+        for part in good, no_space, unwritable, taken_away, ended, waits_for_reader,\
+                direct:
             part(one)
     for part in names, twice, gnuplots, image_is_too_large, trace_is_lost, standard_output:
         part()

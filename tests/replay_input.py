@@ -57,7 +57,7 @@ BAD_LINES = [
 ]
 
 OTHER_LINES = [
-    '# a comment\n', '\n', '   \t\n', 'cpus=4\n', 'CPU 1 is empty\n',
+    '# a comment\n', '#' * 65537 + '\n', '\n', '   \t\n', 'cpus=4\n', 'CPU 1 is empty\n',
     head() + 'sched_switch: prev_comm=dd\n', head() + 'add_device_to_group: IOMMU: groupID=1\n',
     '          dd-7     [001] 12.5: kmalloc: (x+0x10) call_site=map ptr=0x1\n', ' => iommu_map\n',
     head() + 'remap: IOMMU: iova=0x1000 - 0x2000 paddr=0x1000 size=4096\n',

@@ -446,7 +446,7 @@ static int replay_line(struct replay *replay, const struct trace_line *line)
 	replay->at.line = line->number;
 	if (line->too_long) {
 		snprintf(why, sizeof(why), "longer than %d bytes", TRACE_LINE_MAX);
-		kind = TRACE_BAD;
+		kind = line->text[0] == '#' ? TRACE_OTHER : TRACE_BAD;
 	} else {
 		kind = trace_parse_line(line->text, line->length, &event, why);
 	}
