@@ -102,9 +102,13 @@ void iopt_pages_put(struct iopt_pages *pages)
 {
 	if (--pages->refs)
 		return;
-	spin_lock(&all_lock);
-	itree_remove(&all_pages, &pages->node);
-	spin_unlock(&all_lock);
+	if (pages->dmabuf) {
+		iopt_pages_put_dmabuf(pages);
+	} else {
+		spin_lock(&all_lock);
+		itree_remove(&all_pages, &pages->node);
+		spin_unlock(&all_lock);
+	}
 	if (pages->file)
 		iopt_pages_unmap_file(pages);
 	if (pages->backing)
@@ -153,13 +157,18 @@ static void keep_backing(struct iopt_pages *pages)
 }
 
 /*
- * The limit comes first: what is beyond it need not be faulted in to find out.
+ * The limit comes first: what is beyond it need not be faulted in to find out. Memory of a
+ * device stays where it is.
  */
 int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_node *node)
 {
 	uint64_t npages;
 	int ret;
 
+	if (pages->dmabuf) {
+		itree_insert(tree, node);
+		return 0;
+	}
 	if (pages->unpinnable)
 		return -EINVAL;
 	uncovered(pages, node->start, node->last, false, &npages);
@@ -183,6 +192,10 @@ void iopt_pages_unpin(struct iopt_pages *pages, struct itree *tree, struct itree
 {
 	uint64_t npages;
 
+	if (pages->dmabuf) {
+		itree_remove(tree, node);
+		return;
+	}
 	spin_lock(&all_lock);
 	itree_remove(tree, node);
 	spin_unlock(&all_lock);
@@ -215,6 +228,8 @@ int iopt_pages_add_access(struct iopt_pages *pages, uint64_t first, uint64_t las
 	struct iopt_pages_access *access = find_access(pages, first, last);
 	int ret;
 
+	if (pages->dmabuf)
+		return -EINVAL;
 	if (access) {
 		access->users++;
 		return 0;
@@ -253,7 +268,7 @@ int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uin
 
 	if (write && !pages->writable)
 		return -EPERM;
-	if (pages->unpinnable)
+	if (pages->unpinnable || pages->dmabuf)
 		return -EINVAL;
 	ret = iommufd_mm_rw(iopt_pages_mm(pages), pages->node.start + start_byte, data, length,
 			    write);
@@ -330,7 +345,7 @@ void iopt_area_check(struct iopt_area *area, bool all)
 	uint64_t length = area->node.last - area->node.start + 1;
 	uint64_t uaddr = iopt_pages_uaddr(pages) + area->start_byte, start, end;
 
-	if (!host || !host->memory_gone || pages->file || pages->told ||
+	if (!host || !host->memory_gone || pages->file || pages->dmabuf || pages->told ||
 	    list_empty(&area->iopt->domains))
 		return;
 	if (!find_gone(pages->ctx, pages->source, uaddr & ~IOPT_PAGE_MASK,

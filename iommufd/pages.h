@@ -40,6 +40,9 @@ struct iopt_pages {
 	bool unpinnable;    /* a file of the wrong kind, or too short: it is not mapped */
 	bool looked;        /* for a backing */
 	bool told;          /* that the process has given it back */
+	bool revoked;       /* of a dma-buf: it is in no table, and does not return */
+	struct iommufd_dmabuf *dmabuf; /* whose it is, at offset node.start, a reference; or NULL */
+	struct list_head dmabuf_link;  /* in dmabuf->pages */
 };
 
 static inline uint64_t iopt_pages_uaddr(const struct iopt_pages *pages)
@@ -67,6 +70,7 @@ struct iopt_area {
 	struct iopt_pages *pages; /* with a reference */
 	uint64_t start_byte;      /* where in pages it begins */
 	unsigned int num_accesses;
+	unsigned int num_locks; /* accesses that do not let go */
 	uint8_t prot;
 	bool prevent_access; /* being unmapped: no new pins */
 };
@@ -159,6 +163,27 @@ int iommufd_populate(struct iommufd_ctx *ctx, struct iommufd_mm *mm, uint64_t ua
 int iommufd_fault_in(struct iommufd_mm *mm, uint64_t uaddr, uint64_t npages, bool write,
 		     bool unshare);
 
+/* ---- dmabuf.c ---- */
+
+/* Memory of a device. All of it belongs to ctx->lock while there is a context. */
+struct iommufd_dmabuf {
+	struct iommufd_ctx *ctx; /* that it was exported in, NULL when that is gone */
+	struct list_head link;   /* in ctx->dmabufs */
+	uint64_t paddr, length;
+	bool revoked;
+	unsigned int refs;      /* its file, who exported it, and pages */
+	struct list_head pages; /* of iopt_pages */
+	void (*release)(void *context);
+	void *release_context;
+};
+
+/* NULL when @fd is no dma-buf of ours. ERR_PTR: -EINVAL, -ENODEV, -ENOMEM. */
+struct iopt_pages *iopt_pages_alloc_dmabuf(struct iommufd_ctx *ctx, int fd, uint64_t start,
+					   uint64_t length, bool writable);
+void iopt_pages_put_dmabuf(struct iopt_pages *pages);
+/* Of the first page. */
+uint64_t iopt_pages_dmabuf_paddr(const struct iopt_pages *pages);
+
 /* ---- phys.c ---- */
 
 /*
@@ -225,6 +250,18 @@ uint8_t iopt_account_mode(struct iommufd_ctx *ctx);
 /* -ENOMEM beyond the limit. */
 int iopt_account(struct iopt_pages *pages, uint64_t npages);
 void iopt_unaccount(struct iopt_pages *pages, uint64_t npages);
+
+/* ---- access.c ---- */
+
+#define IOPT_PIN_LOCK (1u << 31) /* unmapping it is -EBUSY */
+
+/*
+ * Pin [iova, last], which is whole pages of user memory, all or nothing; @pages, which
+ * may be NULL, becomes the user address of each. As iommufd_access_pin_pages().
+ */
+int iopt_pin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last, void **pages,
+		   unsigned int flags);
+void iopt_unpin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last, unsigned int flags);
 
 /* ---- area.c ---- */
 

@@ -195,6 +195,31 @@ static int dirty(struct iommufd_ucmd *ucmd, struct iommu_test_cmd *cmd)
 	return rc ? rc : iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
+/* What came with Linux 7.3: it tells that the caller knows it, unless it is said that not. */
+static int test_7_3(struct iommufd_ctx *ctx, struct iommu_test_cmd *cmd)
+{
+	if (ctx->config.abi && ctx->config.abi < IOMMUFD_ABI_7_3)
+		return -EOPNOTSUPP;
+	ctx->knows_7_3 = true;
+	switch (cmd->op) {
+	case IOMMU_TEST_OP_DEV_CHECK_CACHE:
+		return iommufd_test_check_cache(ctx, cmd);
+	case IOMMU_TEST_OP_TRIGGER_VEVENT:
+		return iommufd_test_trigger_vevent(ctx, cmd);
+	case IOMMU_TEST_OP_PASID_ATTACH:
+	case IOMMU_TEST_OP_PASID_REPLACE:
+	case IOMMU_TEST_OP_PASID_DETACH:
+	case IOMMU_TEST_OP_PASID_CHECK_HWPT:
+		return iommufd_test_pasid(ctx, cmd);
+	case IOMMU_TEST_OP_DMABUF_GET:
+		return iommufd_test_dmabuf_get(ctx, cmd);
+	case IOMMU_TEST_OP_DMABUF_REVOKE:
+		return iommufd_test_dmabuf_revoke(ctx, cmd);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 int iommufd_test(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_test_cmd *cmd = ucmd->cmd;
@@ -231,7 +256,7 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
 	case IOMMU_TEST_OP_TRIGGER_IOPF:
 		return iommufd_test_trigger_iopf(ctx, cmd);
 	default:
-		return -EOPNOTSUPP;
+		return test_7_3(ctx, cmd);
 	}
 }
 

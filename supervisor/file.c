@@ -94,6 +94,8 @@ void file_put(struct file *file)
 		file_put(file->context);
 	if (file->signal >= 0)
 		close(file->signal);
+	if (file->shared)
+		munmap(file->shared, FILE_SHARED_SIZE);
 	if (file->opener)
 		process_put(file->opener);
 	free(file);
@@ -112,26 +114,31 @@ static int open_again(int fd, int flags)
 }
 
 /* Nothing can be written to it behind our back. */
-static int open_memory(int flags)
+static int open_memory(struct file *file, int flags)
 {
 	int fd = memfd_create("uiommu", MFD_CLOEXEC | MFD_ALLOW_SEALING), again;
 
 	if (fd < 0)
 		return -errno;
+	again = file->kind == FILE_IOMMU && options->test_abi ? file_share(file, fd) : 0;
+	if (again) {
+		close(fd);
+		return again;
+	}
 	fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
 	again = open_again(fd, flags & (O_ACCMODE | O_NONBLOCK));
 	close(fd);
 	return again;
 }
 
-/* Readable while there is a byte in it, and always writable. */
+/* Readable while there is a byte in it; and always writable, if it is written to. */
 static int open_pipe(struct file *file)
 {
 	int ends[2], again;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
-	again = open_again(ends[0], O_RDWR);
+	again = open_again(ends[0], file->kind == FILE_FAULT ? O_RDWR : O_RDONLY);
 	file->signal = again < 0 ? -1 : open_again(ends[0], O_RDWR | O_NONBLOCK);
 	close(ends[0]);
 	close(ends[1]);
@@ -154,7 +161,7 @@ static struct file **chain_of(ino_t ino)
 
 int file_open(struct file *file, int flags)
 {
-	int fd = file->kind == FILE_FAULT ? open_pipe(file) : open_memory(flags), ret;
+	int fd = file_is_polled(file) ? open_pipe(file) : open_memory(file, flags), ret;
 	struct stat st;
 
 	if (fd < 0)
@@ -270,7 +277,7 @@ void file_signal(const void *object, bool readable)
 	pthread_mutex_lock(&lock);
 	for (unsigned int i = 0; i < CHAINS; i++)
 		for (struct file *file = chains[i]; file; file = file->next) {
-			if (file->kind != FILE_FAULT || file->object != object)
+			if (!file_is_polled(file) || file->object != object)
 				continue;
 			while (read(file->signal, byte, sizeof(byte)) > 0)
 				;

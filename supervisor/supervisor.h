@@ -152,6 +152,8 @@ enum file_kind {
 	FILE_VFIO,
 	FILE_FAULT,
 	FILE_ACCESS,
+	FILE_VEVENTQ,
+	FILE_DMABUF,
 	FILE_FAIL_NTH, /* /proc/PID/task/TID/fail-nth */
 };
 
@@ -172,10 +174,11 @@ struct file {
 	union {
 		struct iommufd_ctx *ctx;
 		struct vfio_cdev *cdev;
-		void *object; /* FILE_FAULT, FILE_ACCESS */
+		void *object; /* what iommufd has made: FILE_FAULT to FILE_DMABUF */
 		pid_t tid;    /* FILE_FAIL_NTH */
 	};
-	int signal;                  /* FILE_FAULT: our end of its pipe */
+	int signal;                  /* of one that is polled: our end of its pipe */
+	void *shared;                /* FILE_IOMMU: what programs see that map it, or NULL */
 	struct process *opener;      /* with a reference */
 	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
 	uint64_t memlock_seen;       /* of its context's failures, by account_memlock() */
@@ -209,8 +212,22 @@ void files_forget(void);
 struct file *file_of_stat(const struct stat *st);
 /* Handle every last close that came before now, as far as @file could notice, or NULL. */
 void files_settle(const struct file *file, const struct process *process);
-/* The fault file of @object has become readable, or ceased to be. */
+static inline bool file_is_polled(const struct file *file)
+{
+	return file->kind == FILE_FAULT || file->kind == FILE_VEVENTQ;
+}
+
+/* The file of @object, which is polled, has become readable, or ceased to be. */
 void file_signal(const void *object, bool readable);
+
+/* ---- shared.c: what programs see that map a file ---- */
+
+#define FILE_SHARED_SIZE (16u << 20)
+
+/* Have the memory of @fd, which is to be @file's, at file->shared. */
+int file_share(struct file *file, int fd);
+/* Whether a process has some of [offset, + length) mapped. */
+bool file_is_mapped(const struct file *file, uint64_t offset, uint64_t length);
 
 /* ---- device.c ---- */
 
@@ -230,6 +247,7 @@ void device_closing(struct file *file);
 long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg);
 ssize_t device_read(struct file *file, uint64_t to, size_t length);
 ssize_t device_write(struct file *file, uint64_t from, size_t length);
+long device_mmap(struct file *file, uint64_t offset, uint64_t length);
 #define IOMMU_DEVICE makedev(10, 125) /* as Linux gives out */
 #define VFIO_MAJOR   511
 
