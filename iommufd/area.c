@@ -104,7 +104,7 @@ int iopt_area_fill(struct iopt_area *area, struct iommu_domain *domain)
 	uint64_t npages = index->last - index->start + 1;
 	int ret = 0;
 
-	if (!pages->dmabuf)
+	if (!pages->device)
 		ret = iommufd_phys_runs(pages->ctx, iopt_pages_mm(pages),
 					iopt_pages_uaddr(pages) + (index->start << IOPT_PAGE_SHIFT),
 					npages, fill_run, &fill);

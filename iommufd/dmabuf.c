@@ -172,6 +172,7 @@ static struct iopt_pages *pages_alloc(struct iommufd_dmabuf *dmabuf, const struc
 	if (IS_ERR(pages))
 		return pages;
 	dmabuf->refs++;
+	pages->device = true;
 	pages->dmabuf = dmabuf;
 	list_add_tail(&pages->dmabuf_link, &dmabuf->pages);
 	return pages;

@@ -25,13 +25,26 @@ struct iopt_pages {
 	struct itree_node node; /* by address, among those of all processes */
 	struct iommufd_ctx *ctx;
 	uint64_t npages;
-	uint64_t npinned;                /* pages that a node covers, as accounted */
-	struct itree areas;              /* areas that fill domains */
-	struct itree accesses;           /* of struct iopt_pages_access */
-	unsigned int refs;               /* areas that point here */
-	struct iommufd_mm *source;       /* of the process that mapped it, with a reference */
-	struct iommufd_backing *backing; /* its file, once it was pinned, or NULL */
-	uint64_t backing_offset;
+	uint64_t npinned;          /* pages that a node covers, as accounted */
+	struct itree areas;        /* areas that fill domains */
+	struct itree accesses;     /* of struct iopt_pages_access */
+	unsigned int refs;         /* areas that point here */
+	struct iommufd_mm *source; /* of the process that mapped it, with a reference */
+	union {
+		struct {                                 /* neither file nor device */
+			struct iommufd_backing *backing; /* its file, once it was pinned, or NULL */
+			uint64_t backing_offset;
+		};
+		struct { /* file: which, and where in it */
+			dev_t dev;
+			ino_t ino;
+			uint64_t file_start;
+		};
+		struct { /* device: whose it is, at offset node.start, with a reference */
+			struct iommufd_dmabuf *dmabuf;
+			struct list_head dmabuf_link; /* in dmabuf->pages */
+		};
+	};
 	uint32_t file_offset; /* bytes of our own mapping before the first page */
 	uint8_t account_mode; /* enum iommufd_account_mode */
 	bool writable;
@@ -40,9 +53,8 @@ struct iopt_pages {
 	bool unpinnable;    /* a file of the wrong kind, or too short: it is not mapped */
 	bool looked;        /* for a backing */
 	bool told;          /* that the process has given it back */
+	bool device;        /* of a dma-buf */
 	bool revoked;       /* of a dma-buf: it is in no table, and does not return */
-	struct iommufd_dmabuf *dmabuf; /* whose it is, at offset node.start, a reference; or NULL */
-	struct list_head dmabuf_link;  /* in dmabuf->pages */
 };
 
 static inline uint64_t iopt_pages_uaddr(const struct iopt_pages *pages)
@@ -142,6 +154,11 @@ void iommufd_backing_put(struct iommufd_backing *backing);
 /* Copy, whether the process still is there or not. 0 or -EFAULT. */
 int iommufd_backing_rw(struct iommufd_backing *backing, uint64_t offset, void *data, size_t length,
 		       bool write);
+
+/* Call @each for all pages, pinned or not, that are the caller's memory at @uaddr. */
+void iopt_pages_find(uint64_t uaddr,
+		     void (*each)(void *arg, const struct iopt_pages *pages, uint64_t index),
+		     void *arg);
 
 /* ---- file_pages.c ---- */
 

@@ -84,15 +84,56 @@ static int add_reserved(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cm
 	return IS_ERR(iopt) ? (int)PTR_ERR(iopt) : iopt_reserve_iova(iopt, start, last, NULL);
 }
 
+#define ALIASES_MAX 16
+
+struct aliases {
+	unsigned int nr;
+	uint64_t address[ALIASES_MAX];
+};
+
+static void add_alias(void *arg, const struct iopt_pages *pages, uint64_t index)
+{
+	struct aliases *aliases = arg;
+
+	if (pages->file && aliases->nr < ALIASES_MAX)
+		aliases->address[aliases->nr++] =
+			iopt_pages_uaddr(pages) + (index << IOPT_PAGE_SHIFT);
+}
+
+static int take_paddr(void *arg, uint64_t paddr, uint64_t npages)
+{
+	*(uint64_t *)arg = paddr;
+	return 0;
+}
+
+/*
+ * Physical addresses that are not real are made of virtual ones: of a file, which was
+ * mapped by a descriptor, of those where we map it.
+ */
+static bool is_in_file(struct iommufd_ctx *ctx, uint64_t uptr, uint64_t paddr)
+{
+	struct aliases aliases = {0};
+	uint64_t page = 0;
+
+	iopt_pages_find(uptr, add_alias, &aliases);
+	for (unsigned int i = 0; i < aliases.nr; i++) {
+		if (!iommufd_phys_runs(ctx, iommufd_mm_own(), aliases.address[i], 1, take_paddr,
+				       &page) &&
+		    page + (uptr & IOPT_PAGE_MASK) == paddr)
+			return true;
+	}
+	return false;
+}
+
 static int check_page(struct iommufd_ctx *ctx, struct iommu_domain *domain, uint64_t iova,
 		      uint64_t uptr)
 {
-	uint64_t paddr = 0;
+	uint64_t mapped = iommu_iova_to_phys(domain, iova), paddr = 0;
 	int rc = iommufd_user_to_phys(ctx, uptr, &paddr);
 
 	if (rc)
 		return rc;
-	return paddr && iommu_iova_to_phys(domain, iova) == paddr ? 0 : -EINVAL;
+	return mapped && (mapped == paddr || is_in_file(ctx, uptr, mapped)) ? 0 : -EINVAL;
 }
 
 static int check_map(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)
