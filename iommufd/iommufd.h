@@ -79,7 +79,6 @@ struct iommufd_ctx {
 	struct iommufd_config config; /* as it was created with; format is never NULL */
 	struct idmap objects;         /* of iommufd_object, by id from 1 */
 	enum iommufd_account_mode account_mode;
-	uint64_t mm_locked; /* pages accounted with IOPT_PAGES_ACCOUNT_MM */
 	struct iommufd_memlock memlock;
 	struct iommufd_ioas *vfio_ioas;
 	struct list_head groups;        /* of iommufd_group */
@@ -264,8 +263,6 @@ void iopt_enable_large_pages(struct io_pagetable *iopt);
 int iopt_disable_large_pages(struct io_pagetable *iopt);
 /* Tell the host what of the memory of all areas the program has given back. */
 void iopt_check_memory(struct io_pagetable *iopt);
-/* IOMMU_IOAS_CHANGE_PROCESS. */
-int iopt_change_process(struct io_pagetable *iopt);
 
 /* ---- ioas.c ---- */
 
@@ -284,7 +281,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
-int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd); /* change_process.c */
 int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd); /* noiommu.c */
 
 /* ---- dmabuf.c ---- */

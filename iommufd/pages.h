@@ -39,6 +39,7 @@ struct iopt_pages {
 			dev_t dev;
 			ino_t ino;
 			uint64_t file_start;
+			struct iommufd_mm *charged_to; /* who takes it over now, or NULL */
 		};
 		struct { /* device: whose it is, at offset node.start, with a reference */
 			struct iommufd_dmabuf *dmabuf;
@@ -267,6 +268,9 @@ uint8_t iopt_account_mode(struct iommufd_ctx *ctx);
 /* -ENOMEM beyond the limit. */
 int iopt_account(struct iopt_pages *pages, uint64_t npages);
 void iopt_unaccount(struct iopt_pages *pages, uint64_t npages);
+/* The same of pages that count, or are to count, as those of @mm. */
+int iopt_account_to(struct iommufd_ctx *ctx, struct iommufd_mm *mm, uint8_t mode, uint64_t npages);
+void iopt_unaccount_from(struct iommufd_mm *mm, uint8_t mode, uint64_t npages);
 
 /* ---- access.c ---- */
 

@@ -99,16 +99,29 @@ static long open_found(struct call *call, const struct found *found, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+static long open_status(struct call *call, pid_t pid, int flags)
+{
+	long fd = status_open(pid);
+
+	if (fd >= 0 && !call_is_valid(call)) {
+		close((int)fd);
+		return CONTINUE;
+	}
+	return fd < 0 ? fd : call_give(call, (int)fd, flags & O_CLOEXEC, false);
+}
+
 static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64)
 {
 	int flags = (int)flags64;
 	bool follow = !(flags & O_NOFOLLOW) && !((flags & O_CREAT) && (flags & O_EXCL));
-	struct found found;
+	struct found found = {0};
 	bool is_device;
 	long fd;
 
 	if (!paths_find(call, dir, at, follow, &found))
-		return CONTINUE;
+		return found.status && (flags & O_ACCMODE) == O_RDONLY && !(flags & O_PATH)
+			       ? open_status(call, found.status, flags)
+			       : CONTINUE;
 	fd = open_found(call, &found, flags);
 	if (found.file)
 		file_put(found.file);

@@ -23,7 +23,7 @@ struct supervisor_options {
 	unsigned int fail_nth;            /* 0: none */
 	bool test_abi;
 	enum iommufd_abi abi; /* of the test ABI */
-	const char *trace; /* a file to be added to, or NULL */
+	const char *trace;    /* a file to be added to, or NULL */
 	/* Called in the process that could not become the program; does not return. */
 	void (*not_started)(const char *path, int error);
 };

@@ -138,6 +138,8 @@ struct process *process_of(pid_t tid);
 struct process *process_find(pid_t tid);
 void process_put(struct process *process);
 struct iommufd_mm *process_mm(struct process *process, pid_t tid);
+/* Pages that it has pinned, and those that count for it alone. False: it is not known. */
+bool process_pinned(pid_t pid, unsigned long *pinned, unsigned long *locked);
 /* A thread of it is about to exec, or to end the process. */
 void process_execs(struct process *process, pid_t tid);
 /* Ended: from the main loop. */
@@ -310,6 +312,7 @@ struct found {
 	const struct node *node;
 	struct file *file;  /* by a link in /proc/PID/fd, with a reference */
 	pid_t fail_nth;     /* /proc/PID/task/TID/fail-nth: the thread, or 0 */
+	pid_t status;       /* /proc/PID/status: the process, or 0; the kernel's for all but open */
 	bool fault_setting; /* a file below /sys/kernel/debug/fail* */
 	bool is_link;       /* the link itself, which was not followed */
 	bool from_tree;     /* the kernel would begin in our own directory */
@@ -317,6 +320,14 @@ struct found {
 
 /* Where @path of the caller's leads, from directory @dir if it is relative. */
 void resolve(struct call *call, int dir, const char *path, bool follow, struct found *found);
+
+/* ---- status.c ---- */
+
+/*
+ * A descriptor of this process: /proc/PID/status with what the process has pinned.
+ * CONTINUE for none of that.
+ */
+long status_open(pid_t pid);
 
 /* ---- system calls: each returns a result, a negative errno or CONTINUE ---- */
 
