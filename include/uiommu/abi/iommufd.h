@@ -475,7 +475,7 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  * @hwpt_id: the HWPT
  * @flags: of enum iommufd_hwpt_get_dirty_bitmap_flags
  * @iova: the page of bit 0
- * @length: bytes of the range; of 0: EOVERFLOW, but nothing at @iova 0
+ * @length: bytes of the range, not 0
  * @page_size: bytes that each bit stands for, a power of two
  * @data: address of the bitmap, in words of 64 bits; bits are set, none cleared
  */
