@@ -193,6 +193,8 @@ static int pin_area(struct iopt_area *area, uint64_t iova, uint64_t last, void *
 		return -EPERM;
 	if ((flags & IOMMUFD_ACCESS_RW_WRITE) && !area->pages->writable)
 		return -EPERM;
+	if ((flags & IOPT_PIN_LOCK) && area->num_locks == UINT16_MAX)
+		return -EBUSY;
 	ret = iopt_pages_add_access(area->pages, first, end);
 	if (ret)
 		return ret;

@@ -37,11 +37,10 @@ static int charge_area(struct iopt_area *area, void *arg)
 	struct iopt_pages *pages = area->pages;
 	int ret;
 
-	if (pages->charged_to || pages->source == arg)
+	if (pages->charged || pages->source == arg)
 		return 0;
 	ret = iopt_account_to(pages->ctx, arg, pages->account_mode, pages->npinned);
-	if (!ret)
-		pages->charged_to = arg;
+	pages->charged = !ret;
 	return ret;
 }
 
@@ -49,9 +48,9 @@ static int undo_area(struct iopt_area *area, void *arg)
 {
 	struct iopt_pages *pages = area->pages;
 
-	if (pages->charged_to)
-		iopt_unaccount_from(pages->charged_to, pages->account_mode, pages->npinned);
-	pages->charged_to = NULL;
+	if (pages->charged)
+		iopt_unaccount_from(arg, pages->account_mode, pages->npinned);
+	pages->charged = false;
 	return 0;
 }
 
@@ -59,12 +58,12 @@ static int move_area(struct iopt_area *area, void *arg)
 {
 	struct iopt_pages *pages = area->pages;
 
-	if (!pages->charged_to)
+	if (!pages->charged)
 		return 0;
 	iopt_unaccount_from(pages->source, pages->account_mode, pages->npinned);
 	iommufd_mm_put(pages->source);
-	pages->source = iommufd_mm_get(pages->charged_to);
-	pages->charged_to = NULL;
+	pages->source = iommufd_mm_get(arg);
+	pages->charged = false;
 	return 0;
 }
 

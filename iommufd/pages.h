@@ -39,7 +39,6 @@ struct iopt_pages {
 			dev_t dev;
 			ino_t ino;
 			uint64_t file_start;
-			struct iommufd_mm *charged_to; /* who takes it over now, or NULL */
 		};
 		struct { /* device: whose it is, at offset node.start, with a reference */
 			struct iommufd_dmabuf *dmabuf;
@@ -54,6 +53,7 @@ struct iopt_pages {
 	bool unpinnable;    /* a file of the wrong kind, or too short: it is not mapped */
 	bool looked;        /* for a backing */
 	bool told;          /* that the process has given it back */
+	bool charged;       /* of a file: to another process, which takes it over now */
 	bool device;        /* of a dma-buf */
 	bool revoked;       /* of a dma-buf: it is in no table, and does not return */
 };
@@ -83,7 +83,7 @@ struct iopt_area {
 	struct iopt_pages *pages; /* with a reference */
 	uint64_t start_byte;      /* where in pages it begins */
 	unsigned int num_accesses;
-	unsigned int num_locks; /* accesses that do not let go */
+	uint16_t num_locks; /* accesses that do not let go */
 	uint8_t prot;
 	bool prevent_access; /* being unmapped: no new pins */
 };
