@@ -76,7 +76,7 @@ struct iommu_hwpt_vtd_s1_invalidate {
  *       are set, or these make no sense
  */
 struct iommu_hwpt_arm_smmuv3 {
-	__le64 ste[2] __attribute__((aligned(8)));
+	__aligned_le64 ste[2];
 };
 
 /** enum iommu_hw_info_arm_smmuv3_flags - Errata of an SMMUv3. */
@@ -120,7 +120,7 @@ struct iommu_hw_info_tegra241_cmdqv {
  *       CFGI_CD and CFGI_CD_ALL; any other is EIO
  */
 struct iommu_viommu_arm_smmuv3_invalidate {
-	__le64 cmd[2] __attribute__((aligned(8)));
+	__aligned_le64 cmd[2];
 };
 
 /* ---- AMD (Linux 6.19 and later) ---- */

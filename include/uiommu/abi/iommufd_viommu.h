@@ -106,7 +106,7 @@ enum iommu_veventq_type {
  * @evt: the record, with the number of the vDEVICE as its StreamID
  */
 struct iommu_vevent_arm_smmuv3 {
-	__le64 evt[4] __attribute__((aligned(8)));
+	__aligned_le64 evt[4];
 };
 
 /**
@@ -114,7 +114,7 @@ struct iommu_vevent_arm_smmuv3 {
  * @lvcmdq_err_map: a bit for each
  */
 struct iommu_vevent_tegra241_cmdqv {
-	__le64 lvcmdq_err_map[2] __attribute__((aligned(8)));
+	__aligned_le64 lvcmdq_err_map[2];
 };
 
 /**
