@@ -364,8 +364,9 @@ struct iommufd_device {
 	struct iommu_device *dev;
 	const struct iommufd_device_ops *ops; /* see <uiommu/iommufd.h> */
 	void *ops_context;
-	struct iommufd_vdevice *vdevice; /* what it is in a virtual machine, or NULL */
-	struct list_head pasids;         /* of iommufd_pasid */
+	struct iommufd_vdevice *vdevice;       /* what it is in a virtual machine, or NULL */
+	struct list_head pasids;               /* of iommufd_pasid */
+	struct iommu_pasid_table *pasid_table; /* while there are any, or NULL */
 };
 
 void iommufd_device_destroy(struct iommufd_object *obj);

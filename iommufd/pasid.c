@@ -5,7 +5,12 @@
  * A PASID goes to a HWPT with IOMMU_HWPT_ALLOC_PASID, and so does the device itself
  * while one of its PASIDs is attached. A HWPT that was made for an attachment has no such
  * flag. Reserved regions are those of the device: a PASID excludes nothing from an IOAS.
+ *
+ * A device whose model wants it has a PASID table, which hardware reads: an entry is there
+ * before the model is told of an attachment, and gone before it is told of its end.
  */
+#include <uiommu/iommufd_pasid.h>
+
 #include "iommufd/iommufd.h"
 #include "iommufd/viommu.h"
 
@@ -32,6 +37,75 @@ static int tell(const struct iommufd_device *idev, uint32_t pasid, struct iommuf
 				 hwpt ? hwpt->nested : NULL);
 }
 
+/* ---- the PASID table ---- */
+
+struct iommu_pasid_table *iommufd_device_pasid_table(const struct iommufd_device *idev)
+{
+	return idev->pasid_table;
+}
+
+static void flush_entry(void *context, uint32_t pasid, bool tables)
+{
+	const struct iommufd_device *idev = context;
+
+	if (idev->ops->pasid_flush)
+		idev->ops->pasid_flush(idev->ops_context, pasid, tables);
+}
+
+static int need_table(struct iommufd_device *idev)
+{
+	const struct iommu_pasid_params params = {
+		.layout = *idev->ops->pasid_layout,
+		.pasid_bits = idev->ops->max_pasid_log2,
+		.flush = flush_entry,
+		.context = idev,
+	};
+	struct iommu_pasid_table *table;
+
+	if (idev->pasid_table)
+		return 0;
+	table = iommu_pasid_table_alloc(&params, GFP_KERNEL_ACCOUNT);
+	if (IS_ERR(table))
+		return (int)PTR_ERR(table);
+	idev->pasid_table = table;
+	return 0;
+}
+
+static void drop_table(struct iommufd_device *idev)
+{
+	if (!list_empty(&idev->pasids))
+		return;
+	iommu_pasid_table_free(idev->pasid_table);
+	idev->pasid_table = NULL;
+}
+
+/* Of a PASID that is set, or whose tables are there, it cannot run out of memory. */
+static int set_entry(struct iommufd_device *idev, uint32_t pasid, const struct iommufd_hwpt *hwpt)
+{
+	uint16_t id = (uint16_t)iommufd_hwpt_paging(hwpt)->obj.id;
+	struct iommu_pasid_first first;
+	int rc;
+
+	if (!idev->ops->pasid_layout)
+		return 0;
+	rc = need_table(idev);
+	if (!rc && hwpt->nested)
+		rc = idev->ops->pasid_first ? idev->ops->pasid_first(hwpt->nested, &first)
+					    : -EOPNOTSUPP;
+	if (rc)
+		return rc;
+	return iommu_pasid_set(idev->pasid_table, pasid, hwpt->domain, hwpt->nested ? &first : NULL,
+			       id, GFP_KERNEL_ACCOUNT);
+}
+
+static void clear_entry(struct iommufd_device *idev, uint32_t pasid)
+{
+	if (idev->pasid_table)
+		iommu_pasid_clear(idev->pasid_table, pasid);
+}
+
+/* ---- attaching ---- */
+
 static int may_attach(const struct iommufd_device *idev, uint32_t pasid,
 		      const struct iommufd_hwpt *hwpt)
 {
@@ -55,16 +129,24 @@ static int attach(struct iommufd_device *idev, uint32_t pasid, struct iommufd_hw
 	attached = kzalloc(sizeof(*attached), GFP_KERNEL_ACCOUNT, idev->ctx->owner);
 	if (!attached)
 		return -ENOMEM;
+	rc = set_entry(idev, pasid, hwpt);
+	if (rc)
+		goto err_table;
 	rc = tell(idev, pasid, hwpt);
-	if (rc) {
-		kfree(attached);
-		return rc;
-	}
+	if (rc)
+		goto err_entry;
 	attached->pasid = pasid;
 	attached->hwpt = hwpt;
 	hwpt->obj.users++;
 	list_add_tail(&attached->link, &idev->pasids);
 	return 0;
+
+err_entry:
+	clear_entry(idev, pasid);
+err_table:
+	drop_table(idev);
+	kfree(attached);
+	return rc;
 }
 
 static int replace(struct iommufd_device *idev, uint32_t pasid, struct iommufd_hwpt *hwpt)
@@ -75,10 +157,15 @@ static int replace(struct iommufd_device *idev, uint32_t pasid, struct iommufd_h
 
 	if (rc || attached->hwpt == hwpt)
 		return rc;
-	rc = tell(idev, pasid, hwpt);
+	old = attached->hwpt;
+	rc = set_entry(idev, pasid, hwpt);
 	if (rc)
 		return rc;
-	old = attached->hwpt;
+	rc = tell(idev, pasid, hwpt);
+	if (rc) {
+		set_entry(idev, pasid, old);
+		return rc;
+	}
 	if (old->fault)
 		iommufd_fault_auto_respond(old->fault, idev, attached);
 	attached->hwpt = hwpt;
@@ -89,11 +176,13 @@ static int replace(struct iommufd_device *idev, uint32_t pasid, struct iommufd_h
 
 static void detach(struct iommufd_device *idev, struct iommufd_pasid *attached)
 {
+	clear_entry(idev, attached->pasid);
 	tell(idev, attached->pasid, NULL);
 	if (attached->hwpt->fault)
 		iommufd_fault_auto_respond(attached->hwpt->fault, idev, attached);
 	iommufd_hwpt_put(idev->ctx, attached->hwpt);
 	list_del(&attached->link);
+	drop_table(idev);
 	kfree(attached);
 }
 

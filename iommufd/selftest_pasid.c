@@ -2,6 +2,8 @@
 /*
  * PASIDs of mock devices.
  */
+#include <uiommu/iommufd_pasid.h>
+
 #include "iommufd/selftest.h"
 
 int iommufd_test_pasid_attach(void *context, uint32_t pasid, struct iommu_domain *domain,

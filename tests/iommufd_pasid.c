@@ -3,6 +3,8 @@
  * PASIDs of a device: what they can be attached to, what keeps the device's own table, what
  * the model is told, and where page requests go.
  */
+#include "hw/pasid.h"
+#include "tests/hw.h"
 #include "tests/iommufd_rig.h"
 
 enum {
@@ -54,6 +56,60 @@ static void the_model_is_told(void **state)
 	rig.idev = NULL;
 	assert_null(rig.pasid_domain[3]);
 	assert_int_equal(rig_destroy(&rig, rig.ids[OTHER]), 0);
+	rig_end(&rig);
+}
+
+/* What the hardware finds for a PASID; that there is no table is that it finds nothing. */
+static enum hw_fault find(const struct rig *rig, uint32_t pasid, struct hw_pasid_entry *entry)
+{
+	const struct iommu_pasid_table *table = iommufd_device_pasid_table(rig->idev);
+	struct hw_pasid_tables hw = {.layout = HW_PASID_VTD, .memory = &hw_arena};
+	struct iommu_pasid_info info;
+
+	if (!table)
+		return HW_FAULT_NOT_PRESENT;
+	iommu_pasid_get_info(table, &info);
+	hw.root = info.root;
+	hw.bits = info.pasid_bits;
+	return hw_pasid_find(&hw, pasid, entry);
+}
+
+/* A device that reads its own table translates as the program wants; and it is charged. */
+static void the_hardware_finds_it(void **state)
+{
+	struct hw_pasid_entry entry;
+	struct hw_translation got;
+	struct hw_tables tables;
+	struct rig rig;
+	uint64_t before;
+
+	begin(&rig);
+	assert_int_equal(rig_map(&rig, HUGE, 0, PAGE), 0);
+	before = cgroup_stat(rig.memcg, "sec_pagetables");
+	assert_int_equal(iommufd_device_attach_pasid(rig.idev, 3, rig.ids[TABLE]), 0);
+	/* A directory of 2^10 items, and a table. */
+	assert_int_equal(cgroup_stat(rig.memcg, "sec_pagetables"), before + 3 * PAGE);
+	assert_int_equal(find(&rig, 3, &entry), HW_FAULT_NONE);
+	assert_null(entry.first.format);
+	assert_int_equal(entry.id, rig.ids[TABLE]);
+	tables = (struct hw_tables){.format = hw_format_find(entry.second.format),
+				    .memory = &hw_arena,
+				    .root = entry.second.root,
+				    .address_width = entry.second.width};
+	assert_int_equal(hw_translate(&tables, HUGE + 9, HW_READ, &got), HW_FAULT_NONE);
+	assert_int_equal(got.paddr, (uintptr_t)rig.memory + 9);
+	assert_int_equal(find(&rig, 4, &entry), HW_FAULT_NOT_PRESENT);
+	/* Refused by the model: the hardware does not see it. */
+	assert_int_equal(iommufd_device_attach_pasid(rig.idev, RIG_REFUSES, rig.ids[TABLE]), -EIO);
+	assert_int_equal(find(&rig, RIG_REFUSES, &entry), HW_FAULT_NOT_PRESENT);
+	assert_int_equal(iommufd_device_replace_pasid(rig.idev, 3, rig.ids[OTHER]), 0);
+	assert_int_equal(find(&rig, 3, &entry), HW_FAULT_NONE);
+	assert_int_equal(entry.id, rig.ids[OTHER]);
+	assert_int_not_equal(entry.second.root, tables.root);
+	assert_true(rig.pasid_flushes > 0);
+	iommufd_device_detach_pasid(rig.idev, 3);
+	assert_null(iommufd_device_pasid_table(rig.idev));
+	assert_int_equal(cgroup_stat(rig.memcg, "sec_pagetables"), before);
 	rig_end(&rig);
 }
 
@@ -148,6 +204,7 @@ static unsigned int requests_in(struct rig *rig, unsigned int file)
 /* To the queue of the PASID's table, else of the device's; what leaves is answered there. */
 static void requests_go_by_pasid(void **state)
 {
+	struct hw_pasid_entry entry;
 	uint32_t own, of_pasid;
 	struct rig rig;
 
@@ -158,6 +215,10 @@ static void requests_go_by_pasid(void **state)
 	of_pasid = nested_with_queue(&rig, 1);
 	assert_int_equal(request(&rig, 3), -EINVAL);
 	assert_int_equal(iommufd_device_attach_pasid(rig.idev, 3, of_pasid), 0);
+	/* The program's first stage above the parent. */
+	assert_int_equal(find(&rig, 3, &entry), HW_FAULT_NONE);
+	assert_int_equal(entry.first.root, 77 * PAGE);
+	assert_non_null(entry.second.format);
 	assert_int_equal(request(&rig, 3), 0);
 	assert_int_equal(request(&rig, 4), -EINVAL);
 	assert_int_equal(iommufd_device_attach(rig.idev, &own), 0);
@@ -179,6 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_model_is_told),
+		cmocka_unit_test(the_hardware_finds_it),
 		cmocka_unit_test(what_does_not_fit_is_refused),
 		cmocka_unit_test(the_device_keeps_to_such_tables),
 		cmocka_unit_test(requests_go_by_pasid),

@@ -13,6 +13,7 @@
 #include <uiommu/abi/vfio.h>
 #include <uiommu/iommufd.h>
 #include <uiommu/iommufd_dmabuf.h>
+#include <uiommu/iommufd_pasid.h>
 #include <uiommu/iommufd_viommu.h>
 #include <uiommu/mm.h>
 
@@ -41,6 +42,7 @@ struct rig {
 	unsigned int nr_files, responses, unmaps, nested_live, viommus_live, queues_live;
 	struct iommufd_viommu *viommu; /* the last one that was made */
 	uint64_t queue_paddr;
+	unsigned int pasid_flushes;
 	struct iommu_domain *pasid_domain[RIG_PASID_SLOTS];
 	char *shared; /* what a program would see that maps /dev/iommu */
 	size_t shared_bytes;
@@ -156,6 +158,9 @@ static const struct iommufd_device_ops rig_device_ops = {
 	.nested_free = rig_nested_free,
 	.nested_invalidate = rig_nested_invalidate,
 	.pasid_attach = rig_pasid_attach,
+	.pasid_layout = &rig_pasid_layout,
+	.pasid_first = rig_pasid_first,
+	.pasid_flush = rig_pasid_flush,
 	.viommu_alloc = rig_viommu_alloc,
 	.page_response = rig_page_response,
 	.dirty_tracking = true,

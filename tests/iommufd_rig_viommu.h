@@ -135,6 +135,19 @@ static inline int rig_pasid_attach(void *context, uint32_t pasid, struct iommu_d
 	return 0;
 }
 
+static const enum iommu_pasid_layout rig_pasid_layout = IOMMU_PASID_VTD;
+
+static inline int rig_pasid_first(void *nested, struct iommu_pasid_first *first)
+{
+	*first = (struct iommu_pasid_first){.root = 77 * PAGE, .address_width = 48};
+	return 0;
+}
+
+static inline void rig_pasid_flush(void *context, uint32_t pasid, bool tables)
+{
+	((struct rig *)context)->pasid_flushes++;
+}
+
 /* ---- the host's memory ---- */
 
 static inline void *rig_share_memory(void *context, uint64_t offset, size_t length)

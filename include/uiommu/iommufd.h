@@ -16,6 +16,7 @@
 #include <uiommu/device.h>
 #include <uiommu/iommu.h>
 #include <uiommu/memcontrol.h>
+#include <uiommu/pasid.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -283,6 +284,11 @@ int iommufd_copy_user_data(const struct iommufd_user_data *data, uint32_t type, 
  *                @nested above it, or without one (NULL); or by nothing, when @domain is
  *                NULL, which cannot fail. Returns 0 or a negative errno, and all is as it
  *                was. May be NULL.
+ * @pasid_layout: the device has a PASID table of this layout while one of its PASIDs is
+ *                attached; see iommufd_device_pasid_table(). NULL: the model does without
+ * @pasid_first: what the first stage @nested is in such a table. Returns 0 or a negative
+ *               errno. NULL: none can be in it
+ * @pasid_flush: as flush of struct iommu_pasid_params. May be NULL.
  * @paging_config: change @params of a domain as @data asks for, which a program has handed
  *                 to IOMMU_HWPT_ALLOC on an IOAS. Returns 0 or a negative errno. NULL:
  *                 no such data
@@ -317,6 +323,9 @@ struct iommufd_device_ops {
 	void (*nested_attach)(void *context, void *nested);
 	int (*pasid_attach)(void *context, uint32_t pasid, struct iommu_domain *domain,
 			    void *nested);
+	const enum iommu_pasid_layout *pasid_layout;
+	int (*pasid_first)(void *nested, struct iommu_pasid_first *first);
+	void (*pasid_flush)(void *context, uint32_t pasid, bool tables);
 	int (*paging_config)(void *context, const struct iommufd_user_data *data,
 			     struct iommu_domain_params *params);
 	int (*viommu_alloc)(void *context, struct iommufd_viommu *viommu, uint32_t type,
@@ -399,43 +408,6 @@ int iommufd_device_replace(struct iommufd_device *idev, uint32_t *pt_id);
  * Context: May block. Cannot fail and does not allocate.
  */
 void iommufd_device_detach(struct iommufd_device *idev);
-
-/**
- * iommufd_device_attach_pasid() - Attach a PASID of a device to a page table.
- * @idev: the device
- * @pasid: the PASID, not 0
- * @pt_id: id of an HWPT with IOMMU_HWPT_ALLOC_PASID; what the device itself is attached
- *         to must have that, too
- *
- * Context: May block. Any thread.
- * Return: 0; -EBUSY when the PASID is attached; -ENOENT for no such id, or a table of a
- * vIOMMU for a device without a vDEVICE; -EINVAL for another kind of object or table, or a
- * PASID that the device does not have; -ENOMEM; an error of the device model.
- */
-int iommufd_device_attach_pasid(struct iommufd_device *idev, uint32_t pasid, uint32_t pt_id);
-
-/**
- * iommufd_device_replace_pasid() - Attach a PASID to another page table.
- * @idev: the device
- * @pasid: the PASID, attached
- * @pt_id: as for iommufd_device_attach_pasid()
- *
- * When it fails the PASID is attached as before.
- *
- * Context: May block. Any thread.
- * Return: 0, also when it is attached to that already; an error of
- * iommufd_device_attach_pasid(), with -EINVAL for a PASID that is not attached.
- */
-int iommufd_device_replace_pasid(struct iommufd_device *idev, uint32_t pasid, uint32_t pt_id);
-
-/**
- * iommufd_device_detach_pasid() - Undo iommufd_device_attach_pasid().
- * @idev: the device
- * @pasid: the PASID; nothing happens when it is not attached
- *
- * Context: May block. Cannot fail and does not allocate.
- */
-void iommufd_device_detach_pasid(struct iommufd_device *idev, uint32_t pasid);
 
 struct iommu_hwpt_pgfault;
 
