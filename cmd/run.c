@@ -33,6 +33,7 @@ struct run_args {
 	const char *trace;
 	const char *report;
 	const char *name;
+	const char *abi;
 	bool json, test_abi, no_wait;
 	char limit_where[PATH_MAX];
 };
@@ -74,7 +75,7 @@ static const struct argp_option options[] = {
 	{"report", OPTION_REPORT, "FILE|none", 0, "Where the report goes (default: stderr)", 0},
 	{"json", OPTION_JSON, NULL, 0, "Make the report JSON", 0},
 	{"name", OPTION_NAME, "NAME", 0, "What 'uiommu top --name' finds it by", 0},
-	{"test-abi", OPTION_TEST_ABI, NULL, 0,
+	{"test-abi", OPTION_TEST_ABI, "6.12|7.3", OPTION_ARG_OPTIONAL,
 	 "Answer the test ioctls and fail-nth files of a test kernel too", 0},
 	{"no-wait", OPTION_NO_WAIT, NULL, 0,
 	 "End with the program; serve what it leaves running in the background", 0},
@@ -126,6 +127,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_TEST_ABI:
 		args->test_abi = true;
+		args->abi = arg;
 		return 0;
 	case OPTION_NO_WAIT:
 		args->no_wait = true;
@@ -215,6 +217,18 @@ static enum iommufd_phys_mode parse_phys(const char *phys)
 	die("--phys: '%s' is not a mode: expected auto, identity or scattered", phys);
 }
 
+/* NULL: by what the program does. */
+static enum iommufd_abi parse_abi(const char *abi)
+{
+	if (!abi)
+		return IOMMUFD_ABI_NEWEST;
+	if (!strcmp(abi, "6.12"))
+		return IOMMUFD_ABI_6_12;
+	if (!strcmp(abi, "7.3"))
+		return IOMMUFD_ABI_7_3;
+	die("--test-abi: '%s' is not a kernel whose tests are known: expected 6.12 or 7.3", abi);
+}
+
 static void set_options(struct run_args *args, struct supervisor_options *to)
 {
 	set_format(args, to);
@@ -228,6 +242,7 @@ static void set_options(struct run_args *args, struct supervisor_options *to)
 		to->fail_nth =
 			(unsigned int)parse_number("--fail-nth", args->fail_nth, 1, UINT32_MAX);
 	to->test_abi = args->test_abi;
+	to->abi = parse_abi(args->abi);
 }
 
 /* ---- the report ---- */

@@ -155,7 +155,7 @@ static bool is_page_aligned(const struct iopt_area *area, uint64_t iova, uint64_
 	       ((iopt_area_byte(area, area->node.last) + 1) & IOPT_PAGE_MASK) == 0;
 }
 
-static void unpin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last)
+void iopt_unpin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last, unsigned int flags)
 {
 	static atomic_uint said;
 
@@ -171,6 +171,7 @@ static void unpin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last)
 					      iopt_area_byte(area, end) >> IOPT_PAGE_SHIFT))
 			break;
 		area->num_accesses--;
+		area->num_locks -= !!(flags & IOPT_PIN_LOCK);
 		if (end == last)
 			return;
 		iova = end + 1;
@@ -192,18 +193,21 @@ static int pin_area(struct iopt_area *area, uint64_t iova, uint64_t last, void *
 		return -EPERM;
 	if ((flags & IOMMUFD_ACCESS_RW_WRITE) && !area->pages->writable)
 		return -EPERM;
+	if ((flags & IOPT_PIN_LOCK) && area->num_locks == UINT16_MAX)
+		return -EBUSY;
 	ret = iopt_pages_add_access(area->pages, first, end);
 	if (ret)
 		return ret;
 	area->num_accesses++;
-	for (uint64_t index = first; index <= end; index++)
+	area->num_locks += !!(flags & IOPT_PIN_LOCK);
+	for (uint64_t index = first; pages && index <= end; index++)
 		pages[index - first] = (void *)(uintptr_t)(iopt_pages_uaddr(area->pages) +
 							   (index << IOPT_PAGE_SHIFT));
 	return 0;
 }
 
-static int pin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last, void **pages,
-		     unsigned int flags)
+int iopt_pin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last, void **pages,
+		   unsigned int flags)
 {
 	uint64_t cursor = iova;
 	int ret;
@@ -218,13 +222,14 @@ static int pin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last, vo
 		end = MIN(last, area->node.last);
 		if (end == last)
 			return 0;
-		pages += ((iopt_area_byte(area, end) >> IOPT_PAGE_SHIFT) -
-			  (iopt_area_byte(area, cursor) >> IOPT_PAGE_SHIFT)) +
-			 1;
+		if (pages)
+			pages += ((iopt_area_byte(area, end) >> IOPT_PAGE_SHIFT) -
+				  (iopt_area_byte(area, cursor) >> IOPT_PAGE_SHIFT)) +
+				 1;
 		cursor = end + 1;
 	}
 	if (cursor != iova)
-		unpin_range(iopt, iova, cursor - 1);
+		iopt_unpin_range(iopt, iova, cursor - 1, flags);
 	return ret;
 }
 
@@ -240,7 +245,8 @@ int iommufd_access_pin_pages(struct iommufd_access *access, uint64_t iova, uint6
 	if (__builtin_add_overflow(iova, length - 1, &last))
 		return -EOVERFLOW;
 	before = iommufd_lock(access->ctx);
-	ret = access->ioas ? pin_range(&access->ioas->iopt, iova, last, pages, flags) : -ENOENT;
+	ret = access->ioas ? iopt_pin_range(&access->ioas->iopt, iova, last, pages, flags)
+			   : -ENOENT;
 	iommufd_unlock(access->ctx, before);
 	return ret;
 }
@@ -254,7 +260,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access, uint64_t iova, ui
 		return;
 	before = iommufd_lock(access->ctx);
 	if (access->ioas_unpin)
-		unpin_range(&access->ioas_unpin->iopt, iova, last);
+		iopt_unpin_range(&access->ioas_unpin->iopt, iova, last, 0);
 	iommufd_unlock(access->ctx, before);
 }
 

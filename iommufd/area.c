@@ -101,10 +101,17 @@ int iopt_area_fill(struct iopt_area *area, struct iommu_domain *domain)
 		.step = area->iopt->disable_large_pages ? IOPT_PAGE_SIZE : 0,
 		.prot = area->prot,
 	};
-	int ret = iommufd_phys_runs(pages->ctx, iopt_pages_mm(pages),
-				    iopt_pages_uaddr(pages) + (index->start << IOPT_PAGE_SHIFT),
-				    index->last - index->start + 1, fill_run, &fill);
+	uint64_t npages = index->last - index->start + 1;
+	int ret = 0;
 
+	if (!pages->device)
+		ret = iommufd_phys_runs(pages->ctx, iopt_pages_mm(pages),
+					iopt_pages_uaddr(pages) + (index->start << IOPT_PAGE_SHIFT),
+					npages, fill_run, &fill);
+	else if (!pages->revoked)
+		ret = fill_run(&fill,
+			       iopt_pages_dmabuf_paddr(pages) + (index->start << IOPT_PAGE_SHIFT),
+			       npages);
 	if (ret && fill.iova != area->node.start)
 		iommu_unmap(domain, area->node.start, fill.iova - area->node.start);
 	return ret;

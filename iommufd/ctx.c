@@ -76,6 +76,8 @@ struct iommufd_ctx *iommufd_ctx_create(const struct iommufd_config *config)
 	ctx->config.format = iommu_format_find(config->format)->name;
 	ctx->account_mode = IOPT_PAGES_ACCOUNT_USER;
 	INIT_LIST_HEAD(&ctx->groups);
+	INIT_LIST_HEAD(&ctx->shared);
+	INIT_LIST_HEAD(&ctx->dmabufs);
 	return ctx;
 }
 
@@ -86,6 +88,7 @@ void iommufd_ctx_destroy(struct iommufd_ctx *ctx)
 
 	ctx->cmd = 0;
 	iommufd_destroy_all(ctx);
+	iommufd_dmabufs_orphan(ctx);
 	iommufd_unlock(ctx, before);
 	pthread_mutex_destroy(&ctx->lock);
 	kfree(ctx);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "iommufd/iommufd.h"
+#include "iommufd/viommu.h"
 
 static struct iommufd_group *find_group(struct iommufd_ctx *ctx, const struct iommu_group *group)
 {
@@ -73,6 +74,7 @@ static struct iommufd_device *bind(struct iommufd_ctx *ctx, struct iommu_device 
 	idev->ops = ops;
 	idev->ops_context = context;
 	INIT_LIST_HEAD(&idev->group_item);
+	INIT_LIST_HEAD(&idev->pasids);
 	idev->obj.users++; /* until iommufd_device_unbind() */
 	iommufd_object_finalize(ctx, &idev->obj);
 	return idev;
@@ -120,7 +122,7 @@ static void detach(struct iommufd_device *idev)
 	}
 	set_nested(idev, NULL, hwpt->nested);
 	if (hwpt->fault)
-		iommufd_fault_auto_respond(hwpt->fault, idev);
+		iommufd_fault_auto_respond(hwpt->fault, idev, NULL);
 	iopt_remove_reserved_iova(iopt_of(hwpt), idev->dev);
 	iommufd_hwpt_put(idev->ctx, hwpt);
 }
@@ -129,8 +131,10 @@ void iommufd_device_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev = container_of(obj, struct iommufd_device, obj);
 
+	iommufd_pasid_detach_all(idev);
 	if (is_attached(idev))
 		detach(idev);
+	iommufd_vdevice_orphan(idev);
 	put_group(idev->igroup);
 }
 
@@ -144,8 +148,7 @@ void iommufd_device_unbind(struct iommufd_device *idev)
 	iommufd_unlock(ctx, before);
 }
 
-/* Could the hardware behind a device use an HWPT that was made for another? */
-static bool fits(const struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
+bool iommufd_device_fits(const struct iommufd_device *idev, const struct iommufd_hwpt *hwpt)
 {
 	const struct iommufd_hwpt *paging = iommufd_hwpt_paging(hwpt);
 	const struct iommufd_device_ops *ops = idev->ops;
@@ -158,13 +161,24 @@ static bool fits(const struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 	       (!hwpt->nested || hwpt->ops->nested_alloc == ops->nested_alloc);
 }
 
+/* Whether the device itself, and not one of its PASIDs, may be attached to it. */
+static int may_attach(const struct iommufd_device *idev, const struct iommufd_hwpt *hwpt)
+{
+	if (!iommufd_device_fits(idev, hwpt) || (!hwpt->pasid_compat && !list_empty(&idev->pasids)))
+		return -EINVAL;
+	return iommufd_viommu_may_attach(idev, hwpt);
+}
+
 static int do_attach(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	int rc;
 
-	if (is_attached(idev) || (igroup->hwpt && igroup->hwpt != hwpt) || !fits(idev, hwpt))
+	if (is_attached(idev) || (igroup->hwpt && igroup->hwpt != hwpt))
 		return -EINVAL;
+	rc = may_attach(idev, hwpt);
+	if (rc)
+		return rc;
 	rc = iopt_table_enforce_dev_resv_regions(iopt_of(hwpt), idev->dev, NULL);
 	if (rc)
 		return rc;
@@ -207,16 +221,18 @@ static int reserve_all(struct iommufd_group *igroup, struct io_pagetable *iopt)
 	return 0;
 }
 
-static bool all_fit(const struct iommufd_group *igroup, struct iommufd_hwpt *hwpt)
+static int all_may_attach(const struct iommufd_group *igroup, const struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_device *idev;
+	int rc;
 
 	list_for_each_entry(idev, &igroup->devices, group_item)
 	{
-		if (!fits(idev, hwpt))
-			return false;
+		rc = may_attach(idev, hwpt);
+		if (rc)
+			return rc;
 	}
-	return true;
+	return 0;
 }
 
 /* After the switch: every attached device is a user of the new one. */
@@ -230,7 +246,7 @@ static void move_devices(struct iommufd_group *igroup, struct iommufd_hwpt *hwpt
 	{
 		set_nested(idev, hwpt->nested, old->nested);
 		if (old->fault)
-			iommufd_fault_auto_respond(old->fault, idev);
+			iommufd_fault_auto_respond(old->fault, idev, NULL);
 		hwpt->obj.users++;
 		iommufd_hwpt_put(idev->ctx, old);
 	}
@@ -241,14 +257,15 @@ static int do_replace(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hwpt *old = igroup->hwpt;
 	bool other_ioas;
-	int rc = 0;
+	int rc;
 
 	if (!is_attached(idev))
 		return -EINVAL;
 	if (hwpt == old)
 		return 0;
-	if (!all_fit(igroup, hwpt))
-		return -EINVAL;
+	rc = all_may_attach(igroup, hwpt);
+	if (rc)
+		return rc;
 	other_ioas = iopt_of(hwpt) != iopt_of(old);
 	if (other_ioas)
 		rc = reserve_all(igroup, iopt_of(hwpt));
@@ -286,7 +303,7 @@ static int attach_auto(struct iommufd_device *idev, struct iommufd_ioas *ioas, u
 			*pt_id = hwpt->obj.id;
 		return rc;
 	}
-	hwpt = iommufd_hwpt_paging_alloc(idev->ctx, ioas, idev, 0);
+	hwpt = iommufd_hwpt_paging_alloc(idev->ctx, ioas, idev, 0, NULL);
 	if (IS_ERR(hwpt))
 		return (int)PTR_ERR(hwpt);
 	rc = attach(idev, hwpt);

@@ -82,7 +82,9 @@ static int check_range(const struct io_pagetable *iopt,
 {
 	uint64_t mask = (iopt->iova_alignment - 1) | (cmd->page_size - 1), last;
 
-	/* Thus nothing at all is -EOVERFLOW too, unless it is at 0. */
+	if (!cmd->length && iommufd_abi(iopt->ctx) >= IOMMUFD_ABI_7_3)
+		return -EINVAL;
+	/* Thus for older callers nothing at all is -EOVERFLOW too, unless it is at 0. */
 	if (__builtin_add_overflow(cmd->iova, cmd->length - 1, &last))
 		return -EOVERFLOW;
 	if (!cmd->page_size || ((cmd->iova | (last + 1)) & mask))

@@ -85,16 +85,15 @@ static uint64_t map_file(int fd, uint64_t start, uint64_t size, bool writable, b
 }
 
 /* Whether the kernel can pin all pages of [start, last] of the file, as it is now. */
-static bool can_pin(int fd, uint64_t last)
+static bool can_pin(int fd, uint64_t last, struct stat *st)
 {
 	struct statfs fs;
-	struct stat st;
 
-	if (syscall(SYS_fstatfs, fd, &fs) || syscall(SYS_fstat, fd, &st) || !S_ISREG(st.st_mode))
+	if (syscall(SYS_fstatfs, fd, &fs) || syscall(SYS_fstat, fd, st) || !S_ISREG(st->st_mode))
 		return false;
 	if ((uint32_t)fs.f_type != MAGIC_TMPFS && (uint32_t)fs.f_type != MAGIC_HUGETLBFS)
 		return false;
-	return (last | IOPT_PAGE_MASK) < (uint64_t)st.st_size;
+	return (last | IOPT_PAGE_MASK) < (uint64_t)st->st_size;
 }
 
 static struct iopt_pages *alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t start,
@@ -104,6 +103,7 @@ static struct iopt_pages *alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t s
 	uint64_t last, end, mapped = 0;
 	bool readonly = false, pinnable;
 	struct iopt_pages *pages;
+	struct stat st = {0};
 
 	if (!length)
 		return ERR_PTR(-EINVAL);
@@ -114,7 +114,7 @@ static struct iopt_pages *alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t s
 	if (length > UINT64_MAX - IOPT_PAGE_SIZE)
 		return ERR_PTR(-EINVAL);
 	end = (last | (IOPT_HUGE_SIZE - 1)) + 1;
-	pinnable = can_pin(fd, last);
+	pinnable = can_pin(fd, last, &st);
 	if (pinnable) {
 		mapped = map_file(fd, base, end - base, writable, &readonly);
 		if (!mapped)
@@ -127,6 +127,9 @@ static struct iopt_pages *alloc_file(struct iommufd_ctx *ctx, int fd, uint64_t s
 		return pages;
 	}
 	pages->file = true;
+	pages->dev = st.st_dev;
+	pages->ino = st.st_ino;
+	pages->file_start = first;
 	pages->file_offset = (uint32_t)(first - base);
 	pages->file_readonly = readonly;
 	pages->unpinnable = !pinnable;

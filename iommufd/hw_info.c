@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * IOMMU_GET_HW_INFO, with the input type that is newer than Linux 6.12.
+ * IOMMU_GET_HW_INFO.
  */
 #include "iommufd/iommufd.h"
 
@@ -59,6 +59,7 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	cmd->data_len = (uint32_t)len;
 	cmd->out_data_type = type;
 	cmd->out_max_pasid_log2 = idev->ops->max_pasid_log2;
-	cmd->out_capabilities = idev->ops->dirty_tracking ? IOMMU_HW_CAP_DIRTY_TRACKING : 0;
+	cmd->out_capabilities = idev->ops->capabilities |
+				(idev->ops->dirty_tracking ? IOMMU_HW_CAP_DIRTY_TRACKING : 0);
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }

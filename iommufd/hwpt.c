@@ -2,7 +2,8 @@
 /*
  * Hardware page tables. A paging one is a domain of the core that holds all of
  * an IOAS. A nested one is a first stage, which only the device model
- * understands, above a paging one: devices are attached to the domain of that.
+ * understands, above a paging one: devices are attached to the domain of that. It is
+ * made on the paging one, or on a vIOMMU that has it.
  *
  * An HWPT that was made for an attachment (auto_domain) goes with its last
  * device; all others go by IOMMU_DESTROY.
@@ -10,6 +11,7 @@
 #include <uiommu/dirty.h>
 
 #include "iommufd/iommufd.h"
+#include "iommufd/viommu.h"
 
 static struct iommufd_hwpt *hwpt_of(struct iommufd_object *obj)
 {
@@ -30,6 +32,8 @@ static void nested_destroy(struct iommufd_hwpt *hwpt)
 {
 	if (hwpt->nested)
 		hwpt->ops->nested_free(hwpt->nested);
+	if (hwpt->viommu)
+		hwpt->viommu->obj.users--;
 	hwpt->parent->obj.users--;
 }
 
@@ -51,8 +55,10 @@ void iommufd_hwpt_put(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt)
 		iommufd_object_destroy(ctx, &hwpt->obj);
 }
 
+/* A domain for a device, as the device model understands @data, if there is any. */
 static struct iommu_domain *domain_for(const struct iommufd_ctx *ctx,
-				       const struct iommufd_device *idev)
+				       const struct iommufd_device *idev,
+				       const struct iommufd_user_data *data)
 {
 	const struct iommufd_device_ops *ops = idev->ops;
 	struct iommu_domain_params params = {
@@ -61,15 +67,16 @@ static struct iommu_domain *domain_for(const struct iommufd_ctx *ctx,
 		.address_width = ops->format ? ops->address_width : ctx->config.address_width,
 		.pgsizes = ops->pgsizes,
 	};
+	int rc = data ? ops->paging_config(idev->ops_context, data, &params) : 0;
 
-	return iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
+	return rc ? ERR_PTR(rc) : iommu_domain_alloc(&params, GFP_KERNEL_ACCOUNT);
 }
 
 /* Give a new HWPT its domain, filled with the IOAS. */
 static int paging_populate(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt,
-			   struct iommufd_device *idev)
+			   struct iommufd_device *idev, const struct iommufd_user_data *data)
 {
-	struct iommu_domain *domain = domain_for(ctx, idev);
+	struct iommu_domain *domain = domain_for(ctx, idev, data);
 	int rc;
 
 	if (IS_ERR(domain))
@@ -84,17 +91,28 @@ static int paging_populate(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt,
 	return 0;
 }
 
+#define PAGING_FLAGS \
+	(IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING | IOMMU_HWPT_ALLOC_PASID)
+
+/* Whether there is hardware for what the flags and @data ask for. */
+static bool can_page(const struct iommufd_device_ops *ops, uint32_t flags,
+		     const struct iommufd_user_data *data)
+{
+	return !(flags & ~(uint32_t)PAGING_FLAGS) &&
+	       (!(flags & IOMMU_HWPT_ALLOC_NEST_PARENT) || ops->nested_alloc) &&
+	       (!(flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) || ops->dirty_tracking) &&
+	       (!(flags & IOMMU_HWPT_ALLOC_PASID) || ops->pasid_domains) &&
+	       (!data || ops->paging_config);
+}
+
 struct iommufd_hwpt *iommufd_hwpt_paging_alloc(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
-					       struct iommufd_device *idev, uint32_t flags)
+					       struct iommufd_device *idev, uint32_t flags,
+					       const struct iommufd_user_data *data)
 {
 	struct iommufd_hwpt *hwpt;
 	int rc;
 
-	if (flags & ~(uint32_t)(IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING))
-		return ERR_PTR(-EOPNOTSUPP);
-	if (flags & IOMMU_HWPT_ALLOC_NEST_PARENT && !idev->ops->nested_alloc)
-		return ERR_PTR(-EOPNOTSUPP);
-	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING && !idev->ops->dirty_tracking)
+	if (!can_page(idev->ops, flags, data))
 		return ERR_PTR(-EOPNOTSUPP);
 	hwpt = iommufd_object_alloc(ctx, sizeof(*hwpt), IOMMUFD_OBJ_HWPT_PAGING);
 	if (IS_ERR(hwpt))
@@ -105,8 +123,9 @@ struct iommufd_hwpt *iommufd_hwpt_paging_alloc(struct iommufd_ctx *ctx, struct i
 	hwpt->ops = idev->ops;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	hwpt->dirty_tracking = flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
 	hwpt->enforce_cache_coherency = idev->ops->enforce_cache_coherency;
-	rc = paging_populate(ctx, hwpt, idev);
+	rc = paging_populate(ctx, hwpt, idev, data);
 	if (rc) {
 		iommufd_object_destroy(ctx, &hwpt->obj);
 		return ERR_PTR(rc);
@@ -114,29 +133,49 @@ struct iommufd_hwpt *iommufd_hwpt_paging_alloc(struct iommufd_ctx *ctx, struct i
 	return hwpt;
 }
 
-static struct iommufd_hwpt *nested_alloc(struct iommufd_ctx *ctx, struct iommufd_hwpt *parent,
-					 struct iommufd_device *idev, uint32_t flags,
-					 const struct iommufd_user_data *data)
+/* Whether a first stage for @idev can stand on @parent, and on @viommu if there is one. */
+static int may_nest(const struct iommufd_hwpt *parent, const struct iommufd_viommu *viommu,
+		    const struct iommufd_device *idev, uint32_t flags,
+		    const struct iommufd_user_data *data)
 {
-	struct iommufd_hwpt *hwpt;
-	int rc;
+	const uint32_t known = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 
-	if (flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID || !data->entry_len ||
-	    !idev->ops->nested_alloc)
-		return ERR_PTR(-EOPNOTSUPP);
+	if (flags & ~known || !data->entry_len || !idev->ops->nested_alloc ||
+	    (flags & IOMMU_HWPT_ALLOC_PASID && !idev->ops->pasid_domains))
+		return -EOPNOTSUPP;
+	if (viommu && !viommu->ops->nested_alloc)
+		return -EOPNOTSUPP;
 	/* What one make of hardware nests on is nothing to another. */
 	if (parent->auto_domain || !parent->nest_parent ||
-	    parent->ops->nested_alloc != idev->ops->nested_alloc)
-		return ERR_PTR(-EINVAL);
+	    parent->ops->nested_alloc != idev->ops->nested_alloc ||
+	    (viommu && !iommufd_viommu_fits(viommu, idev)))
+		return -EINVAL;
+	return 0;
+}
+
+static struct iommufd_hwpt *nested_alloc(struct iommufd_ctx *ctx, struct iommufd_hwpt *parent,
+					 struct iommufd_viommu *viommu, struct iommufd_device *idev,
+					 uint32_t flags, const struct iommufd_user_data *data)
+{
+	int rc = may_nest(parent, viommu, idev, flags, data);
+	struct iommufd_hwpt *hwpt;
+
+	if (rc)
+		return ERR_PTR(rc);
 	hwpt = iommufd_object_alloc(ctx, sizeof(*hwpt), IOMMUFD_OBJ_HWPT_NESTED);
 	if (IS_ERR(hwpt))
 		return hwpt;
 	INIT_LIST_HEAD(&hwpt->hwpt_item);
 	parent->obj.users++;
 	hwpt->parent = parent;
+	if (viommu)
+		viommu->obj.users++;
+	hwpt->viommu = viommu;
 	hwpt->domain = parent->domain;
 	hwpt->ops = idev->ops;
-	rc = idev->ops->nested_alloc(idev->ops_context, data, &hwpt->nested);
+	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
+	rc = viommu ? viommu->ops->nested_alloc(viommu->context, data, &hwpt->nested)
+		    : idev->ops->nested_alloc(idev->ops_context, data, &hwpt->nested);
 	if (rc) {
 		hwpt->nested = NULL;
 		iommufd_object_destroy(ctx, &hwpt->obj);
@@ -156,6 +195,7 @@ static struct iommufd_hwpt *alloc_on(struct iommufd_ctx *ctx, const struct iommu
 		.uptr = cmd->data_uptr,
 	};
 	struct iommufd_device *idev = iommufd_get_object(ctx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
+	struct iommufd_viommu *viommu;
 	struct iommufd_object *pt;
 
 	if (IS_ERR(idev))
@@ -163,14 +203,18 @@ static struct iommufd_hwpt *alloc_on(struct iommufd_ctx *ctx, const struct iommu
 	pt = iommufd_get_object(ctx, cmd->pt_id, IOMMUFD_OBJ_ANY);
 	if (IS_ERR(pt))
 		return ERR_PTR(-EINVAL);
-	if (pt->type == IOMMUFD_OBJ_HWPT_PAGING)
-		return nested_alloc(ctx, hwpt_of(pt), idev, cmd->flags, &data);
-	if (pt->type != IOMMUFD_OBJ_IOAS)
+	switch (pt->type) {
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		return nested_alloc(ctx, hwpt_of(pt), NULL, idev, cmd->flags, &data);
+	case IOMMUFD_OBJ_VIOMMU:
+		viommu = container_of(pt, struct iommufd_viommu, obj);
+		return nested_alloc(ctx, viommu->hwpt, viommu, idev, cmd->flags, &data);
+	case IOMMUFD_OBJ_IOAS:
+		return iommufd_hwpt_paging_alloc(ctx, container_of(pt, struct iommufd_ioas, obj),
+						 idev, cmd->flags, cmd->data_len ? &data : NULL);
+	default:
 		return ERR_PTR(-EINVAL);
-	if (cmd->data_len)
-		return ERR_PTR(-EOPNOTSUPP);
-	return iommufd_hwpt_paging_alloc(ctx, container_of(pt, struct iommufd_ioas, obj), idev,
-					 cmd->flags);
+	}
 }
 
 static int set_fault(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt, uint32_t fault_id)
@@ -208,57 +252,6 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	}
 	iommufd_object_finalize(ucmd->ctx, &hwpt->obj);
 	return 0;
-}
-
-int iommufd_copy_user_data(const struct iommufd_user_data *data, uint32_t type, uint32_t index,
-			   void *to, size_t min_len, size_t len)
-{
-	if (data->type != type || index >= data->entry_num || data->entry_len < min_len ||
-	    data->entry_len > len)
-		return -EINVAL;
-	return iommufd_copy_struct_from_user(data->ctx, to, len,
-					     data->uptr + (uint64_t)index * data->entry_len,
-					     data->entry_len);
-}
-
-/* Far beyond what anybody has to invalidate at once. */
-#define INVALIDATE_ENTRIES_MAX (1u << 19)
-#define INVALIDATE_LEN_MAX     4096u
-
-static int invalidate(struct iommufd_ctx *ctx, const struct iommu_hwpt_invalidate *cmd,
-		      uint32_t *done)
-{
-	struct iommufd_user_data array = {
-		.ctx = ctx,
-		.type = cmd->data_type,
-		.entry_len = cmd->entry_len,
-		.entry_num = cmd->entry_num,
-		.uptr = cmd->data_uptr,
-	};
-	struct iommufd_hwpt *hwpt;
-
-	if (cmd->__reserved)
-		return -EOPNOTSUPP;
-	if (cmd->entry_num &&
-	    (!cmd->data_uptr || !cmd->entry_len || cmd->entry_len > INVALIDATE_LEN_MAX ||
-	     cmd->entry_num > INVALIDATE_ENTRIES_MAX))
-		return -EINVAL;
-	hwpt = iommufd_get_object(ctx, cmd->hwpt_id, IOMMUFD_OBJ_HWPT_NESTED);
-	if (IS_ERR(hwpt))
-		return (int)PTR_ERR(hwpt);
-	return hwpt->ops->nested_invalidate(hwpt->nested, &array, done);
-}
-
-int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
-{
-	struct iommu_hwpt_invalidate *cmd = ucmd->cmd;
-	uint32_t done = 0;
-	int rc = invalidate(ucmd->ctx, cmd, &done);
-
-	cmd->entry_num = done;
-	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
-		return -EFAULT;
-	return rc;
 }
 
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)

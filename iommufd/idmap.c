@@ -160,6 +160,16 @@ void *idmap_find(const struct idmap *map, uint32_t id)
 	return entry;
 }
 
+void idmap_replace(struct idmap *map, uint32_t id, void *entry)
+{
+	struct idmap_node *node = map->root;
+	uint64_t key = (uint64_t)id - 1;
+
+	for (unsigned int level = map->height - 1; level; level--)
+		node = node->slot[slot_of(key, level)];
+	node->slot[slot_of(key, 0)] = entry;
+}
+
 /* The entry at *key; or NULL, and in *key where there may be one next. */
 static void *find_or_skip(const struct idmap *map, uint64_t *key)
 {

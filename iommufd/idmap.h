@@ -27,6 +27,8 @@ int idmap_alloc(struct idmap *map, struct mem_cgroup *memcg, void *entry, uint32
 void *idmap_find(const struct idmap *map, uint32_t id);
 /* The entry under the lowest number of at least *id, which becomes that number; or NULL. */
 void *idmap_next(const struct idmap *map, uint32_t *id);
+/* Put another entry in the place of that under @id, which is used. */
+void idmap_replace(struct idmap *map, uint32_t id, void *entry);
 /* @id is used. */
 void idmap_erase(struct idmap *map, uint32_t id);
 

@@ -7,9 +7,16 @@
 const char *iommufd_object_type_name(enum iommufd_object_type type)
 {
 	static const char *const names[IOMMUFD_OBJ_MAX] = {
-		[IOMMUFD_OBJ_DEVICE] = "device",           [IOMMUFD_OBJ_HWPT_PAGING] = "HWPT",
-		[IOMMUFD_OBJ_HWPT_NESTED] = "nested HWPT", [IOMMUFD_OBJ_IOAS] = "IOAS",
-		[IOMMUFD_OBJ_ACCESS] = "access",           [IOMMUFD_OBJ_FAULT] = "fault queue",
+		[IOMMUFD_OBJ_DEVICE] = "device",
+		[IOMMUFD_OBJ_HWPT_PAGING] = "HWPT",
+		[IOMMUFD_OBJ_HWPT_NESTED] = "nested HWPT",
+		[IOMMUFD_OBJ_IOAS] = "IOAS",
+		[IOMMUFD_OBJ_ACCESS] = "access",
+		[IOMMUFD_OBJ_FAULT] = "fault queue",
+		[IOMMUFD_OBJ_VIOMMU] = "vIOMMU",
+		[IOMMUFD_OBJ_VDEVICE] = "vDEVICE",
+		[IOMMUFD_OBJ_VEVENTQ] = "vEVENTQ",
+		[IOMMUFD_OBJ_HW_QUEUE] = "hardware queue",
 		[IOMMUFD_OBJ_SELFTEST] = "mock device",
 	};
 

@@ -257,19 +257,3 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 	cmd->length = unmapped;
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
-
-/* Of every IOAS or of none. */
-int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
-{
-	struct iommu_ioas_change_process *cmd = ucmd->cmd;
-	struct iommufd_object *obj;
-	int ret = 0;
-
-	if (cmd->__reserved)
-		return -EOPNOTSUPP;
-	for (uint32_t id = 1; !ret && (obj = idmap_next(&ucmd->ctx->objects, &id)); id++)
-		if (obj->live && obj->type == IOMMUFD_OBJ_IOAS)
-			ret = iopt_change_process(
-				&container_of(obj, struct iommufd_ioas, obj)->iopt);
-	return ret;
-}

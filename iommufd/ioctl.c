@@ -7,6 +7,7 @@
 
 #include "iommufd/iommufd.h"
 #include "iommufd/user.h"
+#include "iommufd/viommu.h"
 
 static int destroy(struct iommufd_ucmd *ucmd)
 {
@@ -42,6 +43,7 @@ static const struct iommufd_ioctl_op ops[] = {
 	OP(IOMMU_HWPT_INVALIDATE, iommu_hwpt_invalidate, __reserved, iommufd_hwpt_invalidate),
 	OP(IOMMU_HWPT_SET_DIRTY_TRACKING, iommu_hwpt_set_dirty_tracking, __reserved,
 	   iommufd_hwpt_set_dirty_tracking),
+	OP(IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc, length, iommufd_hw_queue_alloc_ioctl),
 	OP(IOMMU_IOAS_ALLOC, iommu_ioas_alloc, out_ioas_id, iommufd_ioas_alloc_ioctl),
 	OP(IOMMU_IOAS_ALLOW_IOVAS, iommu_ioas_allow_iovas, allowed_iovas, iommufd_ioas_allow_iovas),
 	OP(IOMMU_IOAS_CHANGE_PROCESS, iommu_ioas_change_process, __reserved,
@@ -51,9 +53,14 @@ static const struct iommufd_ioctl_op ops[] = {
 	   iommufd_ioas_iova_ranges),
 	OP(IOMMU_IOAS_MAP, iommu_ioas_map, iova, iommufd_ioas_map),
 	OP(IOMMU_IOAS_MAP_FILE, iommu_ioas_map_file, iova, iommufd_ioas_map_file),
+	OP(IOMMU_IOAS_NOIOMMU_GET_PA, iommu_ioas_noiommu_get_pa, out_phys,
+	   iommufd_ioas_noiommu_get_pa),
 	OP(IOMMU_IOAS_UNMAP, iommu_ioas_unmap, length, iommufd_ioas_unmap),
 	OP(IOMMU_OPTION, iommu_option, val64, iommufd_option),
+	OP(IOMMU_VDEVICE_ALLOC, iommu_vdevice_alloc, virt_id, iommufd_vdevice_alloc_ioctl),
+	OP(IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc, __reserved, iommufd_veventq_alloc_ioctl),
 	OP(IOMMU_VFIO_IOAS, iommu_vfio_ioas, __reserved, iommufd_vfio_ioas),
+	OP(IOMMU_VIOMMU_ALLOC, iommu_viommu_alloc, out_viommu_id, iommufd_viommu_alloc_ioctl),
 };
 
 /* What iommufd_find_op() says of a number that is VFIO's, or nobody's. */

@@ -42,6 +42,10 @@ enum iommufd_object_type {
 	IOMMUFD_OBJ_IOAS,
 	IOMMUFD_OBJ_ACCESS,
 	IOMMUFD_OBJ_FAULT,
+	IOMMUFD_OBJ_VIOMMU,
+	IOMMUFD_OBJ_VDEVICE,
+	IOMMUFD_OBJ_VEVENTQ,
+	IOMMUFD_OBJ_HW_QUEUE,
 	IOMMUFD_OBJ_SELFTEST, /* --test-abi: a mock device */
 	IOMMUFD_OBJ_MAX,
 };
@@ -67,20 +71,32 @@ enum iommufd_account_mode {
 	IOPT_PAGES_ACCOUNT_MM,   /* per process, as type1 did */
 };
 
+struct iommufd_dmabuf;
+
 struct iommufd_ctx {
 	pthread_mutex_t lock; /* recursive */
 	struct mem_cgroup *owner;
 	struct iommufd_config config; /* as it was created with; format is never NULL */
 	struct idmap objects;         /* of iommufd_object, by id from 1 */
 	enum iommufd_account_mode account_mode;
-	uint64_t mm_locked; /* pages accounted with IOPT_PAGES_ACCOUNT_MM */
 	struct iommufd_memlock memlock;
 	struct iommufd_ioas *vfio_ioas;
 	struct list_head groups;        /* of iommufd_group */
+	struct list_head shared;        /* of iommufd_shared, by offset */
+	struct list_head dmabufs;       /* of iommufd_dmabuf */
 	uint32_t cmd;                   /* the ioctl that is running */
 	unsigned int in_unmap;          /* unmap callbacks of accesses that are running */
 	unsigned int temp_memory_limit; /* --test-abi */
+	bool knows_7_3;                 /* --test-abi: its caller was built for Linux 7.3 */
 };
+
+/* Whose answers the caller expects where those of two kernels differ. */
+static inline enum iommufd_abi iommufd_abi(const struct iommufd_ctx *ctx)
+{
+	if (ctx->config.abi)
+		return ctx->config.abi;
+	return ctx->config.test_abi && !ctx->knows_7_3 ? IOMMUFD_ABI_6_12 : IOMMUFD_ABI_7_3;
+}
 
 /* ---- ctx.c: enter and leave ---- */
 
@@ -112,6 +128,8 @@ void *iommufd_get_object(struct iommufd_ctx *ctx, uint32_t id, enum iommufd_obje
 int iommufd_object_remove(struct iommufd_ctx *ctx, uint32_t id);
 /* Destroy one that the library itself holds, live or not; users must be 0. */
 void iommufd_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj);
+/* Destroy one whose id is not to be used again until the close. */
+void iommufd_object_tombstone(struct iommufd_ctx *ctx, struct iommufd_object *obj);
 /* At close: all of them, users last. */
 void iommufd_destroy_all(struct iommufd_ctx *ctx);
 /*
@@ -245,8 +263,6 @@ void iopt_enable_large_pages(struct io_pagetable *iopt);
 int iopt_disable_large_pages(struct io_pagetable *iopt);
 /* Tell the host what of the memory of all areas the program has given back. */
 void iopt_check_memory(struct io_pagetable *iopt);
-/* IOMMU_IOAS_CHANGE_PROCESS. */
-int iopt_change_process(struct io_pagetable *iopt);
 
 /* ---- ioas.c ---- */
 
@@ -265,7 +281,14 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
-int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd); /* change_process.c */
+int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd); /* noiommu.c */
+
+/* ---- dmabuf.c ---- */
+
+/* The last close of its file. */
+void iommufd_dmabuf_release(struct iommufd_dmabuf *dmabuf);
+void iommufd_dmabufs_orphan(struct iommufd_ctx *ctx);
 
 /* ---- vfio_compat.c ---- */
 
@@ -278,17 +301,20 @@ int iommufd_vfio_get_info(struct iommufd_ctx *ctx, uint64_t arg); /* vfio_info.c
 
 struct iommufd_fault;
 struct iommufd_fault_queue;
+struct iommufd_viommu;
 
 struct iommufd_hwpt {
 	struct iommufd_object obj;
 	struct iommu_domain *domain; /* nested: the parent's */
 	struct iommufd_fault *fault; /* a reference in fault->obj.users, or NULL */
+	bool pasid_compat;           /* made for PASIDs */
 	/* paging: */
 	struct iommufd_ioas *ioas; /* a reference, or NULL */
 	bool auto_domain, enforce_cache_coherency, nest_parent, dirty_tracking;
 	struct list_head hwpt_item; /* in ioas->hwpts */
 	/* nested: */
 	struct iommufd_hwpt *parent;          /* a reference, or NULL */
+	struct iommufd_viommu *viommu;        /* that it was made on, a reference, or NULL */
 	void *nested;                         /* made by ops */
 	const struct iommufd_device_ops *ops; /* of the device it was made for */
 };
@@ -297,7 +323,8 @@ struct iommufd_device;
 
 /* An HWPT filled with all of @ioas; iommufd_object_finalize() is to follow. ERR_PTR. */
 struct iommufd_hwpt *iommufd_hwpt_paging_alloc(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas,
-					       struct iommufd_device *idev, uint32_t flags);
+					       struct iommufd_device *idev, uint32_t flags,
+					       const struct iommufd_user_data *data);
 void iommufd_hwpt_destroy(struct iommufd_object *obj); /* both kinds */
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
@@ -306,7 +333,7 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
 /* Drop one user's hold; an automatic one goes with its last. */
 void iommufd_hwpt_put(struct iommufd_ctx *ctx, struct iommufd_hwpt *hwpt);
 /* The paging HWPT that translates: itself, or its parent. */
-static inline struct iommufd_hwpt *iommufd_hwpt_paging(struct iommufd_hwpt *hwpt)
+static inline const struct iommufd_hwpt *iommufd_hwpt_paging(const struct iommufd_hwpt *hwpt)
 {
 	return hwpt->parent ? hwpt->parent : hwpt;
 }
@@ -317,6 +344,8 @@ int iommufd_dirty_track(struct iommufd_hwpt *hwpt, bool enable);
 int iommufd_dirty_read(struct iommufd_hwpt *hwpt, const struct iommu_hwpt_get_dirty_bitmap *cmd);
 
 /* ---- device.c: devices that are bound to a context ---- */
+
+struct iommufd_vdevice;
 
 struct iommufd_group {
 	struct list_head link;
@@ -335,10 +364,27 @@ struct iommufd_device {
 	struct iommu_device *dev;
 	const struct iommufd_device_ops *ops; /* see <uiommu/iommufd.h> */
 	void *ops_context;
+	struct iommufd_vdevice *vdevice;       /* what it is in a virtual machine, or NULL */
+	struct list_head pasids;               /* of iommufd_pasid */
+	struct iommu_pasid_table *pasid_table; /* while there are any, or NULL */
 };
 
 void iommufd_device_destroy(struct iommufd_object *obj);
+/* Could the hardware behind a device use an HWPT that was made for another? */
+bool iommufd_device_fits(const struct iommufd_device *idev, const struct iommufd_hwpt *hwpt);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd); /* hw_info.c */
+
+/* ---- pasid.c ---- */
+
+/* What one of a device's PASIDs is attached to. */
+struct iommufd_pasid {
+	struct list_head link; /* in idev->pasids */
+	uint32_t pasid;
+	struct iommufd_hwpt *hwpt; /* a reference */
+};
+
+struct iommufd_pasid *iommufd_pasid_find(const struct iommufd_device *idev, uint32_t pasid);
+void iommufd_pasid_detach_all(struct iommufd_device *idev);
 
 /* ---- access.c ---- */
 
@@ -367,13 +413,18 @@ struct iommufd_fault {
 
 void iommufd_fault_destroy(struct iommufd_object *obj);
 int iommufd_fault_alloc(struct iommufd_ucmd *ucmd);
-/* Answer all that is left of a device, which is to be detached, with INVALID. */
-void iommufd_fault_auto_respond(struct iommufd_fault *fault, struct iommufd_device *idev);
+/* Answer all that came through what is to be detached with INVALID; @pasid: see struct. */
+void iommufd_fault_auto_respond(struct iommufd_fault *fault, struct iommufd_device *idev,
+				const struct iommufd_pasid *pasid);
 /* File operations. */
 ssize_t iommufd_fault_read(struct iommufd_fault_queue *queue, void *buf, size_t len);
 ssize_t iommufd_fault_write(struct iommufd_fault_queue *queue, const void *buf, size_t len);
-short iommufd_fault_poll(struct iommufd_fault_queue *queue, short events);
-void iommufd_fault_release(struct iommufd_fault_queue *queue);
+
+/* ---- veventq.c: the file, see viommu.h for the rest ---- */
+
+struct iommufd_eventq;
+
+ssize_t iommufd_veventq_read(struct iommufd_eventq *q, void *buf, size_t len);
 
 /* ---- inspect.c: what the report of `uiommu run` is made of ---- */
 

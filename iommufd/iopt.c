@@ -313,17 +313,3 @@ found:
 	iopt_remove_reserved_iova(iopt, domain);
 	iopt_calculate_iova_alignment(iopt);
 }
-
-/* ---- another process takes the pages over ---- */
-
-int iopt_change_process(struct io_pagetable *iopt)
-{
-	struct itree_node *node;
-
-	/* There is no other: what is left of it is that only files may change hands. */
-	for (node = itree_first(&iopt->areas, 0, UINT64_MAX); node;
-	     node = itree_next(&iopt->areas, node, 0, UINT64_MAX))
-		if (!iopt_area_of(node)->pages->file)
-			return -EINVAL;
-	return 0;
-}

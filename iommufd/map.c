@@ -255,9 +255,13 @@ int iopt_map_user_pages(struct io_pagetable *iopt, uint64_t *iova, uint64_t uadd
 int iopt_map_file_pages(struct io_pagetable *iopt, uint64_t *iova, int fd, uint64_t start,
 			uint64_t length, int iommu_prot, unsigned int flags)
 {
-	struct iopt_pages *pages =
-		iopt_pages_alloc_file(iopt->ctx, fd, start, length, iommu_prot & IOMMU_WRITE);
+	bool writable = iommu_prot & IOMMU_WRITE;
+	struct iopt_pages *pages = iopt_pages_alloc_dmabuf(iopt->ctx, fd, start, length, writable);
 
+	if (!pages)
+		pages = iopt_pages_alloc_file(iopt->ctx, fd, start, length, writable);
+	else if (!IS_ERR(pages))
+		iommu_prot = (iommu_prot & ~IOMMU_CACHE) | IOMMU_MMIO;
 	return map_pages(iopt, pages, start & IOPT_PAGE_MASK, length, iova, iommu_prot, flags);
 }
 
@@ -332,6 +336,8 @@ static int unmap_range(struct io_pagetable *iopt, uint64_t start, uint64_t last,
 		uint64_t area_start = area->node.start, area_last = area->node.last;
 
 		ret = area_start < start || area_last > last ? -ENOENT : 0;
+		if (!ret && area->num_locks)
+			ret = -EBUSY;
 		if (!ret && area->num_accesses) {
 			ret = evict_accesses(iopt, area_start);
 			start = area_start;

@@ -8,6 +8,10 @@
 #include <stdio.h>
 
 #include "iommufd/iommufd.h"
+#include "iommufd/viommu.h"
+
+/* Stands for an id that is not to be used again. */
+static struct iommufd_object tombstone;
 
 static void (*const destructors[IOMMUFD_OBJ_MAX])(struct iommufd_object *obj) = {
 	[IOMMUFD_OBJ_DEVICE] = iommufd_device_destroy,
@@ -16,6 +20,10 @@ static void (*const destructors[IOMMUFD_OBJ_MAX])(struct iommufd_object *obj) = 
 	[IOMMUFD_OBJ_IOAS] = iommufd_ioas_destroy,
 	[IOMMUFD_OBJ_ACCESS] = iommufd_access_destroy_object,
 	[IOMMUFD_OBJ_FAULT] = iommufd_fault_destroy,
+	[IOMMUFD_OBJ_VIOMMU] = iommufd_viommu_destroy,
+	[IOMMUFD_OBJ_VDEVICE] = iommufd_vdevice_destroy,
+	[IOMMUFD_OBJ_VEVENTQ] = iommufd_veventq_destroy,
+	[IOMMUFD_OBJ_HW_QUEUE] = iommufd_hw_queue_destroy,
 	[IOMMUFD_OBJ_SELFTEST] = iommufd_selftest_destroy,
 };
 
@@ -56,13 +64,31 @@ void *iommufd_get_object(struct iommufd_ctx *ctx, uint32_t id, enum iommufd_obje
 	return obj;
 }
 
-void iommufd_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+/* All but its id. */
+static void destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 {
-	idmap_erase(&ctx->objects, obj->id);
 	if (ctx->vfio_ioas && &ctx->vfio_ioas->obj == obj)
 		ctx->vfio_ioas = NULL;
 	destructors[obj->type](obj);
 	kfree(obj);
+}
+
+void iommufd_object_destroy(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+{
+	idmap_erase(&ctx->objects, obj->id);
+	destroy(ctx, obj);
+}
+
+void iommufd_object_tombstone(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+{
+	idmap_replace(&ctx->objects, obj->id, &tombstone);
+	destroy(ctx, obj);
+}
+
+static bool is_mapped(struct iommufd_object *obj)
+{
+	return obj->type == IOMMUFD_OBJ_VIOMMU &&
+	       iommufd_viommu_is_mapped(container_of(obj, struct iommufd_viommu, obj));
 }
 
 int iommufd_object_remove(struct iommufd_ctx *ctx, uint32_t id)
@@ -71,7 +97,7 @@ int iommufd_object_remove(struct iommufd_ctx *ctx, uint32_t id)
 
 	if (IS_ERR(obj))
 		return (int)PTR_ERR(obj);
-	if (obj->users)
+	if (obj->users || is_mapped(obj))
 		return -EBUSY;
 	iommufd_object_destroy(ctx, obj);
 	return 0;
@@ -86,7 +112,10 @@ static bool destroy_unused(struct iommufd_ctx *ctx)
 	for (uint32_t id = 1; (obj = idmap_next(&ctx->objects, &id)); id++) {
 		if (obj->users)
 			continue;
-		iommufd_object_destroy(ctx, obj);
+		if (obj == &tombstone)
+			idmap_erase(&ctx->objects, id);
+		else
+			iommufd_object_destroy(ctx, obj);
 		any = true;
 	}
 	return any;
@@ -114,7 +143,8 @@ void iommufd_destroy_all(struct iommufd_ctx *ctx)
 {
 	while (!idmap_empty(&ctx->objects)) {
 		if (destroy_unused(ctx) || destroy_held(ctx, IOMMUFD_OBJ_DEVICE) ||
-		    destroy_held(ctx, IOMMUFD_OBJ_ACCESS) || destroy_held(ctx, IOMMUFD_OBJ_FAULT))
+		    destroy_held(ctx, IOMMUFD_OBJ_ACCESS) || destroy_held(ctx, IOMMUFD_OBJ_FAULT) ||
+		    destroy_held(ctx, IOMMUFD_OBJ_VEVENTQ))
 			continue;
 		fputs("uiommu: bug: objects of an iommufd use each other\n", stderr);
 		return;

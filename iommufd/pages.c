@@ -102,12 +102,16 @@ void iopt_pages_put(struct iopt_pages *pages)
 {
 	if (--pages->refs)
 		return;
-	spin_lock(&all_lock);
-	itree_remove(&all_pages, &pages->node);
-	spin_unlock(&all_lock);
+	if (pages->device) {
+		iopt_pages_put_dmabuf(pages);
+	} else {
+		spin_lock(&all_lock);
+		itree_remove(&all_pages, &pages->node);
+		spin_unlock(&all_lock);
+	}
 	if (pages->file)
 		iopt_pages_unmap_file(pages);
-	if (pages->backing)
+	else if (!pages->device && pages->backing)
 		iommufd_backing_put(pages->backing);
 	iommufd_mm_put(pages->source);
 	kmem_cache_free(atomic_load_explicit(&pages_cache, memory_order_relaxed), pages);
@@ -153,13 +157,18 @@ static void keep_backing(struct iopt_pages *pages)
 }
 
 /*
- * The limit comes first: what is beyond it need not be faulted in to find out.
+ * The limit comes first: what is beyond it need not be faulted in to find out. Memory of a
+ * device stays where it is.
  */
 int iopt_pages_pin(struct iopt_pages *pages, struct itree *tree, struct itree_node *node)
 {
 	uint64_t npages;
 	int ret;
 
+	if (pages->device) {
+		itree_insert(tree, node);
+		return 0;
+	}
 	if (pages->unpinnable)
 		return -EINVAL;
 	uncovered(pages, node->start, node->last, false, &npages);
@@ -183,6 +192,10 @@ void iopt_pages_unpin(struct iopt_pages *pages, struct itree *tree, struct itree
 {
 	uint64_t npages;
 
+	if (pages->device) {
+		itree_remove(tree, node);
+		return;
+	}
 	spin_lock(&all_lock);
 	itree_remove(tree, node);
 	spin_unlock(&all_lock);
@@ -215,6 +228,8 @@ int iopt_pages_add_access(struct iopt_pages *pages, uint64_t first, uint64_t las
 	struct iopt_pages_access *access = find_access(pages, first, last);
 	int ret;
 
+	if (pages->device)
+		return -EINVAL;
 	if (access) {
 		access->users++;
 		return 0;
@@ -253,11 +268,11 @@ int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uin
 
 	if (write && !pages->writable)
 		return -EPERM;
-	if (pages->unpinnable)
+	if (pages->unpinnable || pages->device)
 		return -EINVAL;
 	ret = iommufd_mm_rw(iopt_pages_mm(pages), pages->node.start + start_byte, data, length,
 			    write);
-	if (ret && pages->backing)
+	if (ret && !pages->file && pages->backing)
 		ret = iommufd_backing_rw(pages->backing, pages->backing_offset + start_byte, data,
 					 length, write);
 	return ret;
@@ -265,27 +280,60 @@ int iopt_pages_rw(struct iopt_pages *pages, uint64_t start_byte, void *data, uin
 
 /* ---- who has user memory ---- */
 
-unsigned int iopt_pages_pin_count(uint64_t uaddr)
+/* Which page of @pages is the memory at @uaddr of @mm, in @vma if that is known. */
+static bool is_at(const struct iopt_pages *pages, struct iommufd_mm *mm, uint64_t uaddr,
+		  const struct user_vma *vma, uint64_t *index)
+{
+	uint64_t offset = uaddr - pages->node.start;
+
+	if (iopt_pages_mm(pages) == mm && uaddr >= pages->node.start && uaddr <= pages->node.last) {
+		*index = offset >> IOPT_PAGE_SHIFT;
+		return true;
+	}
+	if (!pages->file || !vma || pages->dev != vma->dev || pages->ino != vma->ino)
+		return false;
+	*index = (vma->offset + (uaddr - vma->start) - pages->file_start) >> IOPT_PAGE_SHIFT;
+	return *index < pages->npages;
+}
+
+void iopt_pages_find(uint64_t uaddr,
+		     void (*each)(void *arg, const struct iopt_pages *pages, uint64_t index),
+		     void *arg)
 {
 	struct iommufd_mm *mm = iommufd_caller_mm();
-	struct iopt_pages *pages;
+	const struct iopt_pages *pages;
 	struct itree_node *node;
-	unsigned int count = 0;
+	struct user_vma vma;
+	bool shared;
+	uint64_t index;
 
 	if (IS_ERR(mm))
-		return 0;
+		return;
+	shared = !iommufd_vma_at(mm, uaddr, &vma) && vma.shared && vma.file;
 	spin_lock(&all_lock);
-	for (node = itree_first(&all_pages, uaddr, uaddr); node;
-	     node = itree_next(&all_pages, node, uaddr, uaddr)) {
-		uint64_t index = (uaddr - node->start) >> IOPT_PAGE_SHIFT;
-
+	for (node = itree_first(&all_pages, 0, UINT64_MAX); node;
+	     node = itree_next(&all_pages, node, 0, UINT64_MAX)) {
 		pages = pages_of(node);
-		if (iopt_pages_mm(pages) == mm && (itree_first(&pages->areas, index, index) ||
-						   itree_first(&pages->accesses, index, index)))
-			count++;
+		if (is_at(pages, mm, uaddr, shared ? &vma : NULL, &index))
+			each(arg, pages, index);
 	}
 	spin_unlock(&all_lock);
 	iommufd_mm_put(mm);
+}
+
+static void count_pin(void *arg, const struct iopt_pages *pages, uint64_t index)
+{
+	unsigned int *count = arg;
+
+	if (itree_first(&pages->areas, index, index) || itree_first(&pages->accesses, index, index))
+		++*count;
+}
+
+unsigned int iopt_pages_pin_count(uint64_t uaddr)
+{
+	unsigned int count = 0;
+
+	iopt_pages_find(uaddr, count_pin, &count);
 	return count;
 }
 
@@ -330,7 +378,7 @@ void iopt_area_check(struct iopt_area *area, bool all)
 	uint64_t length = area->node.last - area->node.start + 1;
 	uint64_t uaddr = iopt_pages_uaddr(pages) + area->start_byte, start, end;
 
-	if (!host || !host->memory_gone || pages->file || pages->told ||
+	if (!host || !host->memory_gone || pages->file || pages->device || pages->told ||
 	    list_empty(&area->iopt->domains))
 		return;
 	if (!find_gone(pages->ctx, pages->source, uaddr & ~IOPT_PAGE_MASK,

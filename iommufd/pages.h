@@ -25,13 +25,26 @@ struct iopt_pages {
 	struct itree_node node; /* by address, among those of all processes */
 	struct iommufd_ctx *ctx;
 	uint64_t npages;
-	uint64_t npinned;                /* pages that a node covers, as accounted */
-	struct itree areas;              /* areas that fill domains */
-	struct itree accesses;           /* of struct iopt_pages_access */
-	unsigned int refs;               /* areas that point here */
-	struct iommufd_mm *source;       /* of the process that mapped it, with a reference */
-	struct iommufd_backing *backing; /* its file, once it was pinned, or NULL */
-	uint64_t backing_offset;
+	uint64_t npinned;          /* pages that a node covers, as accounted */
+	struct itree areas;        /* areas that fill domains */
+	struct itree accesses;     /* of struct iopt_pages_access */
+	unsigned int refs;         /* areas that point here */
+	struct iommufd_mm *source; /* of the process that mapped it, with a reference */
+	union {
+		struct {                                 /* neither file nor device */
+			struct iommufd_backing *backing; /* its file, once it was pinned, or NULL */
+			uint64_t backing_offset;
+		};
+		struct { /* file: which, and where in it */
+			dev_t dev;
+			ino_t ino;
+			uint64_t file_start;
+		};
+		struct { /* device: whose it is, at offset node.start, with a reference */
+			struct iommufd_dmabuf *dmabuf;
+			struct list_head dmabuf_link; /* in dmabuf->pages */
+		};
+	};
 	uint32_t file_offset; /* bytes of our own mapping before the first page */
 	uint8_t account_mode; /* enum iommufd_account_mode */
 	bool writable;
@@ -40,6 +53,9 @@ struct iopt_pages {
 	bool unpinnable;    /* a file of the wrong kind, or too short: it is not mapped */
 	bool looked;        /* for a backing */
 	bool told;          /* that the process has given it back */
+	bool charged;       /* of a file: to another process, which takes it over now */
+	bool device;        /* of a dma-buf */
+	bool revoked;       /* of a dma-buf: it is in no table, and does not return */
 };
 
 static inline uint64_t iopt_pages_uaddr(const struct iopt_pages *pages)
@@ -67,6 +83,7 @@ struct iopt_area {
 	struct iopt_pages *pages; /* with a reference */
 	uint64_t start_byte;      /* where in pages it begins */
 	unsigned int num_accesses;
+	uint16_t num_locks; /* accesses that do not let go */
 	uint8_t prot;
 	bool prevent_access; /* being unmapped: no new pins */
 };
@@ -139,6 +156,11 @@ void iommufd_backing_put(struct iommufd_backing *backing);
 int iommufd_backing_rw(struct iommufd_backing *backing, uint64_t offset, void *data, size_t length,
 		       bool write);
 
+/* Call @each for all pages, pinned or not, that are the caller's memory at @uaddr. */
+void iopt_pages_find(uint64_t uaddr,
+		     void (*each)(void *arg, const struct iopt_pages *pages, uint64_t index),
+		     void *arg);
+
 /* ---- file_pages.c ---- */
 
 /* As iopt_pages_alloc(), and -EBADF for a bad @fd. What cannot be pinned fails when it is. */
@@ -158,6 +180,27 @@ int iommufd_populate(struct iommufd_ctx *ctx, struct iommufd_mm *mm, uint64_t ua
  */
 int iommufd_fault_in(struct iommufd_mm *mm, uint64_t uaddr, uint64_t npages, bool write,
 		     bool unshare);
+
+/* ---- dmabuf.c ---- */
+
+/* Memory of a device. All of it belongs to ctx->lock while there is a context. */
+struct iommufd_dmabuf {
+	struct iommufd_ctx *ctx; /* that it was exported in, NULL when that is gone */
+	struct list_head link;   /* in ctx->dmabufs */
+	uint64_t paddr, length;
+	bool revoked;
+	unsigned int refs;      /* its file, who exported it, and pages */
+	struct list_head pages; /* of iopt_pages */
+	void (*release)(void *context);
+	void *release_context;
+};
+
+/* NULL when @fd is no dma-buf of ours. ERR_PTR: -EINVAL, -ENODEV, -ENOMEM. */
+struct iopt_pages *iopt_pages_alloc_dmabuf(struct iommufd_ctx *ctx, int fd, uint64_t start,
+					   uint64_t length, bool writable);
+void iopt_pages_put_dmabuf(struct iopt_pages *pages);
+/* Of the first page. */
+uint64_t iopt_pages_dmabuf_paddr(const struct iopt_pages *pages);
 
 /* ---- phys.c ---- */
 
@@ -225,6 +268,21 @@ uint8_t iopt_account_mode(struct iommufd_ctx *ctx);
 /* -ENOMEM beyond the limit. */
 int iopt_account(struct iopt_pages *pages, uint64_t npages);
 void iopt_unaccount(struct iopt_pages *pages, uint64_t npages);
+/* The same of pages that count, or are to count, as those of @mm. */
+int iopt_account_to(struct iommufd_ctx *ctx, struct iommufd_mm *mm, uint8_t mode, uint64_t npages);
+void iopt_unaccount_from(struct iommufd_mm *mm, uint8_t mode, uint64_t npages);
+
+/* ---- access.c ---- */
+
+#define IOPT_PIN_LOCK (1u << 31) /* unmapping it is -EBUSY */
+
+/*
+ * Pin [iova, last], which is whole pages of user memory, all or nothing; @pages, which
+ * may be NULL, becomes the user address of each. As iommufd_access_pin_pages().
+ */
+int iopt_pin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last, void **pages,
+		   unsigned int flags);
+void iopt_unpin_range(struct io_pagetable *iopt, uint64_t iova, uint64_t last, unsigned int flags);
 
 /* ---- area.c ---- */
 

@@ -84,15 +84,56 @@ static int add_reserved(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cm
 	return IS_ERR(iopt) ? (int)PTR_ERR(iopt) : iopt_reserve_iova(iopt, start, last, NULL);
 }
 
+#define ALIASES_MAX 16
+
+struct aliases {
+	unsigned int nr;
+	uint64_t address[ALIASES_MAX];
+};
+
+static void add_alias(void *arg, const struct iopt_pages *pages, uint64_t index)
+{
+	struct aliases *aliases = arg;
+
+	if (pages->file && aliases->nr < ALIASES_MAX)
+		aliases->address[aliases->nr++] =
+			iopt_pages_uaddr(pages) + (index << IOPT_PAGE_SHIFT);
+}
+
+static int take_paddr(void *arg, uint64_t paddr, uint64_t npages)
+{
+	*(uint64_t *)arg = paddr;
+	return 0;
+}
+
+/*
+ * Physical addresses that are not real are made of virtual ones: of a file, which was
+ * mapped by a descriptor, of those where we map it.
+ */
+static bool is_in_file(struct iommufd_ctx *ctx, uint64_t uptr, uint64_t paddr)
+{
+	struct aliases aliases = {0};
+	uint64_t page = 0;
+
+	iopt_pages_find(uptr, add_alias, &aliases);
+	for (unsigned int i = 0; i < aliases.nr; i++) {
+		if (!iommufd_phys_runs(ctx, iommufd_mm_own(), aliases.address[i], 1, take_paddr,
+				       &page) &&
+		    page + (uptr & IOPT_PAGE_MASK) == paddr)
+			return true;
+	}
+	return false;
+}
+
 static int check_page(struct iommufd_ctx *ctx, struct iommu_domain *domain, uint64_t iova,
 		      uint64_t uptr)
 {
-	uint64_t paddr = 0;
+	uint64_t mapped = iommu_iova_to_phys(domain, iova), paddr = 0;
 	int rc = iommufd_user_to_phys(ctx, uptr, &paddr);
 
 	if (rc)
 		return rc;
-	return paddr && iommu_iova_to_phys(domain, iova) == paddr ? 0 : -EINVAL;
+	return mapped && (mapped == paddr || is_in_file(ctx, uptr, mapped)) ? 0 : -EINVAL;
 }
 
 static int check_map(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)
@@ -195,6 +236,31 @@ static int dirty(struct iommufd_ucmd *ucmd, struct iommu_test_cmd *cmd)
 	return rc ? rc : iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
+/* What came with Linux 7.3: it tells that the caller knows it, unless it is said that not. */
+static int test_7_3(struct iommufd_ctx *ctx, struct iommu_test_cmd *cmd)
+{
+	if (ctx->config.abi && ctx->config.abi < IOMMUFD_ABI_7_3)
+		return -EOPNOTSUPP;
+	ctx->knows_7_3 = true;
+	switch (cmd->op) {
+	case IOMMU_TEST_OP_DEV_CHECK_CACHE:
+		return iommufd_test_check_cache(ctx, cmd);
+	case IOMMU_TEST_OP_TRIGGER_VEVENT:
+		return iommufd_test_trigger_vevent(ctx, cmd);
+	case IOMMU_TEST_OP_PASID_ATTACH:
+	case IOMMU_TEST_OP_PASID_REPLACE:
+	case IOMMU_TEST_OP_PASID_DETACH:
+	case IOMMU_TEST_OP_PASID_CHECK_HWPT:
+		return iommufd_test_pasid(ctx, cmd);
+	case IOMMU_TEST_OP_DMABUF_GET:
+		return iommufd_test_dmabuf_get(ctx, cmd);
+	case IOMMU_TEST_OP_DMABUF_REVOKE:
+		return iommufd_test_dmabuf_revoke(ctx, cmd);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 int iommufd_test(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_test_cmd *cmd = ucmd->cmd;
@@ -231,7 +297,7 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
 	case IOMMU_TEST_OP_TRIGGER_IOPF:
 		return iommufd_test_trigger_iopf(ctx, cmd);
 	default:
-		return -EOPNOTSUPP;
+		return test_7_3(ctx, cmd);
 	}
 }
 

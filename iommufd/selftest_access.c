@@ -163,14 +163,31 @@ static uint64_t real_iova(const struct test_access *test, uint64_t iova, uint32_
 	return test->access->ioas ? iommufd_test_syz_iova(&test->access->ioas->iopt, iova) : 0;
 }
 
-/* Are these the pages at uptr, which stands for the iova? */
+struct looked_for {
+	uint64_t address;
+	bool found;
+};
+
+static void look(void *arg, const struct iopt_pages *pages, uint64_t index)
+{
+	struct looked_for *looked_for = arg;
+
+	if (iopt_pages_uaddr(pages) + (index << IOPT_PAGE_SHIFT) == looked_for->address)
+		looked_for->found = true;
+}
+
+/* Are these the pages at uptr, which stands for the iova? Those of a file are where we map it. */
 static int check_pages(void **pages, uint64_t npages, uint64_t iova, uint64_t uptr)
 {
 	uint64_t page = (uptr - (iova & IOPT_PAGE_MASK)) & ~IOPT_PAGE_MASK;
 
-	for (uint64_t i = 0; i < npages; i++)
-		if ((uintptr_t)pages[i] != page + i * IOPT_PAGE_SIZE)
+	for (uint64_t i = 0; i < npages; i++) {
+		struct looked_for looked_for = {.address = (uintptr_t)pages[i]};
+
+		iopt_pages_find(page + i * IOPT_PAGE_SIZE, look, &looked_for);
+		if (!looked_for.found)
 			return -EBADE;
+	}
 	return 0;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mock devices: no hardware, tables of the format "mock", and a first stage that
- * is nothing but four values of an IOTLB.
+ * Mock devices: no hardware, and tables of the format "mock".
  *
  * A mock device is an object of its own, which owns the device of the core and
  * its binding: destroying it detaches and unbinds.
@@ -10,16 +9,6 @@
 #include <string.h>
 
 #include "iommufd/selftest.h"
-
-struct mock_device {
-	struct iommufd_object obj;
-	struct iommu_device *dev;
-	struct iommufd_device *idev;
-};
-
-struct mock_nested {
-	uint32_t iotlb[MOCK_NESTED_DOMAIN_IOTLB_NUM];
-};
 
 /* ---- what the core asks of it ---- */
 
@@ -56,74 +45,21 @@ static int hw_info(void *context, void *buf, size_t len, uint32_t *type, size_t 
 	return 0;
 }
 
-static int nested_alloc(void *context, const struct iommufd_user_data *data, void **nested)
-{
-	struct iommu_hwpt_selftest config;
-	struct mock_nested *mock;
-	int rc;
-
-	if (data->type != IOMMU_HWPT_DATA_SELFTEST)
-		return -EOPNOTSUPP;
-	rc = iommufd_copy_user_data(data, IOMMU_HWPT_DATA_SELFTEST, 0, &config, sizeof(config),
-				    sizeof(config));
-	if (rc)
-		return rc;
-	mock = kmalloc(sizeof(*mock), GFP_KERNEL_ACCOUNT, NULL);
-	if (!mock)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < MOCK_NESTED_DOMAIN_IOTLB_NUM; i++)
-		mock->iotlb[i] = config.iotlb;
-	*nested = mock;
-	return 0;
-}
-
-static void nested_free(void *nested)
-{
-	kfree(nested);
-}
-
-static int invalidate_one(struct mock_nested *mock,
-			  const struct iommu_hwpt_invalidate_selftest *inv)
-{
-	if (inv->flags & ~IOMMU_TEST_INVALIDATE_FLAG_ALL)
-		return -EOPNOTSUPP;
-	if (inv->iotlb_id > MOCK_NESTED_DOMAIN_IOTLB_ID_MAX)
-		return -EINVAL;
-	if (inv->flags)
-		memset(mock->iotlb, 0, sizeof(mock->iotlb));
-	else
-		mock->iotlb[inv->iotlb_id] = 0;
-	return 0;
-}
-
-static int nested_invalidate(void *nested, const struct iommufd_user_data *array, uint32_t *done)
-{
-	struct iommu_hwpt_invalidate_selftest inv;
-	int rc = 0;
-
-	if (array->type != IOMMU_HWPT_INVALIDATE_DATA_SELFTEST)
-		return -EINVAL;
-	for (*done = 0; *done < array->entry_num; ++*done) {
-		rc = iommufd_copy_user_data(array, IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, *done, &inv,
-					    sizeof(inv), sizeof(inv));
-		if (!rc)
-			rc = invalidate_one(nested, &inv);
-		if (rc)
-			break;
-	}
-	return rc;
-}
-
 /* clang-format off */
 #define MOCK_OPS(flags) {                                                                    \
 	.hw_info = hw_info,                                                                  \
-	.nested_alloc = nested_alloc,                                                        \
-	.nested_free = nested_free,                                                          \
-	.nested_invalidate = nested_invalidate,                                              \
+	.nested_alloc = iommufd_test_nested_alloc,                                           \
+	.nested_free = iommufd_test_nested_free,                                             \
+	.nested_invalidate = iommufd_test_nested_invalidate,                                 \
+	.pasid_attach = iommufd_test_pasid_attach,                                           \
+	.paging_config = iommufd_test_paging_config,                                         \
+	.viommu_alloc = iommufd_test_viommu_alloc,                                           \
+	.pasid_domains = true,                                                               \
 	.dirty_tracking = !((flags) & MOCK_FLAGS_DEVICE_NO_DIRTY),                           \
 	.max_pasid_log2 = (flags) & MOCK_FLAGS_DEVICE_PASID ? MOCK_PASID_WIDTH : 0,          \
 	.format = "mock",                                                                    \
-	.pgsizes = (flags) & MOCK_FLAGS_DEVICE_HUGE_IOVA ? 0 : MOCK_IO_PAGE_SIZE,            \
+	.pgsizes = MOCK_IO_PAGE_SIZE |                                                       \
+		   ((flags) & MOCK_FLAGS_DEVICE_HUGE_IOVA ? MOCK_HUGE_PAGE_SIZE : 0),        \
 }
 /* clang-format on */
 
@@ -143,8 +79,11 @@ static int mock_device_enter(struct iommufd_ctx *ctx, struct mock_device *mock, 
 	char name[32];
 	int rc;
 
-	if (flags & ~MOCK_FLAGS_DEVICE_ALL)
+	if (flags & ~MOCK_FLAGS_DEVICE_ALL ||
+	    (flags & MOCK_FLAGS_DEVICE_HUGE_IOVA && iommufd_abi(ctx) >= IOMMUFD_ABI_7_3))
 		return -EINVAL;
+	for (unsigned int i = 0; i < MOCK_DEV_CACHE_NUM; i++)
+		mock->cache[i] = IOMMU_TEST_DEV_CACHE_DEFAULT;
 	snprintf(name, sizeof(name), "iommufd_mock%u", mock->obj.id);
 	mock->dev = iommu_device_register(name, &core_ops, mock, NULL, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(mock->dev)) {
@@ -200,40 +139,38 @@ void iommufd_selftest_destroy(struct iommufd_object *obj)
 	mock_device_leave(container_of(obj, struct mock_device, obj));
 }
 
-int iommufd_test_mock_domain_replace(struct iommufd_ucmd *ucmd, struct iommu_test_cmd *cmd)
+struct mock_device *iommufd_test_get_mock(struct iommufd_ctx *ctx, uint32_t id)
 {
-	struct iommufd_object *obj = iommufd_get_object(ucmd->ctx, cmd->id, IOMMUFD_OBJ_SELFTEST);
-	int rc;
+	struct iommufd_object *obj = iommufd_get_object(ctx, id, IOMMUFD_OBJ_SELFTEST);
 
-	if (IS_ERR(obj))
-		return (int)PTR_ERR(obj);
-	rc = iommufd_device_replace(container_of(obj, struct mock_device, obj)->idev,
-				    &cmd->mock_domain_replace.pt_id);
-	return rc ? rc : iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	return IS_ERR(obj) ? (void *)obj : container_of(obj, struct mock_device, obj);
 }
 
-int iommufd_test_check_iotlb(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)
+struct mock_device *iommufd_test_get_bound(struct iommufd_ctx *ctx, uint32_t id)
 {
-	struct iommufd_object *obj = iommufd_get_object(ctx, cmd->id, IOMMUFD_OBJ_HWPT_NESTED);
-	const struct mock_nested *mock;
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_object *obj = iommufd_get_object(ctx, id, IOMMUFD_OBJ_DEVICE);
+	struct iommufd_device *idev;
 
 	if (IS_ERR(obj))
-		return (int)PTR_ERR(obj);
-	hwpt = container_of(obj, struct iommufd_hwpt, obj);
-	if (hwpt->ops->nested_alloc != nested_alloc)
-		return -EINVAL;
-	mock = hwpt->nested;
-	if (cmd->check_iotlb.id > MOCK_NESTED_DOMAIN_IOTLB_ID_MAX ||
-	    mock->iotlb[cmd->check_iotlb.id] != cmd->check_iotlb.iotlb)
-		return -EINVAL;
-	return 0;
+		return (void *)obj;
+	idev = container_of(obj, struct iommufd_device, obj);
+	return idev->ops->hw_info == hw_info ? idev->ops_context : ERR_PTR(-EINVAL);
+}
+
+int iommufd_test_mock_domain_replace(struct iommufd_ucmd *ucmd, struct iommu_test_cmd *cmd)
+{
+	struct mock_device *mock = iommufd_test_get_mock(ucmd->ctx, cmd->id);
+	int rc;
+
+	if (IS_ERR(mock))
+		return (int)PTR_ERR(mock);
+	rc = iommufd_device_replace(mock->idev, &cmd->mock_domain_replace.pt_id);
+	return rc ? rc : iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
 int iommufd_test_trigger_iopf(struct iommufd_ctx *ctx, const struct iommu_test_cmd *cmd)
 {
-	struct iommufd_object *obj =
-		iommufd_get_object(ctx, cmd->trigger_iopf.dev_id, IOMMUFD_OBJ_DEVICE);
+	const struct mock_device *mock = iommufd_test_get_bound(ctx, cmd->trigger_iopf.dev_id);
 	struct iommu_hwpt_pgfault request = {
 		.flags = cmd->trigger_iopf.pasid ? IOMMU_PGFAULT_FLAGS_PASID_VALID : 0,
 		.pasid = cmd->trigger_iopf.pasid,
@@ -241,14 +178,10 @@ int iommufd_test_trigger_iopf(struct iommufd_ctx *ctx, const struct iommu_test_c
 		.perm = cmd->trigger_iopf.perm,
 		.addr = cmd->trigger_iopf.addr,
 	};
-	struct iommufd_device *idev;
 
-	if (IS_ERR(obj))
-		return (int)PTR_ERR(obj);
-	idev = container_of(obj, struct iommufd_device, obj);
-	if (idev->ops->nested_alloc != nested_alloc)
-		return -EINVAL;
+	if (IS_ERR(mock))
+		return (int)PTR_ERR(mock);
 	/* A device is not told whether anybody takes its request. */
-	iommufd_device_report_iopf(idev, &request, 1);
+	iommufd_device_report_iopf(mock->idev, &request, 1);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * IOMMU_TEST_CMD: how the kernel's own tests of iommufd make devices and look
- * at what their ioctls did. Names, numbers and layout are those of Linux 6.12's
- * drivers/iommu/iommufd/iommufd_test.h, with the device flag for PASIDs that
- * came later.
+ * at what their ioctls did. Names, numbers and layout are those of Linux 7.3's
+ * drivers/iommu/iommufd/iommufd_test.h, and what was in 6.12's and is not there any
+ * more.
  */
 #ifndef IOMMUFD_TEST_ABI_H
 #define IOMMUFD_TEST_ABI_H
@@ -29,12 +29,25 @@ enum {
 	IOMMU_TEST_OP_DIRTY,               /* [HWPT] write as a device does */
 	IOMMU_TEST_OP_MD_CHECK_IOTLB,      /* [nested HWPT] */
 	IOMMU_TEST_OP_TRIGGER_IOPF,        /* a page request */
+	IOMMU_TEST_OP_DEV_CHECK_CACHE,     /* [device] 7.3, as all that follow */
+	IOMMU_TEST_OP_TRIGGER_VEVENT,      /* an event of the device's vIOMMU */
+	IOMMU_TEST_OP_PASID_ATTACH,        /* [mock device] */
+	IOMMU_TEST_OP_PASID_REPLACE,       /* [mock device] */
+	IOMMU_TEST_OP_PASID_DETACH,        /* [mock device] */
+	IOMMU_TEST_OP_PASID_CHECK_HWPT,    /* [mock device] is the PASID attached to this? */
+	IOMMU_TEST_OP_DMABUF_GET,          /* returns the descriptor of a new one */
+	IOMMU_TEST_OP_DMABUF_REVOKE,
 };
+
+/* iommu_hwpt_selftest.pagetable_type: leaves of 2 KiB to 512 KiB, and of 1 MiB too */
+#define MOCK_IOMMUPT_DEFAULT 0u
+#define MOCK_IOMMUPT_HUGE    1u
 
 /* What a mock device can address. */
 #define MOCK_APERTURE_START (1UL << 24)
 #define MOCK_APERTURE_LAST  ((1UL << 31) - 1)
 #define MOCK_IO_PAGE_SIZE   2048u
+#define MOCK_HUGE_PAGE_SIZE (512 * MOCK_IO_PAGE_SIZE)
 
 /* access_pages.flags, access_rw.flags */
 #define MOCK_FLAGS_ACCESS_WRITE (1u << 0)
@@ -48,13 +61,21 @@ enum {
 
 /* mock_domain_flags.dev_flags */
 #define MOCK_FLAGS_DEVICE_NO_DIRTY  (1u << 0)
-#define MOCK_FLAGS_DEVICE_HUGE_IOVA (1u << 1) /* domains for it have 1 MiB pages too */
+#define MOCK_FLAGS_DEVICE_HUGE_IOVA (1u << 1) /* 6.12: domains for it have 1 MiB pages too */
 #define MOCK_FLAGS_DEVICE_PASID     (1u << 2)
 #define MOCK_FLAGS_DEVICE_ALL       7u
 #define MOCK_PASID_WIDTH            20
 
 #define MOCK_NESTED_DOMAIN_IOTLB_NUM    4u
 #define MOCK_NESTED_DOMAIN_IOTLB_ID_MAX (MOCK_NESTED_DOMAIN_IOTLB_NUM - 1)
+
+/* What a device has cached, which a vIOMMU invalidates. */
+#define MOCK_DEV_CACHE_NUM           4u
+#define MOCK_DEV_CACHE_ID_MAX        (MOCK_DEV_CACHE_NUM - 1)
+#define IOMMU_TEST_DEV_CACHE_DEFAULT 0xbaddadu
+
+/* No first stage can be attached to this one. */
+#define IOMMU_TEST_PASID_RESERVED 1024u
 
 struct iommu_test_cmd {
 	__u32 size;
@@ -130,6 +151,25 @@ struct iommu_test_cmd {
 			__u32 perm;
 			__u64 addr;
 		} trigger_iopf;
+		struct {
+			__u32 id;
+			__u32 cache;
+		} check_dev_cache;
+		struct {
+			__u32 dev_id;
+		} trigger_vevent;
+		struct {
+			__u32 pasid;
+			__u32 pt_id; /* PASID_CHECK_HWPT: HWPT or 0; not DETACH */
+		} pasid;
+		struct {
+			__u32 length;
+			__u32 open_flags;
+		} dmabuf_get;
+		struct {
+			__s32 dmabuf_fd;
+			__u32 revoked;
+		} dmabuf_revoke;
 	};
 	__u32 last; /* the least that a caller must have is all before the end of this */
 };
@@ -143,11 +183,12 @@ struct iommu_test_hw_info {
 	__u32 test_reg;
 };
 
-/* IOMMU_HWPT_ALLOC of a nested domain: what its IOTLB is filled with */
+/* IOMMU_HWPT_ALLOC */
 #define IOMMU_HWPT_DATA_SELFTEST 0xdeadu
 
 struct iommu_hwpt_selftest {
-	__u32 iotlb;
+	__u32 iotlb;          /* nested: what its IOTLB is filled with */
+	__u32 pagetable_type; /* on an IOAS; not in 6.12 */
 };
 
 /* IOMMU_HWPT_INVALIDATE: set one value of the IOTLB, or all, to 0 */
@@ -158,5 +199,35 @@ struct iommu_hwpt_invalidate_selftest {
 	__u32 flags;
 	__u32 iotlb_id;
 };
+
+/* IOMMU_VIOMMU_ALLOC: memory with @in_data in it, to be mapped */
+#define IOMMU_VIOMMU_TYPE_SELFTEST 0xdeadbeefu
+
+struct iommu_viommu_selftest {
+	__u32 in_data;
+	__u32 out_data; /* the same */
+	__aligned_u64 out_mmap_offset;
+	__aligned_u64 out_mmap_length;
+};
+
+/* IOMMU_HWPT_INVALIDATE of a vIOMMU: set one value of a device's cache, or all, to 0 */
+#define IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST 0xdeadbeefu
+
+struct iommu_viommu_invalidate_selftest {
+	__u32 flags;
+	__u32 vdev_id;
+	__u32 cache_id;
+};
+
+/* IOMMU_VEVENTQ_ALLOC: which vDEVICE the event is of */
+#define IOMMU_VEVENTQ_TYPE_SELFTEST 0xbeefbeefu
+
+struct iommu_viommu_event_selftest {
+	__u32 virt_id;
+};
+
+/* IOMMU_HW_QUEUE_ALLOC */
+#define IOMMU_HW_QUEUE_TYPE_SELFTEST 0xdeadbeefu
+#define IOMMU_TEST_HW_QUEUE_MAX      2u
 
 #endif

@@ -29,6 +29,8 @@ struct iommufd_mm {
 	pid_t pid; /* 0: this process */
 	int pagemap, maps, mem;
 	struct iommufd_user *user;
+	atomic_ulong pinned; /* pages, also those that count nowhere */
+	atomic_ulong locked; /* pages that count for this process */
 };
 
 /* That of process @pid; ERR_PTR: -ENOMEM, or why its files in /proc cannot be opened. */

@@ -2,8 +2,9 @@
 /*
  * The table of no hardware: what the mock devices of iommufd's test ABI have.
  * Its pages are half of a CPU's page, and its aperture begins above 0, so that
- * whoever takes either for granted is found out. It is not listed among the
- * formats, only known by name.
+ * whoever takes either for granted is found out. Equal items of a number that is a
+ * power of two make one translation. It is not listed among the formats, only known
+ * by name.
  */
 #ifndef PGTABLE_MOCK_H
 #define PGTABLE_MOCK_H
@@ -18,25 +19,27 @@
 #define MOCK_WRITE   BIT_ULL(2)
 #define MOCK_LEAF    BIT_ULL(3) /* at the levels above 0 */
 #define MOCK_DIRTY   BIT_ULL(4)
+#define MOCK_RUN(l)  ((uint64_t)(l) << 5) /* log2 of the items of the entry */
+#define MOCK_RUNS    MOCK_RUN(15)
 #define MOCK_OA      0x000ffffffffff800ULL
 
 #define PT_NAME           mock
 #define PT_LEVELS         3
 #define PT_OA_BITS        52
-#define PT_RUNS           0
+#define PT_RUNS           1
 #define PT_GROWS          0
 #define PT_SIGNED         0
 #define PT_LEAF_KEY(item) ((item)&MOCK_LEAF)
 #define PT_LEAF           MOCK_LEAF
 #define PT_DIRTY          MOCK_DIRTY
-#define PT_ATTRS_MASK     (~(MOCK_OA | MOCK_LEAF))
+#define PT_ATTRS_MASK     (~(MOCK_OA | MOCK_LEAF | MOCK_RUNS))
 
 static const struct iommu_format pt_format = {
 	.name = "mock",
 	.family = "mock",
 	.title = "mock device of the test ABI",
 	.granule = 2048,
-	.pgsizes = BIT_ULL(11) | BIT_ULL(20),
+	.pgsizes = BIT_ULL(21) - BIT_ULL(11),
 	.width_min = 31,
 	.width_max = 31,
 	.width_default = 31,
@@ -56,7 +59,7 @@ static inline uint64_t pt_attrs(int prot)
 static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 			       unsigned int run_lg2)
 {
-	return attrs | oa | (level ? MOCK_LEAF : 0);
+	return attrs | oa | (level ? MOCK_LEAF : 0) | MOCK_RUN(run_lg2);
 }
 
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
@@ -76,7 +79,7 @@ static inline uint64_t pt_table_oa(uint64_t item)
 
 static inline unsigned int pt_run_lg2(uint64_t item, unsigned int level)
 {
-	return 0;
+	return (item & MOCK_RUNS) >> 5;
 }
 
 #endif

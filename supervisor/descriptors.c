@@ -48,7 +48,7 @@ static long transfer_vector(struct file *file, uint64_t vector, uint64_t count, 
 /* A fault queue is a stream, without positions. */
 static long check_position(const struct file *file)
 {
-	return file->kind == FILE_FAULT ? -ESPIPE : 0;
+	return file_is_polled(file) ? -ESPIPE : 0;
 }
 
 static long transfer(struct file *file, struct call *call)
@@ -125,7 +125,7 @@ static long call_on_file(struct file *file, struct call *call)
 	case SYS_fstat:
 		return stat_of(file, call);
 	case SYS_mmap:
-		return -ENODEV;
+		return device_mmap(file, a[5], a[1]);
 	case SYS_dup:
 		return duplicate(call, 0);
 	case SYS_fcntl:

@@ -4,10 +4,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -93,6 +95,12 @@ void device_link(const struct file *file, char *text, size_t size)
 	case FILE_ACCESS:
 		snprintf(text, size, "anon_inode:[iommufd_test_staccess]");
 		break;
+	case FILE_VEVENTQ:
+		snprintf(text, size, "anon_inode:[iommufd_viommu_event]");
+		break;
+	case FILE_DMABUF:
+		snprintf(text, size, "/dmabuf:");
+		break;
 	case FILE_FAIL_NTH:
 		snprintf(text, size, "/proc/%d/fail-nth", (int)file->tid);
 		break;
@@ -101,10 +109,25 @@ void device_link(const struct file *file, char *text, size_t size)
 
 /* ---- what iommufd and VFIO need of the caller ---- */
 
+static const enum file_kind kinds[] = {
+	[IOMMUFD_FILE_FAULT] = FILE_FAULT,
+	[IOMMUFD_FILE_ACCESS] = FILE_ACCESS,
+	[IOMMUFD_FILE_VEVENTQ] = FILE_VEVENTQ,
+	[IOMMUFD_FILE_DMABUF] = FILE_DMABUF,
+};
+
+static enum iommufd_file_kind iommufd_kind(const struct file *file)
+{
+	enum iommufd_file_kind kind = 0;
+
+	while (kinds[kind] != file->kind)
+		kind++;
+	return kind;
+}
+
 static int install_file(void *context, enum iommufd_file_kind kind, void *object)
 {
-	struct file *file = file_alloc(kind == IOMMUFD_FILE_FAULT ? FILE_FAULT : FILE_ACCESS,
-				       call_process(current_call));
+	struct file *file = file_alloc(kinds[kind], call_process(current_call));
 	int fd, ret;
 
 	if (!file)
@@ -159,8 +182,7 @@ static int with_file(void *context, enum iommufd_file_kind kind, int fd,
 
 	if (!file)
 		return ret;
-	if (file->kind == (kind == IOMMUFD_FILE_FAULT ? FILE_FAULT : FILE_ACCESS) &&
-	    object_of(file))
+	if (file->kind == kinds[kind] && object_of(file))
 		ret = call(object_of(file), arg);
 	file_put(file);
 	return ret;
@@ -168,8 +190,28 @@ static int with_file(void *context, enum iommufd_file_kind kind, int fd,
 
 static void file_changed(void *context, enum iommufd_file_kind kind, void *object, bool readable)
 {
-	if (kind == IOMMUFD_FILE_FAULT)
-		file_signal(object, readable);
+	file_signal(object, readable);
+}
+
+static void *share_memory(void *context, uint64_t offset, size_t length)
+{
+	const struct file *file = context;
+
+	if (!file->shared || offset + length > FILE_SHARED_SIZE)
+		return NULL;
+	return memset((char *)file->shared + offset, 0, length);
+}
+
+static void unshare_memory(void *context, uint64_t offset, size_t length)
+{
+	const struct file *file = context;
+
+	madvise((char *)file->shared + offset, length, MADV_REMOVE);
+}
+
+static bool is_mapped(void *context, uint64_t offset, size_t length)
+{
+	return file_is_mapped(context, offset, length);
 }
 
 static const struct iommufd_host host = {
@@ -178,6 +220,9 @@ static const struct iommufd_host host = {
 	.with_file = with_file,
 	.file_changed = file_changed,
 	.memory_gone = memory_gone,
+	.share_memory = share_memory,
+	.unshare_memory = unshare_memory,
+	.is_mapped = is_mapped,
 };
 
 static struct iommufd_ctx *get_context(int fd, void **hold)
@@ -215,6 +260,7 @@ static int open_iommu(struct file *file)
 		.host_context = file,
 		.memlock = options->memlock,
 		.test_abi = options->test_abi,
+		.abi = options->abi,
 	};
 	struct iommufd_ctx *ctx = iommufd_ctx_create(&config);
 
@@ -363,10 +409,10 @@ void device_release(struct file *file)
 		break;
 	case FILE_FAULT:
 	case FILE_ACCESS:
+	case FILE_VEVENTQ:
+	case FILE_DMABUF:
 		if (file->object)
-			iommufd_file_release(file->object, file->kind == FILE_FAULT
-								   ? IOMMUFD_FILE_FAULT
-								   : IOMMUFD_FILE_ACCESS);
+			iommufd_file_release(file->object, iommufd_kind(file));
 		break;
 	case FILE_FAIL_NTH:
 		break;
@@ -488,10 +534,12 @@ ssize_t device_read(struct file *file, uint64_t to, size_t length)
 
 	if (file->kind == FILE_FAIL_NTH)
 		return read_fail_nth(file, to, length);
-	if (file->kind != FILE_FAULT || !object_of(file))
+	if (!file_is_polled(file) || !object_of(file))
 		return -EINVAL;
-	done = iommufd_file_read(object_of(file), IOMMUFD_FILE_FAULT, (void *)(uintptr_t)to, length,
+	done = iommufd_file_read(object_of(file), iommufd_kind(file), (void *)(uintptr_t)to, length,
 				 true);
+	if (file->kind != FILE_FAULT)
+		return done;
 	return count_faults(file, done, sizeof(struct iommu_hwpt_pgfault), false);
 }
 
@@ -506,4 +554,12 @@ ssize_t device_write(struct file *file, uint64_t from, size_t length)
 	done = iommufd_file_write(object_of(file), IOMMUFD_FILE_FAULT, (void *)(uintptr_t)from,
 				  length);
 	return count_faults(file, done, sizeof(struct iommu_hwpt_page_response), true);
+}
+
+long device_mmap(struct file *file, uint64_t offset, uint64_t length)
+{
+	long ret = file->kind == FILE_IOMMU ? iommufd_mmap(file->ctx, offset, length) : -ENODEV;
+
+	/* Our memory is at that place of the program's file. */
+	return ret ? ret : CONTINUE;
 }

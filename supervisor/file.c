@@ -104,6 +104,8 @@ void file_put(struct file *file)
 		file_put(file->context);
 	if (file->signal >= 0)
 		close(file->signal);
+	if (file->shared)
+		munmap(file->shared, FILE_SHARED_SIZE);
 	if (file->opener)
 		process_put(file->opener);
 	free(file->release);
@@ -135,12 +137,17 @@ static int open_again(int fd, int flags)
 }
 
 /* Nothing can be written to it behind our back. */
-static int open_memory(int flags)
+static int open_memory(struct file *file, int flags)
 {
 	int fd = memfd_create("uiommu", MFD_CLOEXEC | MFD_ALLOW_SEALING), again;
 
 	if (fd < 0)
 		return -errno;
+	again = file->kind == FILE_IOMMU && options->test_abi ? file_share(file, fd) : 0;
+	if (again) {
+		close(fd);
+		return again;
+	}
 	fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
 	again = open_again(fd, flags & (O_ACCMODE | O_NONBLOCK));
 	close(fd);
@@ -148,8 +155,8 @@ static int open_memory(int flags)
 }
 
 /*
- * Readable while there is a byte in it, and always writable. A read that is not brought
- * here must not block: the kernel's fault queues never do.
+ * Readable while there is a byte in it; and always writable, if it is written to. A read
+ * that is not brought here must not block: the kernel's queues never do.
  */
 static int open_pipe(struct file *file)
 {
@@ -157,7 +164,7 @@ static int open_pipe(struct file *file)
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
-	again = open_again(ends[0], O_RDWR | O_NONBLOCK);
+	again = open_again(ends[0], (file->kind == FILE_FAULT ? O_RDWR : O_RDONLY) | O_NONBLOCK);
 	file->signal = again < 0 ? -1 : open_again(ends[0], O_RDWR | O_NONBLOCK);
 	close(ends[0]);
 	close(ends[1]);
@@ -180,7 +187,7 @@ static struct file **chain_of(ino_t ino)
 
 int file_open(struct file *file, int flags)
 {
-	int fd = file->kind == FILE_FAULT ? open_pipe(file) : open_memory(flags), ret;
+	int fd = file_is_polled(file) ? open_pipe(file) : open_memory(file, flags), ret;
 	struct stat st;
 
 	if (fd < 0)
@@ -296,7 +303,7 @@ void file_signal(const void *object, bool readable)
 	pthread_mutex_lock(&lock);
 	for (unsigned int i = 0; i < CHAINS; i++)
 		for (struct file *file = chains[i]; file; file = file->next) {
-			if (file->kind != FILE_FAULT ||
+			if (!file_is_polled(file) ||
 			    __atomic_load_n(&file->signals, __ATOMIC_RELAXED) != object)
 				continue;
 			while (read(file->signal, byte, sizeof(byte)) > 0)

@@ -129,14 +129,27 @@ static bool keeps(const struct found *found, uint64_t demands)
 	return !demands || (found->direct && !(found->absolute && (demands & beneath)));
 }
 
+static long open_status(struct call *call, pid_t pid, int flags)
+{
+	long fd = status_open(pid);
+
+	if (fd >= 0 && !call_is_valid(call)) {
+		close((int)fd);
+		return CONTINUE;
+	}
+	return fd < 0 ? fd : call_give(call, (int)fd, flags & O_CLOEXEC, false);
+}
+
 static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64, uint64_t demands)
 {
 	int flags = (int)flags64;
 	bool follow = !(flags & O_NOFOLLOW) && !((flags & O_CREAT) && (flags & O_EXCL));
-	struct found found;
+	struct found found = {0};
 	bool is_device;
 	long fd = paths_find(call, dir, at, follow, &found);
 
+	if (fd == CONTINUE && found.status && (flags & O_ACCMODE) == O_RDONLY && !(flags & O_PATH))
+		return open_status(call, found.status, flags);
 	if (fd)
 		return fd;
 	fd = keeps(&found, demands) ? open_found(call, &found, flags) : CONTINUE;

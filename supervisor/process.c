@@ -213,6 +213,24 @@ struct iommufd_mm *process_mm(struct process *process, pid_t tid)
 	return mm;
 }
 
+bool process_pinned(pid_t pid, unsigned long *pinned, unsigned long *locked)
+{
+	struct process *process = process_find(pid);
+	bool known = false;
+
+	if (!process)
+		return false;
+	pthread_mutex_lock(&lock);
+	if (process->mm) {
+		*pinned = atomic_load(&process->mm->pinned);
+		*locked = atomic_load(&process->mm->locked);
+		known = true;
+	}
+	pthread_mutex_unlock(&lock);
+	process_put(process);
+	return known;
+}
+
 void process_execs(struct process *process, pid_t tid)
 {
 	struct iommufd_mm *old;

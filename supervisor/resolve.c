@@ -238,6 +238,10 @@ static int step_proc(struct walk *walk, const char *name)
 		walk->found->fail_nth = tid;
 		return STEP_END;
 	}
+	if (!*behind && !strcmp(name, "status") && is_last(walk)) {
+		walk->found->status = tid;
+		return -1;
+	}
 	if (strcmp(behind, "/fd") != 0 || !parse_number(name, &fd))
 		return -1;
 	fd = (int)step_descriptor(walk, tid, fd);

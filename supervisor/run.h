@@ -22,7 +22,8 @@ struct supervisor_options {
 	uint64_t memlock;                 /* bytes; 0: by RLIMIT_MEMLOCK */
 	unsigned int fail_nth;            /* 0: none */
 	bool test_abi;
-	const char *trace; /* a file to be added to, or NULL */
+	enum iommufd_abi abi; /* of the test ABI */
+	const char *trace;    /* a file to be added to, or NULL */
 	/* Called in the process that could not become the program; does not return. */
 	void (*not_started)(const char *path, int error);
 };

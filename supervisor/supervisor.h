@@ -178,6 +178,8 @@ struct process *process_find(pid_t tid);
 void process_put(struct process *process);
 /* Its address space, with a reference; an ERR_PTR. */
 struct iommufd_mm *process_mm(struct process *process, pid_t tid);
+/* Pages that it has pinned, and those that count for it alone. False: it is not known. */
+bool process_pinned(pid_t pid, unsigned long *pinned, unsigned long *locked);
 /* A thread of it is about to exec, or to end the process. */
 void process_execs(struct process *process, pid_t tid);
 /* Ended: by the thread of ends.c. */
@@ -192,6 +194,8 @@ enum file_kind {
 	FILE_VFIO,
 	FILE_FAULT,
 	FILE_ACCESS,
+	FILE_VEVENTQ,
+	FILE_DMABUF,
 	FILE_FAIL_NTH, /* /proc/PID/task/TID/fail-nth */
 };
 
@@ -215,12 +219,13 @@ struct file {
 	union {
 		struct iommufd_ctx *ctx;
 		struct vfio_cdev *cdev;
-		void *object; /* FILE_FAULT, FILE_ACCESS; NULL until the call that made it has ended
-			       */
+		void *object; /* what iommufd has made: FILE_FAULT to FILE_DMABUF; NULL until the
+				 call that made it has ended */
 		pid_t tid;    /* FILE_FAIL_NTH */
 	};
-	int signal;                  /* FILE_FAULT: our end of its pipe */
+	int signal;                  /* of one that is polled: our end of its pipe */
 	const void *signals;         /* the object whose events it shows, or NULL */
+	void *shared;                /* FILE_IOMMU: what programs see that map it, or NULL */
 	struct process *opener;      /* with a reference */
 	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
 	uint64_t memlock_seen;       /* of its context's failures, by account_memlock() */
@@ -259,8 +264,22 @@ void file_end_call(struct file *file);
 void files_settle(const struct file *file, const struct process *process);
 /* All that wait for no call. */
 void files_settle_all(void);
-/* The fault file of @object has become readable, or ceased to be. */
+static inline bool file_is_polled(const struct file *file)
+{
+	return file->kind == FILE_FAULT || file->kind == FILE_VEVENTQ;
+}
+
+/* The file of @object, which is polled, has become readable, or ceased to be. */
 void file_signal(const void *object, bool readable);
+
+/* ---- shared.c: what programs see that map a file ---- */
+
+#define FILE_SHARED_SIZE (16u << 20)
+
+/* Have the memory of @fd, which is to be @file's, at file->shared. */
+int file_share(struct file *file, int fd);
+/* Whether a process has some of [offset, + length) mapped. */
+bool file_is_mapped(const struct file *file, uint64_t offset, uint64_t length);
 
 /* ---- device.c ---- */
 
@@ -280,6 +299,7 @@ void device_closing(struct file *file);
 long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg);
 ssize_t device_read(struct file *file, uint64_t to, size_t length);
 ssize_t device_write(struct file *file, uint64_t from, size_t length);
+long device_mmap(struct file *file, uint64_t offset, uint64_t length);
 #define IOMMU_DEVICE makedev(10, 125) /* as Linux gives out */
 #define VFIO_MAJOR   511
 
@@ -342,6 +362,7 @@ struct found {
 	const struct node *node;
 	struct file *file;  /* by a link in /proc/PID/fd, with a reference */
 	pid_t fail_nth;     /* /proc/PID/task/TID/fail-nth: the thread, or 0 */
+	pid_t status;       /* /proc/PID/status: the process, or 0; the kernel's for all but open */
 	bool fault_setting; /* a file below /sys/kernel/debug/fail* */
 	bool is_link;       /* the link itself, which was not followed */
 	bool from_tree;     /* the kernel would begin in our own directory */
@@ -359,6 +380,14 @@ void resolve(struct call *call, int dir, const char *path, bool follow, struct f
 
 /* The same path as the caller sees it; false when only the caller may use it. */
 bool outside_path(const struct call *call, const struct found *found, char path[PATH_MAX + 32]);
+
+/* ---- status.c ---- */
+
+/*
+ * A descriptor of this process: /proc/PID/status with what the process has pinned.
+ * CONTINUE for none of that.
+ */
+long status_open(pid_t pid);
 
 /* ---- system calls: each returns a result, a negative errno or CONTINUE ---- */
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compare our ABI headers with those that Debian ships for Linux 6.12.
+"""Compare our ABI headers with those that Debian ships for Linux 7.3.
 
 Each struct's size, each member's offset and size, each constant's value, as a C
 compiler sees them. Skipped where the package cannot be fetched.
@@ -13,14 +13,18 @@ import shutil
 import subprocess
 import sys
 
-# What is newer than 6.12: not in the package.
-NEWER = {
-    'IOMMUFD_CMD_IOAS_MAP_FILE', 'IOMMUFD_CMD_IOAS_CHANGE_PROCESS',
-    'IOMMU_IOAS_MAP_FILE', 'IOMMU_IOAS_CHANGE_PROCESS',
-    'iommu_ioas_map_file', 'iommu_ioas_change_process',
-    'IOMMU_HW_INFO_TYPE_DEFAULT', 'IOMMU_HW_INFO_FLAG_INPUT_TYPE',
-    'iommu_hw_info.in_data_type',
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Ours for each of the kernel's: the first one includes the others.
+HEADERS = {
+    'iommufd.h': ('iommufd.h', 'iommufd_hw.h', 'iommufd_viommu.h'),
+    'vfio.h': ('vfio.h',),
 }
+# Structs of VFIO that have grown since, and what is not there any more.
+GROWN = {'vfio_device_bind_iommufd', 'vfio_device_attach_iommufd_pt',
+         'vfio_device_detach_iommufd_pt'}
+GONE = {'VFIO_TYPE1_NESTING_IOMMU'}
+# apt with the backports of trixie, where the newest kernels of Debian's are.
+BACKPORTS = '. tools/linux-source.sh; linux_source_backports "$1" && echo $apt_options'
 
 
 def skip(why):
@@ -42,18 +46,21 @@ def fetch(cache):
     if not os.path.isdir(root):
         os.makedirs(cache, exist_ok=True)
         try:
-            found = run('apt-cache', 'search', '--names-only', r'^linux-headers-6\.12\..*-common$')
+            lists = os.path.join(os.path.abspath(cache), 'apt')
+            options = run('sh', '-c', BACKPORTS, 'sh', lists, cwd=TOP, timeout=120).split()
+            found = run('apt-cache', *options, 'search', '--names-only',
+                        r'^linux-headers-7\.3\..*-common$')
             packages = [line.split()[0] for line in found.splitlines()]
             if not packages:
-                skip('apt knows no linux-headers-6.12.*-common')
+                skip('apt knows no linux-headers-7.3.*-common')
             package = max(packages, key=version)
-            run('apt-get', 'download', package, cwd=cache, timeout=120)
+            run('apt-get', *options, 'download', package, cwd=cache, timeout=120)
             deb = next(f for f in os.listdir(cache) if f.startswith(package) and f.endswith('.deb'))
             run('dpkg-deb', '--extract', deb, 'linux-headers.tmp', cwd=cache)
             os.rename(os.path.join(cache, 'linux-headers.tmp'), root)
             os.unlink(os.path.join(cache, deb))
         except (OSError, subprocess.SubprocessError) as error:
-            skip(f'cannot fetch the headers of Linux 6.12: {error}')
+            skip(f'cannot fetch the headers of Linux 7.3: {error}')
     for directory, _, files in os.walk(root):
         if directory.endswith('/uapi/linux') and 'iommufd.h' in files:
             return directory
@@ -93,7 +100,7 @@ def evaluate(compiler, cache, label, includes, wanted):
     source = os.path.join(cache, f'{label}.c')
     program = os.path.join(cache, label)
     with open(source, 'w', encoding='utf-8') as file:
-        file.write('#define __user\n' + ''.join(f'#include {i}\n' for i in includes))
+        file.write('#define __user\n#define __counted_by(member)\n' + ''.join(f'#include {i}\n' for i in includes))
         file.write('#include <stddef.h>\n#include <stdio.h>\nint main(void)\n{\n')
         for name, expressions in wanted.items():
             for expression in expressions:
@@ -107,26 +114,24 @@ def evaluate(compiler, cache, label, includes, wanted):
     return values
 
 
-def is_newer(name):
-    return name in NEWER or name.split('.')[0] in NEWER
-
-
 def check_header(number, header, ours_dir, theirs_dir, cache, compiler):
     ours = f'"{ours_dir}/uiommu/abi/{header}"'
     theirs = f'"{theirs_dir}/{header}"'
-    ours_facts = dict(facts(ours.strip('"')))
+    ours_facts = {}
+    for part in HEADERS[header]:
+        ours_facts.update(facts(f'{ours_dir}/uiommu/abi/{part}'))
     theirs_facts = dict(facts(theirs.strip('"')))
-    old = {name: e for name, e in ours_facts.items() if not is_newer(name)}
-    problems = [f'{name}: the kernel has no such thing' for name in old if name not in theirs_facts]
-    problems += [f'{name}: in the kernel by now' for name in ours_facts
-                 if is_newer(name) and name in theirs_facts]
+    common = {name: e for name, e in ours_facts.items() if name in theirs_facts}
+    problems = [f'{name}: the kernel has no such thing' for name in ours_facts
+                if name not in theirs_facts and name not in GONE
+                and not name.startswith('UIOMMU_ABI_')]
     if header == 'iommufd.h':
         problems += [f'{name}: missing' for name in theirs_facts if name not in ours_facts]
-    common = {name: e for name, e in old.items() if name in theirs_facts}
+    compiler = [*compiler, '-I', ours_dir]
     mine = evaluate(compiler, cache, f'ours-{header[:-2]}', [ours, theirs], common)
     real = evaluate(compiler, cache, f'theirs-{header[:-2]}', [theirs, ours], common)
     problems += [f'{name}: {mine[name]}, the kernel has {real[name]}'
-                 for name in common if mine[name] != real[name]]
+                 for name in common if (mine[name] != real[name]) != (name in GROWN)]
     for problem in problems:
         print(f'# {problem}')
     print(f'{"not " if problems else ""}ok {number} - {header}: {len(common)} names')
@@ -142,9 +147,9 @@ def check_example(number, ours_dir, theirs_dir, cache, compiler):
         shutil.copy(os.path.join(theirs_dir, header), linux)
     with open(os.path.join(linux, 'version.h'), 'w', encoding='utf-8') as file:
         file.write('#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + (c))\n'
-                   '#define LINUX_VERSION_CODE KERNEL_VERSION(6, 12, 0)\n')
+                   '#define LINUX_VERSION_CODE KERNEL_VERSION(7, 3, 0)\n')
     example = os.path.join(ours_dir, '..', 'examples', 'map-guest.c')
-    done = subprocess.run([*compiler, '-D_GNU_SOURCE', '-D__user=', '-Wall', '-Wextra', '-Werror',
+    done = subprocess.run([*compiler, '-D_GNU_SOURCE', '-D__user=', '-D__counted_by(m)=', '-Wall', '-Wextra', '-Werror',
                            '-I', os.path.dirname(linux), example, '-o',
                            os.path.join(cache, 'map-guest')], capture_output=True, text=True)
     for line in done.stderr.splitlines()[:20]:
@@ -157,7 +162,7 @@ def main():
     ours_dir, cache, *compiler = sys.argv[1:]
     theirs_dir = fetch(cache)
     results = [check_header(n, header, ours_dir, theirs_dir, cache, compiler)
-               for n, header in enumerate(('iommufd.h', 'vfio.h'), 1)]
+               for n, header in enumerate(HEADERS, 1)]
     results.append(check_example(3, ours_dir, theirs_dir, cache, compiler))
     print('1..3')
     return not all(results)

@@ -12,17 +12,21 @@
 #include <uiommu/abi/iommufd.h>
 #include <uiommu/abi/vfio.h>
 #include <uiommu/iommufd.h>
+#include <uiommu/iommufd_dmabuf.h>
+#include <uiommu/iommufd_pasid.h>
+#include <uiommu/iommufd_viommu.h>
 #include <uiommu/mm.h>
 
 #include "iommufd/iommufd.h"
 #include "plat/compiler.h"
 #include "tests/device.h"
 
-#define PAGE      4096ULL
-#define HUGE      (512 * PAGE)
-#define MEMORY    (2 * HUGE)
-#define RIG_SPAN  (MEMORY + (64ULL << 20)) /* with what cannot be accessed behind it */
-#define RIG_FILES 64
+#define PAGE            4096ULL
+#define HUGE            (512 * PAGE)
+#define MEMORY          (2 * HUGE)
+#define RIG_SPAN        (MEMORY + (64ULL << 20)) /* with what cannot be accessed behind it */
+#define RIG_FILES       64
+#define RIG_PASID_SLOTS 8
 
 struct rig {
 	struct mem_cgroup *memcg;
@@ -35,7 +39,14 @@ struct rig {
 	uint32_t ids[8]; /* what a test makes */
 	char *memory;    /* MEMORY bytes at a multiple of HUGE, which memfd holds */
 	int memfd;
-	unsigned int nr_files, responses, unmaps, nested_live;
+	unsigned int nr_files, responses, unmaps, nested_live, viommus_live, queues_live;
+	struct iommufd_viommu *viommu; /* the last one that was made */
+	uint64_t queue_paddr;
+	unsigned int pasid_flushes;
+	struct iommu_domain *pasid_domain[RIG_PASID_SLOTS];
+	char *shared; /* what a program would see that maps /dev/iommu */
+	size_t shared_bytes;
+	bool is_mapped;
 	struct {
 		void *file;
 		enum iommufd_file_kind kind;
@@ -63,9 +74,25 @@ static inline void rig_remove_file(void *context, int fd)
 	rig->nr_files--;
 }
 
+static inline int rig_with_file(void *context, enum iommufd_file_kind kind, int fd,
+				int (*call)(void *file, void *arg), void *arg)
+{
+	struct rig *rig = context;
+
+	if (fd < 0 || fd >= (int)rig->nr_files || rig->files[fd].kind != kind)
+		return -EBADFD;
+	return call(rig->files[fd].file, arg);
+}
+
+#include "tests/iommufd_rig_viommu.h"
+
 static const struct iommufd_host rig_host = {
 	.install_file = rig_install_file,
 	.remove_file = rig_remove_file,
+	.with_file = rig_with_file,
+	.share_memory = rig_share_memory,
+	.unshare_memory = rig_unshare_memory,
+	.is_mapped = rig_is_mapped,
 };
 
 /* ---- the device model ---- */
@@ -130,9 +157,16 @@ static const struct iommufd_device_ops rig_device_ops = {
 	.nested_alloc = rig_nested_alloc,
 	.nested_free = rig_nested_free,
 	.nested_invalidate = rig_nested_invalidate,
+	.pasid_attach = rig_pasid_attach,
+	.pasid_layout = &rig_pasid_layout,
+	.pasid_first = rig_pasid_first,
+	.pasid_flush = rig_pasid_flush,
+	.viommu_alloc = rig_viommu_alloc,
 	.page_response = rig_page_response,
 	.dirty_tracking = true,
 	.enforce_cache_coherency = true,
+	.pasid_domains = true,
+	.max_pasid_log2 = RIG_PASIDS,
 };
 
 /* ---- its life ---- */
@@ -159,6 +193,7 @@ static inline void rig_prepare(struct rig *rig)
 	*rig = (struct rig){.memfd = memfd_create("rig", MFD_CLOEXEC)};
 	assert_true(rig->memfd >= 0 && !ftruncate(rig->memfd, (off_t)MEMORY));
 	rig->memory = rig_map_memory(rig->memfd);
+	rig->shared = calloc(1, RIG_SHARED);
 	rig->memcg = enter_cgroup(NULL);
 	add_region(&rig->hw, 0xfee00000, 0x100000, 0, IOMMU_RESV_MSI);
 	rig->dev = new_device(&rig->hw, NULL);
@@ -212,7 +247,9 @@ static inline void rig_end(struct rig *rig)
 		iommufd_ctx_destroy(rig->ctx);
 	for (unsigned int i = 0; i < rig->nr_files; i++)
 		iommufd_file_release(rig->files[i].file, rig->files[i].kind);
-	assert_int_equal(rig->nested_live, 0);
+	assert_int_equal(rig->nested_live + rig->viommus_live + rig->queues_live, 0);
+	assert_int_equal(rig->shared_bytes, 0);
+	free(rig->shared);
 	iommu_device_unregister(rig->dev);
 	leave_cgroup(rig->memcg);
 	munmap(rig->memory, RIG_SPAN);

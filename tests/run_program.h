@@ -33,7 +33,7 @@
 		check(errno == (expected)); \
 	} while (0)
 
-static int open_iommu(void)
+static inline int open_iommu(void)
 {
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 
@@ -41,7 +41,7 @@ static int open_iommu(void)
 	return fd;
 }
 
-static uint32_t ioas_alloc(int fd)
+static inline uint32_t ioas_alloc(int fd)
 {
 	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
 
@@ -49,7 +49,7 @@ static uint32_t ioas_alloc(int fd)
 	return cmd.out_ioas_id;
 }
 
-static int map(int fd, uint32_t ioas, void *at, size_t length, uint64_t iova)
+static inline int map(int fd, uint32_t ioas, void *at, size_t length, uint64_t iova)
 {
 	struct iommu_ioas_map cmd = {
 		.size = sizeof(cmd),
@@ -64,7 +64,7 @@ static int map(int fd, uint32_t ioas, void *at, size_t length, uint64_t iova)
 	return ioctl(fd, IOMMU_IOAS_MAP, &cmd);
 }
 
-static int unmap(int fd, uint32_t ioas, uint64_t iova, size_t length)
+static inline int unmap(int fd, uint32_t ioas, uint64_t iova, size_t length)
 {
 	struct iommu_ioas_unmap cmd = {
 		.size = sizeof(cmd), .ioas_id = ioas, .iova = iova, .length = length};
@@ -79,7 +79,7 @@ static inline int destroy(int fd, uint32_t id)
 	return ioctl(fd, IOMMU_DESTROY, &cmd);
 }
 
-static void *memory(size_t length)
+static inline void *memory(size_t length)
 {
 	void *at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -89,7 +89,7 @@ static void *memory(size_t length)
 }
 
 /* Open a device, bind it and attach it to an IOAS. */
-static int attach_device(int fd, uint32_t ioas, const char *path)
+static inline int attach_device(int fd, uint32_t ioas, const char *path)
 {
 	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = fd};
 	struct vfio_device_attach_iommufd_pt pt = {.argsz = sizeof(pt), .pt_id = ioas};
@@ -103,12 +103,12 @@ static int attach_device(int fd, uint32_t ioas, const char *path)
 	return device;
 }
 
-static int attach(int fd, uint32_t ioas)
+static inline int attach(int fd, uint32_t ioas)
 {
 	return attach_device(fd, ioas, "/dev/vfio/devices/vfio0");
 }
 
-static void wait_for(pid_t pid, int expected)
+static inline void wait_for(pid_t pid, int expected)
 {
 	int status;
 

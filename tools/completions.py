@@ -63,7 +63,7 @@ def paragraphs(text):
 
 def options(text, formats):
     for paragraph in paragraphs(text):
-        name, value, about = re.match(r'\s*(?:-\S, *)?(--[\w-]+)(?:=(\S+))?\s*(.*)',
+        name, value, about = re.match(r'\s*(?:-\S, *)?(--[\w-]+)(?:=(\S+)|\[=\S+\])?\s*(.*)',
                                       paragraph).groups()
         words = [word for word in (value or '').split('|') if word.islower()]
         words = VALUES.get(name, VALUES.get(value, words))

@@ -4,19 +4,16 @@
 #
 #   tools/conformance.sh BUILD [LIST.md]
 #
-# They come from Debian's linux-source-6.12, which is fetched once and kept in
-# BUILD/linux-source, and are built against the headers of that source. The names
-# of those that pass go to LIST.md. Fails when they are fewer than on a real
-# kernel, of which that is 187 of 190 and 7 of 7.
+# They come from Debian's linux-source-6.12, and linux-source-7.3 of trixie-backports,
+# which are fetched once and kept in BUILD/linux-source, and are built against the headers
+# of that source. The names of those that pass go to LIST.md. Fails when they are fewer
+# than on a real kernel, of which that is known for 6.12: 187 of 190 and 7 of 7.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/linux-source.sh
 build=$1
 list=${2:-$build/conformance/list.md}
-package=linux-source-6.12
 work=$build/conformance
-want_iommufd=187
-want_fail_nth=7
 huge_pages=80 # of 2 MiB: the largest test maps 128 MiB of them
 
 die()
@@ -25,39 +22,72 @@ die()
 	exit 1
 }
 
-mkdir -p "$work"
+mkdir -p "$work" "$build/linux-source"
 work=$(cd "$work" && pwd)
+debs=$(cd "$build/linux-source" && pwd)
 uiommu=$(cd "$build" && pwd)/uiommu
 
 # ---- the source ----
 
 selftests=tools/testing/selftests
-fetch()
+
+unpack()
 {
-	linux_source_download $package "$build/linux-source" || exit 1
 	linux_source_unpack "$deb" "$work" \
 		"$selftests/iommu/*" "$selftests/kselftest*.h" \
 		drivers/iommu/iommufd/iommufd_test.h \
 		include/uapi/linux/iommufd.h include/uapi/linux/vfio.h
-	dpkg-deb -f "$deb" Version >"$work/version"
+	dpkg-deb -f "$deb" Version >"$work/version-$1"
 }
 
-[ -s "$work/version" ] || fetch
-version=$(cat "$work/version")
+fetch_6_12()
+{
+	linux_source_download linux-source-6.12 "$debs" || exit 1
+	unpack 6.12
+}
+
+# Backports have each version for a while only.
+fetch_7_3()
+{
+	if ! ls "$debs"/linux-source-7.3_*.deb >/dev/null 2>&1; then
+		linux_source_backports "$debs" || return 1
+	fi
+	linux_source_download linux-source-7.3 "$debs" ${apt_options-} || return 1
+	unpack 7.3
+}
+
+[ -s "$work/version-6.12" ] || fetch_6_12
+versions=6.12
+if [ -s "$work/version-7.3" ] || fetch_7_3; then
+	versions='6.12 7.3'
+else
+	echo "No linux-source-7.3 within reach: its tests are left out."
+fi
 
 # ---- the tests ----
 
-source=$work/$package
 # Two of the kernel's headers; all others of the kernel are the system's.
-mkdir -p "$work/include/linux"
-cp "$source/include/uapi/linux/iommufd.h" "$source/include/uapi/linux/vfio.h" \
-	"$work/include/linux"
-for test in iommufd iommufd_fail_nth; do
-	for link in '' -static; do
-		${CC:-cc} -O2 -Wall -Wno-unused-function -D_GNU_SOURCE= -D__user= $link \
-			-I"$work/include" -include tools/conformance.h \
-			-o "$work/$test$link" "$source/$selftests/iommu/$test.c"
+build_tests()
+{
+	source=$work/linux-source-$1
+	mkdir -p "$work/include-$1/linux"
+	cp "$source/include/uapi/linux/iommufd.h" "$source/include/uapi/linux/vfio.h" \
+		"$work/include-$1/linux"
+	case $1 in
+	6.12) more='-include tools/conformance.h' libs= ;;
+	*) more='-D__counted_by(m)=' libs=-lcap ;;
+	esac
+	for test in iommufd iommufd_fail_nth; do
+		for link in '' -static; do
+			${CC:-cc} -O2 -Wall -Wno-unused-function -D_GNU_SOURCE= -D__user= $link \
+				-I"$work/include-$1" -I"$source/$selftests" $more \
+				-o "$work/$test-$1$link" "$source/$selftests/iommu/$test.c" $libs
+		done
 	done
+}
+
+for version in $versions; do
+	build_tests "$version"
 done
 
 # ---- huge pages, which only root can provide ----
@@ -87,39 +117,86 @@ fi
 
 # ---- run ----
 
+# Of what has run: how many are in @1.tap, pass, and are skipped.
+counts()
+{
+	passed=$(grep '^ok ' "$work/$1.tap" | grep -vc '# SKIP' || true)
+	skipped=$(grep -c '^ok .*# SKIP' "$work/$1.tap" || true)
+	planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$work/$1.tap" | head -n1)
+	of="$passed of ${planned:-?}"
+	[ "$skipped" = 0 ] || of="$of, $skipped skipped"
+}
+
 run()
 {
 	echo "uiommu run --test-abi --report none -- $1"
 	"$uiommu" run --test-abi --report none -- "$work/$1" >"$work/$1.tap" 2>&1 || true
-	passed=$(grep '^ok ' "$work/$1.tap" | grep -vc '# SKIP' || true)
-	planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$work/$1.tap" | head -n1)
-	echo "$passed of ${planned:-?} pass"
-	grep '^not ok\|^ok .*# SKIP' "$work/$1.tap" || true
+	counts "$1"
+	echo "$of"
+	grep '^not ok' "$work/$1.tap" || true
 }
 
-run iommufd
-passed_iommufd=$passed planned_iommufd=$planned
-run iommufd_fail_nth
-passed_fail_nth=$passed planned_fail_nth=$planned
 # Linked statically they know of no library that could be in their way.
-run iommufd-static
-passed_iommufd_static=$passed
-run iommufd_fail_nth-static
-passed_fail_nth_static=$passed
+failed=
+run_tests()
+{
+	for test in iommufd iommufd_fail_nth; do
+		run $test-$1
+		dynamic=$of
+		case $1-$test in
+		6.12-iommufd) want=187 ;;
+		6.12-*) want=7 ;;
+		7.3-iommufd) want=241 ;;
+		*) want=8 ;;
+		esac
+		[ "$passed" -ge $want ] || failed="$failed $test-$1"
+		run $test-$1-static
+		[ "$of" = "$dynamic" ] || failed="$failed $test-$1-static"
+	done
+}
+
+for version in $versions; do
+	run_tests "$version"
+done
+
+# ---- the list ----
 
 # One row per test, a column per variant would be wider than any page.
 names()
 {
-	sed -n "/# SKIP/d; s/^$2 [0-9]* \([A-Za-z0-9_.]*\).*/- \1/p" "$work/$1.tap"
+	sed -n "/# SKIP/$3; s/^$2 [0-9]* \([A-Za-z0-9_.]*\).*/- \1/p" "$work/$1.tap"
+}
+
+row()
+{
+	counts "$1"
+	dynamic=$of
+	counts "$1-static"
+	echo "| \`${1%-*}\` of $2 | $dynamic | $passed | $3 |"
+}
+
+list_tests()
+{
+	printf '\n## %s of Linux %s: pass\n\n' "$1" "$2"
+	names "$1-$2" ok d
+	if grep -q '^ok .*# SKIP' "$work/$1-$2.tap"; then
+		printf '\n## %s of Linux %s: skipped\n\n' "$1" "$2"
+		names "$1-$2" ok '!d'
+	fi
+	if grep -q '^not ok' "$work/$1-$2.tap"; then
+		printf '\n## %s of Linux %s: fail\n\n' "$1" "$2"
+		names "$1-$2" 'not ok' d
+	fi
 }
 
 {
-	cat <<-EOF
+	cat <<-END
 	<!-- SPDX-License-Identifier: MIT -->
 	# The kernel's own tests
 
 	Made by \`make conformance\`, which builds \`$selftests/iommu\` of Debian's
-	\`$package\` ($version) against the headers of that source and runs
+	\`linux-source-6.12\` ($(cat "$work/version-6.12")) and \`linux-source-7.3\`
+	($(cat "$work/version-7.3" 2>/dev/null || echo "not within reach")) against the headers of that source and runs
 
 	    uiommu run --test-abi --report none -- ./iommufd
 	    uiommu run --test-abi --report none -- ./iommufd_fail_nth
@@ -127,29 +204,33 @@ names()
 	With \`--test-abi\`, \`/dev/iommu\` answers the ioctl IOMMU_TEST_CMD of
 	\`drivers/iommu/iommufd/iommufd_test.h\` as a kernel with CONFIG_IOMMUFD_TEST
 	does: mock devices whose domains have pages of 2 KiB, accesses, checks of
-	what is mapped, pinned and dirty.
+	what is mapped, pinned and dirty. Where the answers of the two kernels differ, those of
+	7.3 are given to a program that has used what only 7.3 has; \`--test-abi=6.12\` and
+	\`--test-abi=7.3\` decide it.
 
 	| program | pass | linked statically | a real kernel |
 	|---|---|---|---|
-	| \`iommufd\` | $passed_iommufd of $planned_iommufd | $passed_iommufd_static | 187 of 190 |
-	| \`iommufd_fail_nth\` | $passed_fail_nth of $planned_fail_nth | $passed_fail_nth_static | 7 of 7 |
+	$(row iommufd-6.12 'Linux 6.12' '187 of 190')
+	$(row iommufd_fail_nth-6.12 'Linux 6.12' '7 of 7')
+	END
+	case $versions in
+	*7.3)
+		row iommufd-7.3 'Linux 7.3' 'not run'
+		row iommufd_fail_nth-7.3 'Linux 7.3' 'not run'
+		;;
+	esac
+	cat <<-END
 
-	The tests in that package are newer than its kernel: three need what only later
+	The tests in the package of 6.12 are newer than its kernel: three need what only later
 	kernels have, which are a type of data in GET_HW_INFO and devices with PASIDs.
-	\`tools/conformance.h\` has the names that the package's headers lack.
-	EOF
-	for test in iommufd iommufd_fail_nth; do
-		printf '\n## %s: pass\n\n' "$test"
-		names "$test" ok
-		if grep -q '^not ok' "$work/$test.tap"; then
-			printf '\n## %s: fail\n\n' "$test"
-			names "$test" 'not ok'
-		fi
+	\`tools/conformance.h\` has the names that the package's headers lack. Those of 7.3 skip
+	what makes no sense without a vIOMMU in the variant that has none.
+	END
+	for version in $versions; do
+		list_tests iommufd "$version"
+		list_tests iommufd_fail_nth "$version"
 	done
 } >"$list"
 echo "The list is in $list."
 
-[ "$passed_iommufd" -ge $want_iommufd ] && [ "$passed_fail_nth" -ge $want_fail_nth ] &&
-	[ "$passed_iommufd_static" = "$passed_iommufd" ] &&
-	[ "$passed_fail_nth_static" = "$passed_fail_nth" ] ||
-	die "fewer pass than $want_iommufd and $want_fail_nth; their output is in $work"
+[ -z "$failed" ] || die "fewer pass than should:$failed; their output is in $work"

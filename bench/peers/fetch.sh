@@ -11,7 +11,6 @@ cd "$(dirname "$0")/../.."
 debs=$1/linux-source
 work=$1/bench-peers
 old=linux-source-6.12
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 mkdir -p "$work" "$debs"
 debs=$(cd "$debs" && pwd)
 
@@ -25,27 +24,9 @@ unpack()
 	rmdir "$work/unpacking"
 }
 
-# apt with lists of its own: backports of this release and of trixie, which has generic_pt.
-apt_options=
-use_backports()
-{
-	site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' |
-		grep -m1 '/debian$') || return 1
-	. /etc/os-release
-	mkdir -p "$debs/lists/partial" "$debs/cache/archives/partial" "$debs/none"
-	for suite in "$VERSION_CODENAME" trixie; do
-		echo "deb [signed-by=$keyring] $site $suite-backports main"
-	done | sort -u >"$debs/sources.list"
-	apt_options="-oDir::State::Lists=$debs/lists -oDir::Cache=$debs/cache
-		-oDir::Etc::SourceList=$debs/sources.list -oDir::Etc::SourceParts=$debs/none
-		-oDir::Etc::PreferencesParts=$debs/none -oAcquire::Languages=none"
-	[ "$(id -u)" != 0 ] || apt_options="$apt_options -oAPT::Sandbox::User=root"
-	apt-get $apt_options update -qq >"$debs/update.log" 2>&1
-}
-
 fetch_newest()
 {
-	use_backports || return 1
+	linux_source_backports "$debs" || return 1
 	newest=$(apt-cache $apt_options pkgnames linux-source- | grep '^linux-source-[0-9]' |
 		sort -V | tail -n1)
 	[ -n "$newest" ] || return 1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * iommufd in user space: what stands behind one open /dev/iommu, the devices
- * bound to it, and accesses by software. The ioctls are those of Linux 6.12's
+ * bound to it, and accesses by software. The ioctls are those of Linux 7.3's
  * include/uapi/linux/iommufd.h; the calls below are its in-kernel API
  * (include/linux/iommufd.h).
  */
@@ -16,6 +16,7 @@
 #include <uiommu/device.h>
 #include <uiommu/iommu.h>
 #include <uiommu/memcontrol.h>
+#include <uiommu/pasid.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +26,8 @@ extern "C" {
 struct iommufd_ctx;
 struct iommufd_device;
 struct iommufd_access;
+struct iommufd_viommu;
+struct iommufd_viommu_ops;
 
 /**
  * enum iommufd_phys_mode - What physical addresses user memory has.
@@ -44,10 +47,27 @@ enum iommufd_phys_mode {
  * enum iommufd_file_kind - Files that ioctls make.
  * @IOMMUFD_FILE_FAULT: a fault queue: read, write and poll
  * @IOMMUFD_FILE_ACCESS: of the test ABI: its last close destroys the access
+ * @IOMMUFD_FILE_VEVENTQ: events of a vIOMMU: read and poll
+ * @IOMMUFD_FILE_DMABUF: memory of a device, to be mapped by IOMMU_IOAS_MAP_FILE
  */
 enum iommufd_file_kind {
 	IOMMUFD_FILE_FAULT,
 	IOMMUFD_FILE_ACCESS,
+	IOMMUFD_FILE_VEVENTQ,
+	IOMMUFD_FILE_DMABUF,
+};
+
+/**
+ * enum iommufd_abi - Whose answers a caller expects where those of two kernels differ.
+ * @IOMMUFD_ABI_NEWEST: the newest kernel's; with the test ABI: that of which the caller's
+ *                      operations and structs tell
+ * @IOMMUFD_ABI_6_12: Linux 6.12's
+ * @IOMMUFD_ABI_7_3: Linux 7.3's
+ */
+enum iommufd_abi {
+	IOMMUFD_ABI_NEWEST,
+	IOMMUFD_ABI_6_12 = 612,
+	IOMMUFD_ABI_7_3 = 703,
 };
 
 /**
@@ -61,10 +81,15 @@ enum iommufd_file_kind {
  *               is not called. Not NULL if install_file is not.
  * @with_file: return what @call returns for the file behind a descriptor of the
  *             calling process, which stays open during the call; -EBADFD when
- *             there is none, or none of @kind. Only the test ABI needs it; may
- *             be NULL.
+ *             there is none, or none of @kind. The test ABI and dma-bufs need it;
+ *             may be NULL.
  * @file_changed: a file has become readable, or ceased to be. Called with locks
  *                held: must not call the library. May be NULL.
+ * @share_memory: have @length bytes of zeroed memory which a program gets that maps
+ *                @offset of /dev/iommu, after iommufd_mmap() has agreed. NULL for no
+ *                memory. May be NULL, and the other two are then, too.
+ * @unshare_memory: it is not needed any more
+ * @is_mapped: whether a program may have some of it mapped
  * @memory_gone: a program has given back memory of its own that is still mapped:
  *               @length bytes at @address, of which @mapped are at @iova. Called
  *               when the library notices, with locks held: must not call it. May be
@@ -78,6 +103,9 @@ struct iommufd_host {
 	void (*file_changed)(void *context, enum iommufd_file_kind kind, void *file, bool readable);
 	void (*memory_gone)(void *context, uint64_t address, uint64_t length, uint64_t iova,
 			    uint64_t mapped);
+	void *(*share_memory)(void *context, uint64_t offset, size_t length);
+	void (*unshare_memory)(void *context, uint64_t offset, size_t length);
+	bool (*is_mapped)(void *context, uint64_t offset, size_t length);
 };
 
 /**
@@ -91,6 +119,7 @@ struct iommufd_host {
  * @memlock: bytes that may be pinned, in place of RLIMIT_MEMLOCK and whatever the
  *           caller's capabilities; UINT64_MAX for no limit, 0 to go by those
  * @test_abi: answer IOMMU_TEST_CMD as a kernel with CONFIG_IOMMUFD_TEST does
+ * @abi: which kernel's answers to give
  */
 struct iommufd_config {
 	const char *format;
@@ -101,6 +130,7 @@ struct iommufd_config {
 	void *host_context;
 	uint64_t memlock;
 	bool test_abi;
+	enum iommufd_abi abi;
 };
 
 /**
@@ -135,6 +165,17 @@ void iommufd_ctx_destroy(struct iommufd_ctx *ctx);
 int iommufd_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, void *arg);
 
 /**
+ * iommufd_mmap() - What mmap() on /dev/iommu does, but for the mapping itself.
+ * @ctx: the context
+ * @offset: offset for it
+ * @length: bytes, rounded up to whole pages
+ *
+ * Context: May block. Any thread.
+ * Return: 0: the program may map what share_memory() has put there; -ENXIO.
+ */
+int iommufd_mmap(struct iommufd_ctx *ctx, uint64_t offset, uint64_t length);
+
+/**
  * iommufd_file_read() - What read() on a file that an ioctl made does.
  * @file: what install_file was given
  * @kind: of the same call
@@ -142,11 +183,12 @@ int iommufd_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, void *arg);
  * @len: bytes at @buf
  * @nonblock: the file is O_NONBLOCK; no file blocks anyway, as in the kernel
  *
- * A fault queue gives whole groups of struct iommu_hwpt_pgfault.
+ * A fault queue gives whole groups of struct iommu_hwpt_pgfault, a queue of events each
+ * with a struct iommufd_vevent_header before it.
  *
  * Context: Any thread. Not at the same time as iommufd_file_release().
  * Return: bytes read, 0 when nothing is there; -ESPIPE when @len is not a
- * multiple of the struct, -EINVAL when the first group does not fit, -EFAULT;
+ * multiple of the struct, -EINVAL when the first group or event does not fit, -EFAULT;
  * -EINVAL for a kind that is not read.
  */
 ssize_t iommufd_file_read(void *file, enum iommufd_file_kind kind, void *buf, size_t len,
@@ -238,12 +280,32 @@ int iommufd_copy_user_data(const struct iommufd_user_data *data, uint32_t type, 
  *                     There may be none, and then only the type matters.
  * @nested_attach: the device goes by this first stage from now on, or by none
  *                 (NULL), above the domain that it is attached to. May be NULL.
+ * @pasid_attach: its @pasid translates by @domain from now on, with the first stage
+ *                @nested above it, or without one (NULL); or by nothing, when @domain is
+ *                NULL, which cannot fail. Returns 0 or a negative errno, and all is as it
+ *                was. May be NULL.
+ * @pasid_layout: the device has a PASID table of this layout while one of its PASIDs is
+ *                attached; see iommufd_device_pasid_table(). NULL: the model does without
+ * @pasid_first: what the first stage @nested is in such a table. Returns 0 or a negative
+ *               errno. NULL: none can be in it
+ * @pasid_flush: as flush of struct iommu_pasid_params. May be NULL.
+ * @paging_config: change @params of a domain as @data asks for, which a program has handed
+ *                 to IOMMU_HWPT_ALLOC on an IOAS. Returns 0 or a negative errno. NULL:
+ *                 no such data
+ * @viommu_alloc: make a vIOMMU of @type, with @data that a program has handed in, or NULL;
+ *                set *@ops and *@made. Returns 0 or a negative errno: -EOPNOTSUPP for a
+ *                type that it does not know. See <uiommu/iommufd_viommu.h>. NULL when it has
+ *                none. Devices with the same callback are behind the same hardware.
  * @page_response: a group of page requests has its answer, of enum
  *                 iommufd_page_response_code. Called with the queue locked: must
  *                 not call the library. May be NULL.
  * @dirty_tracking: domains for it can track dirty pages, if their format can
  * @enforce_cache_coherency: it can
+ * @no_iommu: it is given physical addresses
+ * @pasid_domains: its hardware has domains that can be attached to PASIDs, of its own or of
+ *                 other devices
  * @max_pasid_log2: bits of a PASID, 0 if it has no PASIDs
+ * @capabilities: of enum iommufd_hw_capabilities, but for dirty tracking
  * @format: table format of its domains; NULL for the context's, with its width
  * @address_width: bits of input address, or 0 for the format's default
  * @pgsizes: leaf sizes of domains that are made for it, bit n for 2^n bytes, or 0
@@ -259,10 +321,23 @@ struct iommufd_device_ops {
 	int (*nested_invalidate)(void *nested, const struct iommufd_user_data *array,
 				 uint32_t *done);
 	void (*nested_attach)(void *context, void *nested);
+	int (*pasid_attach)(void *context, uint32_t pasid, struct iommu_domain *domain,
+			    void *nested);
+	const enum iommu_pasid_layout *pasid_layout;
+	int (*pasid_first)(void *nested, struct iommu_pasid_first *first);
+	void (*pasid_flush)(void *context, uint32_t pasid, bool tables);
+	int (*paging_config)(void *context, const struct iommufd_user_data *data,
+			     struct iommu_domain_params *params);
+	int (*viommu_alloc)(void *context, struct iommufd_viommu *viommu, uint32_t type,
+			    const struct iommufd_user_data *data,
+			    const struct iommufd_viommu_ops **ops, void **made);
 	void (*page_response)(void *context, uint32_t pasid, uint32_t grpid, uint32_t code);
 	bool dirty_tracking;
 	bool enforce_cache_coherency;
+	bool no_iommu;
+	bool pasid_domains;
 	uint8_t max_pasid_log2;
+	uint64_t capabilities;
 	const char *format;
 	unsigned int address_width;
 	uint64_t pgsizes;
@@ -343,7 +418,8 @@ struct iommu_hwpt_pgfault;
  *            by the library
  * @nr: how many, not 0
  *
- * They go to the fault queue of the HWPT that the device is attached to.
+ * They go to the fault queue of the HWPT that their PASID is attached to, or else the
+ * device.
  * page_response follows, if not at once then when a program answers, when the
  * device is detached, or when the queue goes.
  *

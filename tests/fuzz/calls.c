@@ -78,10 +78,30 @@ static int with_file(void *context, enum iommufd_file_kind kind, int fd,
 	return rc;
 }
 
+static char shared[RIG_SHARED];
+
+static void *share_memory(void *context, uint64_t offset, size_t length)
+{
+	return offset + length > RIG_SHARED ? NULL : shared + offset;
+}
+
+static void unshare_memory(void *context, uint64_t offset, size_t length)
+{
+	memset(shared + offset, 0, length);
+}
+
+static bool is_mapped(void *context, uint64_t offset, size_t length)
+{
+	return offset / PAGE % 2;
+}
+
 const struct iommufd_host fuzz_host = {
 	.install_file = install_file,
 	.remove_file = remove_file,
 	.with_file = with_file,
+	.share_memory = share_memory,
+	.unshare_memory = unshare_memory,
+	.is_mapped = is_mapped,
 };
 
 void fuzz_close_files(struct fuzz *fuzz, bool all)
@@ -149,6 +169,28 @@ void fuzz_call_device(struct fuzz_caller *caller)
 		break;
 	default:
 		fuzz_check(iommufd_device_report_iopf(idev, requests, what / 8 % 4));
+	}
+}
+
+void fuzz_call_pasid(struct fuzz_caller *caller)
+{
+	struct iommufd_device *idev = caller->fuzz->rig.idev;
+	uint8_t what = fuzz_u8(caller);
+	uint32_t id = fuzz_id(caller, 'Q'), pasid = what / 4 % RIG_PASID_SLOTS;
+
+	switch (what % 4) {
+	case 0:
+		fuzz_check(iommufd_device_attach_pasid(idev, pasid, id));
+		break;
+	case 1:
+		fuzz_check(iommufd_device_replace_pasid(idev, pasid, id));
+		break;
+	case 2:
+		iommufd_device_detach_pasid(idev, pasid);
+		break;
+	default:
+		fuzz_check(iommufd_mmap(caller->fuzz->rig.ctx, fuzz_u8(caller) * (PAGE / 2),
+					fuzz_u8(caller) * (PAGE / 2)));
 	}
 }
 

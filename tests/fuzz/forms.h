@@ -29,6 +29,16 @@
 	FORM(IOMMU_HWPT_GET_DIRTY_BITMAP, "sHfzVLpP"),   \
 	FORM(IOMMU_HWPT_INVALIDATE, "sHPtnnz")
 
+#define FORMS_VIOMMU                                 \
+	FORM(IOMMU_VIOMMU_ALLOC, "sztDHzzzZ"),           \
+	FORM(IOMMU_VIOMMU_ALLOC, "sztDHznzP"),           \
+	FORM(IOMMU_VDEVICE_ALLOC, "svDzV"),              \
+	FORM(IOMMU_VEVENTQ_ALLOC, "szvtnzzz"),           \
+	FORM(IOMMU_HW_QUEUE_ALLOC, "szvtnzVL"),          \
+	FORM(IOMMU_HWPT_INVALIDATE, "svPtnnz"),          \
+	FORM(IOMMU_IOAS_MAP_FILE, "sfIaLLV"),            \
+	FORM(IOMMU_IOAS_NOIOMMU_GET_PA, "szIzVLZ")
+
 #define FORMS_FAULT                                  \
 	FORM(IOMMU_FAULT_QUEUE_ALLOC, "szzz")
 
@@ -61,7 +71,15 @@
 	TEST_FORM(IOMMU_TEST_OP_ACCESS_RW, "sOazVLAf"),              \
 	TEST_FORM(IOMMU_TEST_OP_SET_TEMP_MEMORY_LIMIT, "sOzzn"),     \
 	TEST_FORM(IOMMU_TEST_OP_DIRTY, "sOHzfzVLpPZ"),               \
-	TEST_FORM(IOMMU_TEST_OP_TRIGGER_IOPF, "sOzzDnnnV")
+	TEST_FORM(IOMMU_TEST_OP_TRIGGER_IOPF, "sOzzDnnnV"),          \
+	TEST_FORM(IOMMU_TEST_OP_DEV_CHECK_CACHE, "sODznn"),          \
+	TEST_FORM(IOMMU_TEST_OP_TRIGGER_VEVENT, "sOzzD"),            \
+	TEST_FORM(IOMMU_TEST_OP_PASID_ATTACH, "sOSznQ"),             \
+	TEST_FORM(IOMMU_TEST_OP_PASID_REPLACE, "sOSznQ"),            \
+	TEST_FORM(IOMMU_TEST_OP_PASID_DETACH, "sOSzn"),              \
+	TEST_FORM(IOMMU_TEST_OP_PASID_CHECK_HWPT, "sOSznH"),         \
+	TEST_FORM(IOMMU_TEST_OP_DMABUF_GET, "sOzzp"),                \
+	TEST_FORM(IOMMU_TEST_OP_DMABUF_REVOKE, "sOzzan")
 /* clang-format on */
 
 #define FUZZ_FAMILY(table, ...)                  \

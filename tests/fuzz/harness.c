@@ -157,7 +157,7 @@ static void fuzz_end(struct fuzz *fuzz, bool files_last)
 	iommufd_device_unbind(rig->idev);
 	iommufd_ctx_destroy(rig->ctx);
 	fuzz_close_files(fuzz, true);
-	assert_int_equal(rig->nested_live, 0);
+	assert_int_equal(rig->nested_live + rig->viommus_live + rig->queues_live, 0);
 	assert_null(rig->hw.uses);
 	iommu_device_unregister(rig->dev);
 	leave_cgroup(rig->memcg);

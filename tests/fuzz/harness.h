@@ -107,6 +107,7 @@ extern const struct iommufd_host fuzz_host;
 void fuzz_close_files(struct fuzz *fuzz, bool all);
 /* For fuzz_family.calls. */
 void fuzz_call_device(struct fuzz_caller *caller);
+void fuzz_call_pasid(struct fuzz_caller *caller);
 void fuzz_call_file(struct fuzz_caller *caller);
 void fuzz_call_access(struct fuzz_caller *caller);
 void fuzz_call_dirty(struct fuzz_caller *caller);

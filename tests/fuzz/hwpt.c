@@ -4,14 +4,15 @@
 
 static const struct fuzz_form forms[] = {
 	FORMS_HWPT,
+	FORMS_VIOMMU,
 	FORMS_FAULT,
 	FORM(IOMMU_DESTROY, "si"),
 	FORM(IOMMU_IOAS_ALLOC, "szz"),
 	FORM(IOMMU_IOAS_MAP, "sfIzALV"),
 	FORM(IOMMU_IOAS_UNMAP, "sIVL"),
 };
-static void (*const calls[])(struct fuzz_caller *caller) = {fuzz_call_device, fuzz_call_dirty,
-							    fuzz_call_file, NULL};
+static void (*const calls[])(struct fuzz_caller *caller) = {fuzz_call_device, fuzz_call_pasid,
+							    fuzz_call_dirty, fuzz_call_file, NULL};
 
 static void begin(struct fuzz *fuzz)
 {

@@ -2,10 +2,10 @@
 /* Two threads on one context: everything, and files that are closed meanwhile. */
 #include "tests/fuzz/forms.h"
 
-static const struct fuzz_form forms[] = {FORMS_IOAS, FORMS_HWPT, FORMS_FAULT, FORMS_VFIO,
-					 FORMS_TEST};
-static void (*const calls[])(struct fuzz_caller *caller) = {fuzz_call_device, fuzz_call_file,
-							    fuzz_call_file, fuzz_call_dirty, NULL};
+static const struct fuzz_form forms[] = {FORMS_IOAS,  FORMS_HWPT, FORMS_VIOMMU,
+					 FORMS_FAULT, FORMS_VFIO, FORMS_TEST};
+static void (*const calls[])(struct fuzz_caller *caller) = {
+	fuzz_call_device, fuzz_call_file, fuzz_call_file, fuzz_call_pasid, fuzz_call_dirty, NULL};
 
 static void begin(struct fuzz *fuzz)
 {

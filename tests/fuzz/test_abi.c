@@ -5,13 +5,15 @@
 static const struct fuzz_form forms[] = {
 	FORMS_TEST,
 	FORMS_HWPT,
+	FORMS_VIOMMU,
 	FORM(IOMMU_DESTROY, "si"),
 	FORM(IOMMU_IOAS_ALLOC, "szz"),
 	FORM(IOMMU_IOAS_MAP, "sfIzALV"),
 	FORM(IOMMU_IOAS_UNMAP, "sIVL"),
 	FORM(IOMMU_IOAS_COPY, "sfIILVV"),
 };
-static void (*const calls[])(struct fuzz_caller *caller) = {fuzz_call_file, fuzz_call_device, NULL};
+static void (*const calls[])(struct fuzz_caller *caller) = {fuzz_call_file, fuzz_call_device,
+							    fuzz_call_pasid, NULL};
 
 static void begin(struct fuzz *fuzz)
 {

@@ -149,6 +149,8 @@ static void pick_object(void *arg, const struct iommufd_object_info *info)
 		[IOMMUFD_OBJ_HWPT_PAGING] = "HQi", [IOMMUFD_OBJ_HWPT_NESTED] = "HQi",
 		[IOMMUFD_OBJ_IOAS] = "IQi",        [IOMMUFD_OBJ_ACCESS] = "i",
 		[IOMMUFD_OBJ_FAULT] = "Fi",        [IOMMUFD_OBJ_SELFTEST] = "Si",
+		[IOMMUFD_OBJ_VIOMMU] = "vHQi",     [IOMMUFD_OBJ_VDEVICE] = "i",
+		[IOMMUFD_OBJ_VEVENTQ] = "i",       [IOMMUFD_OBJ_HW_QUEUE] = "i",
 	};
 	struct pick *pick = arg;
 
@@ -181,7 +183,8 @@ static uint64_t type(struct fuzz_caller *caller)
 		IOMMU_HWPT_DATA_NONE,
 		IOMMU_HWPT_DATA_VTD_S1,
 		IOMMU_HWPT_DATA_SELFTEST,
-		IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
+		IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, /* of vIOMMUs and their queues, too */
+		IOMMU_VEVENTQ_TYPE_SELFTEST,
 	};
 
 	return types[fuzz_u8(caller) % ARRAY_SIZE(types)];

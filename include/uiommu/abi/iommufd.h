@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ABI of /dev/iommu as of Linux 6.12, with the calls that came soon after.
- * Names, numbers and layouts are the kernel's, and so is the include guard:
+ * The ABI of /dev/iommu as of Linux 7.3; what is newer than 6.12 says since when it is
+ * there. Names, numbers and layouts are the kernel's, and so is the include guard:
  * whichever of this file and <linux/iommufd.h> comes first is the one in use.
  *
  * Every ioctl takes a pointer to a struct that begins with its own size in
@@ -28,6 +28,9 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
+#include <uiommu/abi/iommufd_hw.h>
+#include <uiommu/abi/iommufd_viommu.h>
+
 #define IOMMUFD_TYPE (';')
 
 enum {
@@ -48,7 +51,12 @@ enum {
 	IOMMUFD_CMD_HWPT_INVALIDATE = 0x8d,
 	IOMMUFD_CMD_FAULT_QUEUE_ALLOC = 0x8e,
 	IOMMUFD_CMD_IOAS_MAP_FILE = 0x8f,       /* Linux 6.13 */
+	IOMMUFD_CMD_VIOMMU_ALLOC = 0x90,        /* Linux 6.13 */
+	IOMMUFD_CMD_VDEVICE_ALLOC = 0x91,       /* Linux 6.13 */
 	IOMMUFD_CMD_IOAS_CHANGE_PROCESS = 0x92, /* Linux 6.14 */
+	IOMMUFD_CMD_VEVENTQ_ALLOC = 0x93,       /* Linux 6.15 */
+	IOMMUFD_CMD_HW_QUEUE_ALLOC = 0x94,      /* Linux 6.17 */
+	IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA = 0x95, /* Linux 7.3 */
 };
 
 /* ---- objects ---- */
@@ -162,14 +170,38 @@ struct iommu_ioas_map {
 #define IOMMU_IOAS_MAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP)
 
 /**
+ * struct iommu_ioas_noiommu_get_pa - Ask for the physical address behind an IOVA.
+ * @flags: 0
+ * @ioas_id: an IOAS that a device without an IOMMU is attached to
+ * @iova: the address
+ * @length: in: bytes to look at, not 0; out: bytes of them that adjoin in memory
+ * @out_phys: physical address of the first
+ *
+ * For devices that are given physical addresses, which nothing protects against. EPERM:
+ * the caller lacks CAP_SYS_RAWIO. ENOENT: nothing is mapped at @iova for such a device.
+ */
+struct iommu_ioas_noiommu_get_pa {
+	__u32 size;
+	__u32 flags;
+	__u32 ioas_id;
+	__u32 __reserved;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 out_phys;
+};
+#define IOMMU_IOAS_NOIOMMU_GET_PA _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA)
+
+/**
  * struct iommu_ioas_map_file - Map memory of a file, which need not be mapped.
  * @flags: as in struct iommu_ioas_map
  * @ioas_id: the IOAS
- * @fd: a memfd, or another file on tmpfs or hugetlbfs
+ * @fd: a memfd, or another file on tmpfs or hugetlbfs, or a dma-buf of a device's memory
  * @start: offset in it, in bytes
  * @length: bytes of it, not 0
  * @iova: as in struct iommu_ioas_map
- * EINVAL, when it is pinned: another kind of file, or a page not wholly in it.
+ * EINVAL, when it is pinned: another kind of file, or a page not wholly in it. ENODEV:
+ * the device has taken the memory of the dma-buf back. Where it does so later, what is
+ * mapped of it goes from the tables, and is not put there again.
  */
 struct iommu_ioas_map_file {
 	__u32 size;
@@ -304,47 +336,33 @@ struct iommu_vfio_ioas {
  * @IOMMU_HWPT_ALLOC_DIRTY_TRACKING: only devices whose IOMMU can track dirty
  *                                   pages may be attached
  * @IOMMU_HWPT_FAULT_ID_VALID: fault_id is set
+ * @IOMMU_HWPT_ALLOC_PASID: it can be attached to a PASID; what the device itself is
+ *                          attached to must have the flag then, too (Linux 6.15)
  */
 enum iommufd_hwpt_alloc_flags {
 	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,
 	IOMMU_HWPT_ALLOC_DIRTY_TRACKING = 1 << 1,
 	IOMMU_HWPT_FAULT_ID_VALID = 1 << 2,
-};
-
-/** enum iommu_hwpt_vtd_s1_flags - Bits of a first-stage table of Intel VT-d. */
-enum iommu_hwpt_vtd_s1_flags {
-	IOMMU_VTD_S1_SRE = 1 << 0,  /* supervisor requests are allowed */
-	IOMMU_VTD_S1_EAFE = 1 << 1, /* extended accessed flags are kept */
-	IOMMU_VTD_S1_WPE = 1 << 2,  /* write protection holds for supervisor requests too */
-};
-
-/**
- * struct iommu_hwpt_vtd_s1 - A first-stage table of Intel VT-d.
- * @flags: of enum iommu_hwpt_vtd_s1_flags
- * @pgtbl_addr: address of the top table, in the parent's address space
- * @addr_width: bits of input address
- */
-struct iommu_hwpt_vtd_s1 {
-	__aligned_u64 flags;
-	__aligned_u64 pgtbl_addr;
-	__u32 addr_width;
-	__u32 __reserved;
+	IOMMU_HWPT_ALLOC_PASID = 1 << 3,
 };
 
 /** enum iommu_hwpt_data_type - What data_uptr of struct iommu_hwpt_alloc points to. */
 enum iommu_hwpt_data_type {
-	IOMMU_HWPT_DATA_NONE = 0,   /* nothing */
-	IOMMU_HWPT_DATA_VTD_S1 = 1, /* a struct iommu_hwpt_vtd_s1 */
+	IOMMU_HWPT_DATA_NONE = 0,       /* nothing */
+	IOMMU_HWPT_DATA_VTD_S1 = 1,     /* a struct iommu_hwpt_vtd_s1 */
+	IOMMU_HWPT_DATA_ARM_SMMUV3 = 2, /* a struct iommu_hwpt_arm_smmuv3 */
+	IOMMU_HWPT_DATA_AMD_GUEST = 3,  /* a struct iommu_hwpt_amd_guest */
 };
 
 /**
  * struct iommu_hwpt_alloc - Make a hardware page table (HWPT) that fits a device.
  * @flags: of enum iommufd_hwpt_alloc_flags
  * @dev_id: the device
- * @pt_id: an IOAS, whose mappings the table is to hold; or a nest parent, for a
- *         table that the caller writes itself
+ * @pt_id: an IOAS, whose mappings the table is to hold; or a nest parent, or a vIOMMU
+ *         on one, for a table that the caller writes itself
  * @out_hwpt_id: its id
- * @data_type: of enum iommu_hwpt_data_type; NONE with an IOAS, and only then
+ * @data_type: of enum iommu_hwpt_data_type; NONE with an IOAS, and only then, for all
+ *             hardware there is
  * @data_len: bytes at @data_uptr, 0 for NONE
  * @data_uptr: address of the data, 0 for NONE
  * @fault_id: with IOMMU_HWPT_FAULT_ID_VALID, the queue that page requests go to
@@ -364,29 +382,14 @@ struct iommu_hwpt_alloc {
 };
 #define IOMMU_HWPT_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_ALLOC)
 
-/** enum iommu_hw_info_vtd_flags - Errata of an Intel VT-d unit. */
-enum iommu_hw_info_vtd_flags {
-	IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17 = 1 << 0, /* a nest parent must not map read-only */
-};
-
-/**
- * struct iommu_hw_info_vtd - What there is to know of an Intel VT-d unit.
- * @flags: of enum iommu_hw_info_vtd_flags
- * @cap_reg: its capability register (VT-d 11.4.2)
- * @ecap_reg: its extended capability register (VT-d 11.4.3)
- */
-struct iommu_hw_info_vtd {
-	__u32 flags;
-	__u32 __reserved;
-	__aligned_u64 cap_reg;
-	__aligned_u64 ecap_reg;
-};
-
 /** enum iommu_hw_info_type - What hardware information is about. */
 enum iommu_hw_info_type {
-	IOMMU_HW_INFO_TYPE_NONE = 0,      /* there is none */
-	IOMMU_HW_INFO_TYPE_DEFAULT = 0,   /* as an input: whatever there is (newer than 6.12) */
-	IOMMU_HW_INFO_TYPE_INTEL_VTD = 1, /* a struct iommu_hw_info_vtd */
+	IOMMU_HW_INFO_TYPE_NONE = 0,           /* there is none */
+	IOMMU_HW_INFO_TYPE_DEFAULT = 0,        /* as an input: whatever there is (Linux 6.18) */
+	IOMMU_HW_INFO_TYPE_INTEL_VTD = 1,      /* a struct iommu_hw_info_vtd */
+	IOMMU_HW_INFO_TYPE_ARM_SMMUV3 = 2,     /* a struct iommu_hw_info_arm_smmuv3 */
+	IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV = 3, /* a struct iommu_hw_info_tegra241_cmdqv */
+	IOMMU_HW_INFO_TYPE_AMD = 4,            /* a struct iommu_hw_info_amd */
 };
 
 /**
@@ -396,14 +399,17 @@ enum iommu_hw_info_type {
  * @IOMMU_HW_CAP_PCI_PASID_EXEC: requests with a PASID may ask to execute
  * @IOMMU_HW_CAP_PCI_PASID_PRIV: and be privileged; both mean nothing without
  *                               PASIDs
+ * @IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED: the device cannot keep translations of its own
+ *                                      (ATS), or must not (Linux 7.3)
  */
 enum iommufd_hw_capabilities {
 	IOMMU_HW_CAP_DIRTY_TRACKING = 1 << 0,
 	IOMMU_HW_CAP_PCI_PASID_EXEC = 1 << 1,
 	IOMMU_HW_CAP_PCI_PASID_PRIV = 1 << 2,
+	IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED = 1 << 3,
 };
 
-/** enum iommufd_hw_info_flags - How to ask for hardware information (newer than 6.12). */
+/** enum iommufd_hw_info_flags - How to ask for hardware information (Linux 6.18). */
 enum iommufd_hw_info_flags {
 	IOMMU_HW_INFO_FLAG_INPUT_TYPE = 1 << 0, /* in_data_type is set */
 };
@@ -469,7 +475,7 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  * @hwpt_id: the HWPT
  * @flags: of enum iommufd_hwpt_get_dirty_bitmap_flags
  * @iova: the page of bit 0
- * @length: bytes of the range; of 0: EOVERFLOW, but nothing at @iova 0
+ * @length: bytes of the range, not 0
  * @page_size: bytes that each bit stands for, a power of two
  * @data: address of the bitmap, in words of 64 bits; bits are set, none cleared
  */
@@ -488,29 +494,13 @@ struct iommu_hwpt_get_dirty_bitmap {
 /** enum iommu_hwpt_invalidate_data_type - What requests to invalidate look like. */
 enum iommu_hwpt_invalidate_data_type {
 	IOMMU_HWPT_INVALIDATE_DATA_VTD_S1 = 0, /* struct iommu_hwpt_vtd_s1_invalidate */
-};
-
-/** enum iommu_hwpt_vtd_s1_invalidate_flags - What to invalidate. */
-enum iommu_hwpt_vtd_s1_invalidate_flags {
-	IOMMU_VTD_INV_FLAGS_LEAF = 1 << 0, /* entries of the last level only */
+	/* of a vIOMMU: struct iommu_viommu_arm_smmuv3_invalidate */
+	IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3 = 1,
 };
 
 /**
- * struct iommu_hwpt_vtd_s1_invalidate - Invalidate translations of Intel VT-d.
- * @addr: first address, a multiple of 4096
- * @npages: pages of 4096 bytes; 2^64 - 1 from address 0 is everything
- * @flags: of enum iommu_hwpt_vtd_s1_invalidate_flags
- */
-struct iommu_hwpt_vtd_s1_invalidate {
-	__aligned_u64 addr;
-	__aligned_u64 npages;
-	__u32 flags;
-	__u32 __reserved;
-};
-
-/**
- * struct iommu_hwpt_invalidate - Invalidate what is cached of a nested HWPT.
- * @hwpt_id: the HWPT
+ * struct iommu_hwpt_invalidate - Invalidate what is cached of a nested HWPT or a vIOMMU.
+ * @hwpt_id: either; a paging HWPT is EINVAL
  * @data_uptr: address of an array of requests
  * @data_type: of enum iommu_hwpt_invalidate_data_type
  * @entry_len: bytes of one request
