@@ -162,7 +162,7 @@ static void publish_installed(struct call *call, long ret)
 	if (!file)
 		return;
 	call->installed = NULL;
-	if (ret)
+	if (ret < 0)
 		__atomic_store_n(&file->signals, NULL, __ATOMIC_RELAXED);
 	else
 		__atomic_store_n(&file->object, call->installed_object, __ATOMIC_RELEASE);
