@@ -125,7 +125,7 @@ static long call_on_file(struct file *file, struct call *call)
 	case SYS_fstat:
 		return stat_of(file, call);
 	case SYS_mmap:
-		return device_mmap(file, a[5], a[1]);
+		return device_mmap(file, a);
 	case SYS_dup:
 		return duplicate(call, 0);
 	case SYS_fcntl:

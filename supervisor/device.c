@@ -556,10 +556,23 @@ ssize_t device_write(struct file *file, uint64_t from, size_t length)
 	return count_faults(file, done, sizeof(struct iommu_hwpt_page_response), true);
 }
 
-long device_mmap(struct file *file, uint64_t offset, uint64_t length)
+static long check_mmap(const struct file *file, int prot, int flags)
 {
-	long ret = file->kind == FILE_IOMMU ? iommufd_mmap(file->ctx, offset, length) : -ENODEV;
+	int type = flags & MAP_TYPE;
 
+	if (file->kind != FILE_IOMMU)
+		return -ENODEV;
+	if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	return prot & PROT_EXEC ? -EPERM : 0;
+}
+
+long device_mmap(struct file *file, const uint64_t *args)
+{
+	long ret = check_mmap(file, (int)args[2], (int)args[3]);
+
+	if (!ret)
+		ret = iommufd_mmap(file->ctx, args[5], args[1]);
 	/* Our memory is at that place of the program's file. */
 	return ret ? ret : CONTINUE;
 }

@@ -299,7 +299,8 @@ void device_closing(struct file *file);
 long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg);
 ssize_t device_read(struct file *file, uint64_t to, size_t length);
 ssize_t device_write(struct file *file, uint64_t from, size_t length);
-long device_mmap(struct file *file, uint64_t offset, uint64_t length);
+/* @args: of mmap(). */
+long device_mmap(struct file *file, const uint64_t *args);
 #define IOMMU_DEVICE makedev(10, 125) /* as Linux gives out */
 #define VFIO_MAJOR   511
 

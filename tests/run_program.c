@@ -119,7 +119,9 @@ static void test_errors(void)
 	check_errno(ioctl(fd, IOMMU_IOAS_ALLOC, cmd), EFAULT);
 	check_errno(read(fd, buf, sizeof(buf)), EINVAL);
 	check_errno(write(fd, buf, sizeof(buf)), EINVAL);
-	check(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED && errno == ENODEV);
+	check(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED && errno == ENXIO);
+	check(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EINVAL);
+	check(mmap(NULL, 4096, PROT_EXEC, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EPERM);
 	check_errno(open("/dev/iommu", O_RDWR | O_DIRECTORY), ENOTDIR);
 	check_errno(open("/dev/vfio/devices/vfio1", O_RDWR), ENOENT);
 	check(!close(fd));
