@@ -82,9 +82,10 @@ static int check_range(const struct io_pagetable *iopt,
 {
 	uint64_t mask = (iopt->iova_alignment - 1) | (cmd->page_size - 1), last;
 
-	if (!cmd->length && iommufd_abi(iopt->ctx) >= IOMMUFD_ABI_7_3)
+	/* Linux 7.3's answer, for a caller that is known to expect it. */
+	if (!cmd->length && (iopt->ctx->config.abi >= IOMMUFD_ABI_7_3 || iopt->ctx->knows_7_3))
 		return -EINVAL;
-	/* Thus for older callers nothing at all is -EOVERFLOW too, unless it is at 0. */
+	/* Thus for others nothing at all is -EOVERFLOW too, unless it is at 0. */
 	if (__builtin_add_overflow(cmd->iova, cmd->length - 1, &last))
 		return -EOVERFLOW;
 	if (!cmd->page_size || ((cmd->iova | (last + 1)) & mask))
