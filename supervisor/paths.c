@@ -57,6 +57,13 @@ static long open_directory(struct call *call, const struct found *found, int fla
 	return fd < 0 ? -errno : fd;
 }
 
+/* Whether a file of sysfs is more than what is in it. */
+static bool is_live(const struct node *node, int flags)
+{
+	return node->kind == NODE_ATTRIBUTE &&
+	       (node->file == FILE_CONFIG || (flags & O_ACCMODE) != O_RDONLY);
+}
+
 static long open_node(struct call *call, const struct found *found, int flags)
 {
 	const struct node *node = found->node;
@@ -67,9 +74,11 @@ static long open_node(struct call *call, const struct found *found, int flags)
 		return -ENOTDIR;
 	if ((flags & O_CREAT) && (flags & O_EXCL))
 		return -EEXIST;
+	if (node->kind == NODE_LINK)
+		return -ELOOP;
 	if (flags & O_PATH)
 		return tree_open(node, flags);
-	if (node->kind == NODE_DEVICE)
+	if (node->kind == NODE_DEVICE || is_live(node, flags))
 		return device_open(call, node->file, node, node->index, flags);
 	return (flags & O_ACCMODE) == O_RDONLY ? tree_open(node, flags) : -EACCES;
 }
@@ -114,7 +123,8 @@ static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64)
 		file_put(found.file);
 	if (fd < 0)
 		return fd;
-	is_device = found.fail_nth || found.file || (found.node && found.node->kind == NODE_DEVICE);
+	is_device = found.fail_nth || found.file ||
+		    (found.node && (found.node->kind == NODE_DEVICE || is_live(found.node, flags)));
 	return call_give(call, (int)fd, flags & O_CLOEXEC, is_device);
 }
 

@@ -229,6 +229,14 @@ static bool append(struct walk *walk, const char *name)
 	return true;
 }
 
+/* A symbolic link, in the directory that is the first @before bytes of where it is. */
+static enum step follow_link(struct walk *walk, const char *target, size_t before)
+{
+	walk->found->node = NULL;
+	walk->at[before] = '\0';
+	return ++walk->links > LINKS_MAX || !prepend(walk, target) ? STEP_END : STEP_ON;
+}
+
 /* One name that is neither "." nor "..". */
 static enum step step_name(struct walk *walk, const char *name)
 {
@@ -245,6 +253,11 @@ static enum step step_name(struct walk *walk, const char *name)
 	if (!append(walk, name))
 		return STEP_END;
 	walk->found->node = tree_find(walk->at);
+	if (walk->found->node && walk->found->node->kind == NODE_LINK &&
+	    !(is_last(walk) && !walk->follow)) {
+		snprintf(target, sizeof(target), "%s", walk->found->node->text);
+		return follow_link(walk, target, before);
+	}
 	if (walk->found->node)
 		return STEP_ON;
 	if (is_last(walk) && !walk->follow)
@@ -254,10 +267,7 @@ static enum step step_name(struct walk *walk, const char *name)
 	if (length < 0)
 		return errno == EINVAL ? STEP_ON : STEP_END;
 	target[length] = '\0';
-	walk->at[before] = '\0';
-	if (++walk->links > LINKS_MAX || !prepend(walk, target))
-		return STEP_END;
-	return STEP_ON;
+	return follow_link(walk, target, before);
 }
 
 static bool is_fault_setting(const struct walk *walk, const char *name)
