@@ -344,7 +344,7 @@ void resolve(struct call *call, int dir, const char *path, bool follow, struct f
 		return;
 	walk.call = call;
 	walk.found = found;
-	walk.follow = follow;
+	walk.follow = follow || path[strlen(path) - 1] == '/';
 	walk.links = 0;
 	walk.at[0] = '\0';
 	snprintf(walk.rest, sizeof(walk.rest), "%s", path);

@@ -158,7 +158,7 @@ static int add_attributes(struct paths *p, const struct vfio_pci *pci)
 	} files[] = {
 		{"driver_override", "vfio-pci\n", ATTRIBUTE_KEPT, 0644},
 		{"numa_node", "-1\n", ATTRIBUTE_KEPT, 0644},
-		{"enable", "1\n", ATTRIBUTE_KEPT, 0644},
+		{"enable", "0\n", ATTRIBUTE_KEPT, 0644},
 		{"msi_bus", "1\n", ATTRIBUTE_KEPT, 0644},
 		{"d3cold_allowed", "1\n", ATTRIBUTE_KEPT, 0644},
 		{"broken_parity_status", "0\n", ATTRIBUTE_KEPT, 0644},
@@ -184,8 +184,10 @@ static int add_class_device(struct paths *p, const struct vfio_pci *pci)
 	ret = tree_add_text(below(p, name), "%u:%u\n", VFIO_MAJOR, pci->index);
 	snprintf(name, sizeof(name), "vfio-dev/vfio%u/device", pci->index);
 	ret |= add_link(below(p, name), "../../../%s", pci->name);
+	snprintf(name, sizeof(name), "vfio-dev/vfio%u/subsystem", pci->index);
+	ret |= add_link(below(p, name), "../../../../../class/vfio-dev");
 	snprintf(path, sizeof(path), "/sys/class/vfio-dev/vfio%u", pci->index);
-	ret |= add_link(path, "../../..%s/vfio-dev/vfio%u", p->device + 4, pci->index);
+	ret |= add_link(path, "../..%s/vfio-dev/vfio%u", p->device + 4, pci->index);
 	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%u", pci->index);
 	return ret | tree_add_device(path, FILE_VFIO, pci->index);
 }
