@@ -250,6 +250,8 @@ void device_release(struct file *file);
 /* Before a close that may be the last one: what is to be told of the context. */
 void device_closing(struct file *file);
 long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg);
+/* ---- transfer.c ---- */
+
 /* @position: where in it, or -1 for where the last one ended. */
 ssize_t device_read(struct file *file, uint64_t to, size_t length, int64_t position);
 ssize_t device_write(struct file *file, uint64_t from, size_t length, int64_t position);
