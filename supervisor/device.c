@@ -306,6 +306,9 @@ int device_open(struct call *call, enum file_kind kind, const struct node *node,
 		return -ESRCH;
 	if (kind == FILE_IOMMU)
 		arm_fail_nth(call->caller.tid);
+	/* A group can be open once. */
+	if (kind == FILE_GROUP)
+		files_settle(NULL, process);
 	file = file_alloc(kind, process);
 	if (!file)
 		return -ENFILE;

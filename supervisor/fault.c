@@ -17,11 +17,25 @@
 
 static atomic_uint lines;
 
-static void told(const struct vfio_pci *pci, const char *line)
+/* The memory of a process goes before its files do, and with them its devices. */
+static bool has_ended(pid_t pid)
 {
-	unsigned int n = atomic_fetch_add(&lines, 1);
-	pid_t pid = atomic_load(&pci->user);
+	struct process *process = process_find(pid);
+	bool ended = !process || process_is_ending(process);
 
+	if (process)
+		process_put(process);
+	return ended;
+}
+
+static void told(const struct vfio_pci *pci, enum vfio_fault_kind kind, const char *line)
+{
+	pid_t pid = atomic_load(&pci->user);
+	unsigned int n;
+
+	if (kind == VFIO_FAULT_GONE && has_ended(pid))
+		return;
+	n = atomic_fetch_add(&lines, 1);
 	if (n < LINES_MAX)
 		notice("%s", line);
 	else if (n == LINES_MAX)

@@ -72,7 +72,7 @@ static int unmap(int fd, uint32_t ioas, uint64_t iova, size_t length)
 	return ioctl(fd, IOMMU_IOAS_UNMAP, &cmd) ? -1 : (int)(cmd.length >> 12);
 }
 
-static int destroy(int fd, uint32_t id)
+static inline int destroy(int fd, uint32_t id)
 {
 	struct iommu_destroy cmd = {.size = sizeof(cmd), .id = id};
 
@@ -103,7 +103,7 @@ static int attach(int fd, uint32_t ioas)
 	return device;
 }
 
-static void wait_for(pid_t pid, int expected)
+static inline void wait_for(pid_t pid, int expected)
 {
 	int status;
 

@@ -38,7 +38,8 @@ struct vfio_fault {
 void vfio_fault(struct vfio_pci *pci, const struct vfio_fault *fault);
 
 /* One line for each fault, from any thread; NULL: only counted. */
-extern void (*vfio_fault_told)(const struct vfio_pci *pci, const char *line);
+extern void (*vfio_fault_told)(const struct vfio_pci *pci, enum vfio_fault_kind kind,
+			       const char *line);
 uint64_t vfio_fault_count(void);
 /* Remember what is mapped and unmapped, so that faults can be explained. */
 void vfio_fault_start(void);

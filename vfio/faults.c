@@ -34,7 +34,7 @@ struct unmapped {
 	struct mapped from; /* number 0: not known */
 };
 
-void (*vfio_fault_told)(const struct vfio_pci *pci, const char *line);
+void (*vfio_fault_told)(const struct vfio_pci *pci, enum vfio_fault_kind kind, const char *line);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mapped mapped[MAPPED_SLOTS];
@@ -187,7 +187,7 @@ void vfio_fault(struct vfio_pci *pci, const struct vfio_fault *fault)
 	snprintf(line, sizeof(line), "%s %s 0x%zx bytes at IOVA 0x%" PRIx64 ": %s%s%s", pci->name,
 		 fault->write ? "wrote" : "read", fault->length, fault->iova, reason(fault), at,
 		 past);
-	vfio_fault_told(pci, line);
+	vfio_fault_told(pci, fault->kind, line);
 }
 
 uint64_t vfio_fault_count(void)
