@@ -14,6 +14,10 @@
  *   any other value is a new chain. While it runs, DMACOUNT counts up.
  * - CHANERR is cleared by writing 1. A reset and a new chain clear it too, and one of
  *   the two follows in every driver, so that a write that changes nothing may be missed.
+ *
+ * What no watching can give is that CHANSTS changes with the store of DMACOUNT: a
+ * program that loads it at once may see the halt by a reset for one by an error. By
+ * write(), or where the host has the pages trap, it does.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +37,9 @@
 #define MSIX_PENDING 0x3000
 #define STATE_MAGIC  0x31616f69u /* "ioa1" */
 #define COPY_BYTES   0x10000     /* that pass through the engine at once */
+
+/* Linux waits 20 us for a channel to start, some 0.1 s after it was reset. */
+#define HOT_NS 200000000
 
 /* Registers of the device. */
 enum {
@@ -115,6 +122,7 @@ struct ioat {
 	void *host;
 	struct hw_identity identity;
 	struct hw_worker worker;
+	pthread_mutex_t lock; /* of channels, and of registers that the model changes */
 	uint8_t *registers;
 	unsigned int nr_channels, transfer_lg2;
 	bool pin;
@@ -374,7 +382,8 @@ static bool look_errors(struct channel *channel)
 	return true;
 }
 
-static bool look_channel(struct ioat *ioat, struct channel *channel)
+/* All that was stored to a channel's registers. */
+static bool look_registers(struct ioat *ioat, struct channel *channel)
 {
 	/* First, since the program stores it last. */
 	uint16_t count = hw_load16(channel->registers + DMACOUNT);
@@ -384,12 +393,7 @@ static bool look_channel(struct ioat *ioat, struct channel *channel)
 	if (look_command(ioat, channel))
 		return true;
 	busy |= look_control(ioat, channel);
-	busy |= look_count(channel, count);
-	if (channel->status == ACTIVE && channel->pending) {
-		advance(ioat, channel);
-		busy = true;
-	}
-	return busy;
+	return look_count(channel, count) || busy;
 }
 
 static bool look(void *device)
@@ -397,9 +401,18 @@ static bool look(void *device)
 	struct ioat *ioat = device;
 	bool busy = false;
 
-	for (unsigned int i = 0; i < ioat->nr_channels && hw_worker_wanted(&ioat->worker); i++)
-		busy |= look_channel(ioat, &ioat->channel[i]);
-	update_pin(ioat);
+	for (unsigned int i = 0; i < ioat->nr_channels && hw_worker_wanted(&ioat->worker); i++) {
+		struct channel *channel = &ioat->channel[i];
+
+		pthread_mutex_lock(&ioat->lock);
+		busy |= look_registers(ioat, channel);
+		if (channel->status == ACTIVE && channel->pending) {
+			advance(ioat, channel);
+			busy = true;
+		}
+		update_pin(ioat);
+		pthread_mutex_unlock(&ioat->lock);
+	}
 	return busy;
 }
 
@@ -424,25 +437,33 @@ static uint64_t ioat_read(struct hw_device *dev, unsigned int bar, uint64_t offs
 	return hw_load(ioat->registers + offset, size);
 }
 
-static void clear_errors(struct ioat *ioat, uint64_t offset, uint32_t bits)
+static void clear_errors(struct channel *channel, uint32_t bits)
 {
-	uint32_t *errors = (uint32_t *)(void *)(ioat->registers + offset);
-	uint64_t number = offset / CHANNEL_SIZE - 1;
+	uint32_t *errors = (uint32_t *)(void *)(channel->registers + CHANERR);
 
-	if (number < ioat->nr_channels)
-		__atomic_or_fetch(&ioat->channel[number].cleared, bits, __ATOMIC_SEQ_CST);
+	__atomic_or_fetch(&channel->cleared, bits, __ATOMIC_SEQ_CST);
 	__atomic_and_fetch(errors, htole32(~bits), __ATOMIC_SEQ_CST);
 }
 
+/*
+ * What follows from the store is done here but for descriptors, so that a program that
+ * reads CHANSTS next does not see what it was before.
+ */
 static void ioat_write(struct hw_device *dev, unsigned int bar, uint64_t offset, unsigned int size,
 		       uint64_t value)
 {
 	struct ioat *ioat = of(dev);
+	uint64_t number = offset / CHANNEL_SIZE - 1;
+	struct channel *channel = number < ioat->nr_channels ? &ioat->channel[number] : NULL;
 
-	if (offset >= CHANNEL_SIZE && offset % CHANNEL_SIZE == CHANERR && size == 4)
-		clear_errors(ioat, offset, (uint32_t)value);
+	pthread_mutex_lock(&ioat->lock);
+	if (channel && offset % CHANNEL_SIZE == CHANERR && size == 4)
+		clear_errors(channel, (uint32_t)value);
 	else
 		hw_store(ioat->registers + offset, size, value);
+	if (channel && hw_worker_wanted(&ioat->worker))
+		look_registers(ioat, channel);
+	pthread_mutex_unlock(&ioat->lock);
 	hw_worker_kick(&ioat->worker);
 }
 
@@ -484,9 +505,9 @@ static bool take_transfer(void *options, unsigned int number, const char *value)
 }
 
 static const struct hw_option known_options[] = {
-	{"channels", "a number from 1 to 16", take_channels},
-	{"transfer", "a power of two of bytes from 4K to 1M", take_transfer},
-	{NULL},
+	{"channels", "a number from 1 to 16", take_channels, 0},
+	{"transfer", "a power of two of bytes from 4K to 1M", take_transfer, 0},
+	{.key = NULL},
 };
 
 static struct hw_device *ioat_create(const char *options, const struct hw_device_host *ops,
@@ -517,7 +538,8 @@ static struct hw_device *ioat_create(const char *options, const struct hw_device
 		.msix_table = MSIX_TABLE,
 		.msix_pending = MSIX_PENDING,
 	};
-	ret = hw_worker_create(&ioat->worker, look, ioat);
+	pthread_mutex_init(&ioat->lock, NULL);
+	ret = hw_worker_create(&ioat->worker, look, ioat, HOT_NS);
 	if (ret) {
 		snprintf(error, error_size, "no thread: %s", strerror(-ret));
 		goto free_ioat;
@@ -532,6 +554,7 @@ free_ioat:
 static void ioat_destroy(struct hw_device *dev)
 {
 	hw_worker_destroy(&of(dev)->worker);
+	pthread_mutex_destroy(&of(dev)->lock);
 	free(of(dev));
 }
 
@@ -547,9 +570,19 @@ static void ioat_set_memory(struct hw_device *dev, unsigned int bar, void *memor
 	hw_worker_start(&of(dev)->worker);
 }
 
+/* A write() that is under way ends first; another one only stores. */
+static bool bring_to_rest(struct ioat *ioat)
+{
+	bool running = hw_worker_stop(&ioat->worker);
+
+	pthread_mutex_lock(&ioat->lock);
+	pthread_mutex_unlock(&ioat->lock);
+	return running;
+}
+
 static void ioat_stop(struct hw_device *dev)
 {
-	hw_worker_stop(&of(dev)->worker);
+	bring_to_rest(of(dev));
 }
 
 static void ioat_start(struct hw_device *dev)
@@ -559,11 +592,14 @@ static void ioat_start(struct hw_device *dev)
 
 static void ioat_reset(struct hw_device *dev)
 {
-	bool running = hw_worker_stop(&of(dev)->worker);
+	struct ioat *ioat = of(dev);
+	bool running = bring_to_rest(ioat);
 
-	reset_registers(of(dev));
+	pthread_mutex_lock(&ioat->lock);
+	reset_registers(ioat);
+	pthread_mutex_unlock(&ioat->lock);
 	if (running)
-		hw_worker_start(&of(dev)->worker);
+		hw_worker_start(&ioat->worker);
 }
 
 /* ---- migration ---- */

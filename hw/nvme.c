@@ -23,6 +23,7 @@
 #define DEFAULT_SIZE (UINT64_C(64) << 20)
 #define MAX_SIZE     (UINT64_C(1) << 46)
 #define MAX_PAGE_LG2 16 /* CAP.MPSMAX */
+#define HOT_NS       50000
 
 /* ---- registers ---- */
 
@@ -41,7 +42,7 @@ static void store_read_only(struct nvme *nvme)
 {
 	uint64_t cap = (NVME_MAX_ENTRIES - 1) | UINT64_C(1) << 16 /* CQR */ |
 		       UINT64_C(20) << 24 /* TO: 10 s */ | UINT64_C(1) << 37 /* CSS: NVM */ |
-		       UINT64_C(MAX_PAGE_LG2 - 12) << 52;
+		       (uint64_t)(MAX_PAGE_LG2 - 12) << 52;
 
 	hw_store64(nvme->registers + NVME_CAP, cap);
 	hw_store32(nvme->registers + NVME_VS, 0x00010400);
@@ -278,14 +279,14 @@ static bool take_read_only(void *to, unsigned int number, const char *value)
 }
 
 static const struct hw_option known_options[] = {
-	{"file", "the path of an image (64 namespaces at most)", take_file},
-	{"size", "bytes such as 64M (64 namespaces at most)", take_size},
-	{"ns", "a number from 1 to 64", take_ns},
-	{"block", "512 or 4096", take_block},
-	{"queues", "a number from 1 to 64", take_queues},
-	{"serial", "1 to 20 printable characters", take_serial},
-	{"readonly", "on or off", take_read_only},
-	{NULL},
+	{"file", "the path of an image (64 namespaces at most)", take_file, 0},
+	{"size", "bytes such as 64M (64 namespaces at most)", take_size, 0},
+	{"ns", "a number from 1 to 64", take_ns, 0},
+	{"block", "512 or 4096", take_block, 0},
+	{"queues", "a number from 1 to 64", take_queues, 0},
+	{"serial", "1 to 20 printable characters", take_serial, 0},
+	{"readonly", "on or off", take_read_only, 0},
+	{.key = NULL},
 };
 
 static bool open_namespaces(struct options *options, char *error, size_t size)
@@ -368,7 +369,7 @@ static struct hw_device *nvme_create(const char *options, const struct hw_device
 		.msix_table = NVME_MSIX_TABLE,
 		.msix_pending = NVME_MSIX_PENDING,
 	};
-	ret = hw_worker_create(&nvme->worker, look, nvme);
+	ret = hw_worker_create(&nvme->worker, look, nvme, HOT_NS);
 	if (ret) {
 		snprintf(error, error_size, "no thread: %s", strerror(-ret));
 		free_nvme(nvme);
