@@ -148,6 +148,20 @@ static inline uint16_t nvme_run(struct nvme_driver *driver, unsigned int qid,
 	return completion.status;
 }
 
+/* Zeros. A mapping ends where its queue does, so that one entry more is a fault. */
+static inline void nvme_map_queue(struct host *host, uint64_t iova, uint64_t size)
+{
+	struct host_mapping *mapping = host_find(host, iova);
+
+	if (mapping && mapping->size == size) {
+		memset(mapping->memory, 0, size);
+		return;
+	}
+	if (mapping)
+		mapping->iova |= 1ull << 60; /* out of the way */
+	host_map(host, iova, size);
+}
+
 static inline void nvme_start_queue(struct nvme_driver *driver, unsigned int qid, unsigned int size)
 {
 	driver->queue[qid] = (struct nvme_driver_queue){
@@ -156,13 +170,8 @@ static inline void nvme_start_queue(struct nvme_driver *driver, unsigned int qid
 		.sq = NVME_QUEUE_IOVA + 0x100000ull * qid,
 		.cq = NVME_QUEUE_IOVA + 0x100000ull * qid + 0x80000,
 	};
-	if (!host_find(driver->host, driver->queue[qid].sq)) {
-		/* Mappings end where the queues do, so that one entry more is a fault. */
-		host_map(driver->host, driver->queue[qid].sq, 64 * size);
-		host_map(driver->host, driver->queue[qid].cq, 16 * size);
-	} else {
-		memset(host_find(driver->host, driver->queue[qid].cq)->memory, 0, 16 * size);
-	}
+	nvme_map_queue(driver->host, driver->queue[qid].sq, 64 * size);
+	nvme_map_queue(driver->host, driver->queue[qid].cq, 16 * size);
 }
 
 static inline uint32_t nvme_disable(struct nvme_driver *driver)
