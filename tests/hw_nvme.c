@@ -55,9 +55,10 @@ static void bad_enables(void **state)
 		reg_write32(driver->host, R_CC, cases[i].cc);
 		wait_until(reg_read32(driver->host, R_CSTS));
 		assert_int_equal(reg_read32(driver->host, R_CSTS), 2);
+		/* Another try works at once. */
+		reg_write32(driver->host, R_CC, CC_ENABLE & ~1u);
+		assert_int_equal(nvme_enable(driver, 16), 1);
 	}
-	nvme_disable(driver);
-	assert_int_equal(nvme_enable(driver, 16), 1);
 	nvme_end(driver);
 }
 

@@ -181,7 +181,7 @@ static inline uint32_t nvme_disable(struct nvme_driver *driver)
 	return reg_read32(driver->host, R_CSTS);
 }
 
-/* CSTS when it is ready, or has failed. */
+/* CSTS when it is ready. That it failed before may be seen until then. */
 static inline uint32_t nvme_enable(struct nvme_driver *driver, unsigned int entries)
 {
 	nvme_start_queue(driver, 0, entries);
@@ -189,7 +189,7 @@ static inline uint32_t nvme_enable(struct nvme_driver *driver, unsigned int entr
 	reg_write(driver->host, R_ASQ, 8, driver->queue[0].sq);
 	reg_write(driver->host, R_ACQ, 8, driver->queue[0].cq);
 	reg_write32(driver->host, R_CC, CC_ENABLE);
-	wait_until(reg_read32(driver->host, R_CSTS) & 3);
+	wait_until(reg_read32(driver->host, R_CSTS) & 1);
 	return reg_read32(driver->host, R_CSTS);
 }
 
