@@ -6,8 +6,9 @@
  * change the value is told from none:
  *
  * - CC, AQA, ASQ, ACQ, doorbells: such a store asks for nothing, so that it need not be
- *   seen. A doorbell is 0 when its queue is created, and can come to the same value
- *   again only after the controller has taken the commands in between.
+ *   seen; CC.EN is cleared where it could not be followed. A doorbell is 0 when its queue is
+ * created, and can come to the same value again only after the controller has taken the commands in
+ * between.
  * - INTMS holds the mask; a bit that is set already need not be set. INTMC holds 0, so
  *   that any store that clears something is seen; only read() gives the mask there.
  * - Registers that are read-only are stored again when they have been overwritten.
@@ -23,6 +24,7 @@
 #define DEFAULT_SIZE (UINT64_C(64) << 20)
 #define MAX_SIZE     (UINT64_C(1) << 46)
 #define MAX_PAGE_LG2 16 /* CAP.MPSMAX */
+#define HOT_NS       50000
 
 /* ---- registers ---- */
 
@@ -41,7 +43,7 @@ static void store_read_only(struct nvme *nvme)
 {
 	uint64_t cap = (NVME_MAX_ENTRIES - 1) | UINT64_C(1) << 16 /* CQR */ |
 		       UINT64_C(20) << 24 /* TO: 10 s */ | UINT64_C(1) << 37 /* CSS: NVM */ |
-		       UINT64_C(MAX_PAGE_LG2 - 12) << 52;
+		       (uint64_t)(MAX_PAGE_LG2 - 12) << 52;
 
 	hw_store64(nvme->registers + NVME_CAP, cap);
 	hw_store32(nvme->registers + NVME_VS, 0x00010400);
@@ -70,20 +72,31 @@ static void disable(struct nvme *nvme)
 	store_csts(nvme, 0);
 }
 
-/* 3.1.5 and 7.6.1 */
+/* 3.1.5 */
+static bool may_enable(const struct nvme *nvme, uint64_t asq, uint64_t acq)
+{
+	unsigned int css = nvme->cc >> 4 & 7, ams = nvme->cc >> 11 & 7;
+
+	return !css && !ams && nvme->page_lg2 <= MAX_PAGE_LG2 &&
+	       !((asq | acq) & ((UINT64_C(1) << nvme->page_lg2) - 1));
+}
+
+/* 7.6.1 */
 static void enable(struct nvme *nvme)
 {
 	uint32_t aqa = hw_load32(nvme->registers + NVME_AQA);
+	uint32_t sq_size = (aqa & 0xfff) + 1, cq_size = (aqa >> 16 & 0xfff) + 1;
 	uint64_t asq = hw_load64(nvme->registers + NVME_ASQ);
 	uint64_t acq = hw_load64(nvme->registers + NVME_ACQ);
-	uint32_t cc = nvme->cc, sq_size = (aqa & 0xfff) + 1, cq_size = (aqa >> 16 & 0xfff) + 1;
-	unsigned int css = cc >> 4 & 7, mps = cc >> 7 & 0xf, ams = cc >> 11 & 7;
-	uint64_t in_page;
 
-	nvme->page_lg2 = 12 + mps;
-	in_page = (UINT64_C(1) << nvme->page_lg2) - 1;
-	if (css || ams || nvme->page_lg2 > MAX_PAGE_LG2 || sq_size < 2 || cq_size < 2 ||
-	    asq & in_page || acq & in_page) {
+	nvme->page_lg2 = 12 + (nvme->cc >> 7 & 0xf);
+	if (!may_enable(nvme, asq, acq) || sq_size < 2 || cq_size < 2) {
+		/*
+		 * CSTS.RDY does not change when the program tries again, so CC.EN must: it
+		 * would not wait for a change of 1 to 0 to be seen.
+		 */
+		nvme->cc &= ~NVME_CC_EN;
+		hw_replace32(nvme->registers + NVME_CC, nvme->cc | NVME_CC_EN, nvme->cc);
 		nvme_fail(nvme);
 		return;
 	}
@@ -278,14 +291,14 @@ static bool take_read_only(void *to, unsigned int number, const char *value)
 }
 
 static const struct hw_option known_options[] = {
-	{"file", "the path of an image (64 namespaces at most)", take_file},
-	{"size", "bytes such as 64M (64 namespaces at most)", take_size},
-	{"ns", "a number from 1 to 64", take_ns},
-	{"block", "512 or 4096", take_block},
-	{"queues", "a number from 1 to 64", take_queues},
-	{"serial", "1 to 20 printable characters", take_serial},
-	{"readonly", "on or off", take_read_only},
-	{NULL},
+	{"file", "the path of an image (64 namespaces at most)", take_file, 0},
+	{"size", "bytes such as 64M (64 namespaces at most)", take_size, 0},
+	{"ns", "a number from 1 to 64", take_ns, 0},
+	{"block", "512 or 4096", take_block, 0},
+	{"queues", "a number from 1 to 64", take_queues, 0},
+	{"serial", "1 to 20 printable characters", take_serial, 0},
+	{"readonly", "on or off", take_read_only, 0},
+	{.key = NULL},
 };
 
 static bool open_namespaces(struct options *options, char *error, size_t size)
@@ -368,7 +381,7 @@ static struct hw_device *nvme_create(const char *options, const struct hw_device
 		.msix_table = NVME_MSIX_TABLE,
 		.msix_pending = NVME_MSIX_PENDING,
 	};
-	ret = hw_worker_create(&nvme->worker, look, nvme);
+	ret = hw_worker_create(&nvme->worker, look, nvme, HOT_NS);
 	if (ret) {
 		snprintf(error, error_size, "no thread: %s", strerror(-ret));
 		free_nvme(nvme);

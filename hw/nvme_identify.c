@@ -57,8 +57,8 @@ static void identify_controller(const struct nvme *nvme, uint8_t *data)
 	data[525] = 1 | 3 << 1;            /* VWC: present; flush of all namespaces is supported */
 	hw_put32(data + 536, 1 | 1 << 16); /* SGLS: of any alignment; bit bucket */
 	/* 7.9: vendor, subsystem vendor, serial number */
-	snprintf(name, sizeof(name), "nqn.2014.08.org.nvmexpress:%04x%04x%s",
-		 nvme->identity.vendor, nvme->identity.subsystem_vendor, nvme->serial);
+	snprintf(name, sizeof(name), "nqn.2014.08.org.nvmexpress:%04x%04x%s", nvme->identity.vendor,
+		 nvme->identity.subsystem_vendor, nvme->serial);
 	memcpy(data + 768, name, strlen(name));
 	hw_put16(data + 2048, 2500); /* power state 0: 25 W */
 }

@@ -8,6 +8,7 @@
 #define HW_REGISTERS_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 

@@ -50,7 +50,7 @@ static void work(struct hw_worker *worker)
 		if (!last)
 			last = now_ns();
 		idle = now_ns() - last;
-		if (idle < HW_WORKER_HOT_NS) {
+		if (idle < worker->hot_ns) {
 			relax();
 			continue;
 		}
@@ -95,13 +95,15 @@ static void *run_worker(void *of)
 	return NULL;
 }
 
-int hw_worker_create(struct hw_worker *worker, bool (*look)(void *device), void *device)
+int hw_worker_create(struct hw_worker *worker, bool (*look)(void *device), void *device,
+		     uint64_t hot_ns)
 {
 	int ret;
 
 	*worker = (struct hw_worker){
 		.look = look,
 		.device = device,
+		.hot_ns = hot_ns,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
 		.resting = true,

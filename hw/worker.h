@@ -5,7 +5,7 @@
  *
  * A register behind read() and write() wakes it (hw_worker_kick()). A register that the
  * program has mapped is memory, and nothing tells of a store there. The thread
- * therefore looks without a pause for HW_WORKER_HOT_NS after it had something to do.
+ * therefore looks without a pause for some time after it had something to do (hot_ns).
  * From then on it sleeps between two looks, each time for an eighth of the time that has
  * passed since, and at most HW_WORKER_SLEEP_MAX_NS: what comes after a pause waits at
  * most an eighth longer than the pause, and a device without work takes 100 looks a
@@ -18,7 +18,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HW_WORKER_HOT_NS       50000
 #define HW_WORKER_SLEEP_MIN_NS 10000
 #define HW_WORKER_SLEEP_MAX_NS 10000000
 
@@ -29,6 +28,7 @@ struct hw_worker {
 	 */
 	bool (*look)(void *device);
 	void *device;
+	uint64_t hot_ns;
 	pthread_t thread;
 	pthread_mutex_t lock;   /* of what follows, but for atomic reads */
 	pthread_cond_t changed; /* any of them */
@@ -39,7 +39,8 @@ struct hw_worker {
 };
 
 /* Starts the thread, at rest. 0 or -errno. */
-int hw_worker_create(struct hw_worker *worker, bool (*look)(void *device), void *device);
+int hw_worker_create(struct hw_worker *worker, bool (*look)(void *device), void *device,
+		     uint64_t hot_ns);
 /* Ends it. */
 void hw_worker_destroy(struct hw_worker *worker);
 /* Let it look. */
