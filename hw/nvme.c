@@ -24,7 +24,6 @@
 #define DEFAULT_SIZE (UINT64_C(64) << 20)
 #define MAX_SIZE     (UINT64_C(1) << 46)
 #define MAX_PAGE_LG2 16 /* CAP.MPSMAX */
-#define HOT_NS       50000
 
 /* ---- registers ---- */
 
@@ -381,7 +380,7 @@ static struct hw_device *nvme_create(const char *options, const struct hw_device
 		.msix_table = NVME_MSIX_TABLE,
 		.msix_pending = NVME_MSIX_PENDING,
 	};
-	ret = hw_worker_create(&nvme->worker, look, nvme, HOT_NS);
+	ret = hw_worker_create(&nvme->worker, look, nvme, 0);
 	if (ret) {
 		snprintf(error, error_size, "no thread: %s", strerror(-ret));
 		free_nvme(nvme);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -50,8 +51,12 @@ static void work(struct hw_worker *worker)
 		if (!last)
 			last = now_ns();
 		idle = now_ns() - last;
-		if (idle < worker->hot_ns) {
+		if (idle < HW_WORKER_SPIN_NS) {
 			relax();
+			continue;
+		}
+		if (idle < worker->hot_ns) {
+			sched_yield();
 			continue;
 		}
 		/* Either the kick sees that this thread sleeps, or this look sees what it is for.

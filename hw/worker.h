@@ -5,11 +5,12 @@
  *
  * A register behind read() and write() wakes it (hw_worker_kick()). A register that the
  * program has mapped is memory, and nothing tells of a store there. The thread
- * therefore looks without a pause for some time after it had something to do (hot_ns).
- * From then on it sleeps between two looks, each time for an eighth of the time that has
- * passed since, and at most HW_WORKER_SLEEP_MAX_NS: what comes after a pause waits at
- * most an eighth longer than the pause, and a device without work takes 100 looks a
- * second, which is less than a thousandth of a processor.
+ * therefore looks without a pause for HW_WORKER_SPIN_NS after it had something to do,
+ * and then for some time (hot_ns) as often as other threads let it. From then on it
+ * sleeps between two looks, each time for an eighth of the time that has passed since,
+ * and at most HW_WORKER_SLEEP_MAX_NS: what comes after a pause waits at most an eighth
+ * longer than the pause, and a device without work takes 100 looks a second, which are
+ * some thousandths of a processor.
  */
 #ifndef HW_WORKER_H
 #define HW_WORKER_H
@@ -18,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define HW_WORKER_SPIN_NS      50000
 #define HW_WORKER_SLEEP_MIN_NS 10000
 #define HW_WORKER_SLEEP_MAX_NS 10000000
 

@@ -71,10 +71,12 @@ static inline void host_assert_canaries(const struct host *host)
 {
 	for (unsigned int m = 0; m < host->nr_mappings; m++) {
 		const struct host_mapping *mapping = &host->mapping[m];
+		const uint8_t *before = mapping->memory - HOST_CANARY;
+		const uint8_t *after = mapping->memory + mapping->size;
 
 		for (size_t i = 0; i < HOST_CANARY; i++) {
-			assert_int_equal(mapping->memory[i - HOST_CANARY], host_canary(i));
-			assert_int_equal(mapping->memory[mapping->size + i], host_canary(i));
+			assert_int_equal(before[i], host_canary(i));
+			assert_int_equal(after[i], host_canary(i));
 		}
 	}
 }

@@ -152,7 +152,7 @@ static void a_ring_that_goes_on(void **state)
 		reg_write32(host, chan(1, CHANCMP) + 4, (uint32_t)(done >> 32));
 		reg_write32(host, chan(1, CHAINADDR), (uint32_t)RING);
 		reg_write32(host, chan(1, CHAINADDR) + 4, 0);
-		for (unsigned int i = 0; i < 70000; i += 1 + i % 7) {
+		for (unsigned int i = 0; i < 70000; i += 1 + i % 300) {
 			uint64_t last = RING + 64 * (i % 16);
 
 			count = (uint16_t)(i + 1);

@@ -51,14 +51,14 @@ static void a_huge_bar_costs_nothing(void **state)
 	const struct hw_model *model = hw_model_find("pci");
 	char error[256];
 	struct hw_device *dev =
-		model->create("bar0=4T:64:prefetch:trap", &host_ops, NULL, error, sizeof(error));
+		model->create("bar0=64G:64:prefetch:trap", &host_ops, NULL, error, sizeof(error));
 
 	assert_non_null(dev);
-	model->write(dev, 0, (4ull << 40) - 8, 8, 0x1122334455667788);
-	assert_int_equal(model->read(dev, 0, (4ull << 40) - 8, 8), 0x1122334455667788);
-	assert_int_equal(model->read(dev, 0, (4ull << 40) - 4, 4), 0x11223344);
-	assert_int_equal(model->read(dev, 0, (4ull << 40) - 8, 1), 0x88);
-	assert_int_equal(model->read(dev, 0, 2ull << 40, 8), 0);
+	model->write(dev, 0, (64ull << 30) - 8, 8, 0x1122334455667788);
+	assert_int_equal(model->read(dev, 0, (64ull << 30) - 8, 8), 0x1122334455667788);
+	assert_int_equal(model->read(dev, 0, (64ull << 30) - 4, 4), 0x11223344);
+	assert_int_equal(model->read(dev, 0, (64ull << 30) - 8, 1), 0x88);
+	assert_int_equal(model->read(dev, 0, 32ull << 30, 8), 0);
 	model->destroy(dev);
 }
 
