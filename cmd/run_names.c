@@ -44,7 +44,8 @@ uint64_t run_nanoseconds(const struct report_process *s, uint64_t ticks)
 	return ns < 1e18 ? (uint64_t)ns : 0;
 }
 
-/* Those of a group's or a device's file, by what follows VFIO_BASE. From 12 on a container has its own. */
+/* Those of a group's or a device's file, by what follows VFIO_BASE. From 12 on a container has its
+ * own. */
 static const char *device_ioctl_name(uint32_t cmd)
 {
 	static const char *const names[] = {

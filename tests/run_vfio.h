@@ -38,14 +38,14 @@ struct engine {
 
 #define DESCRIPTOR_IOVA 0x7000000000ull
 
-static uint64_t region_offset(int device, uint32_t index, struct vfio_region_info *info)
+static inline uint64_t region_offset(int device, uint32_t index, struct vfio_region_info *info)
 {
 	*info = (struct vfio_region_info){.argsz = sizeof(*info), .index = index};
 	check(!ioctl(device, VFIO_DEVICE_GET_REGION_INFO, info));
 	return info->offset;
 }
 
-static uint32_t config_read(int device, unsigned int at, size_t size)
+static inline uint32_t config_read(int device, unsigned int at, size_t size)
 {
 	struct vfio_region_info info;
 	uint32_t value = 0;
@@ -55,7 +55,7 @@ static uint32_t config_read(int device, unsigned int at, size_t size)
 	return value;
 }
 
-static void config_write(int device, unsigned int at, size_t size, uint32_t value)
+static inline void config_write(int device, unsigned int at, size_t size, uint32_t value)
 {
 	struct vfio_region_info info;
 
@@ -66,14 +66,14 @@ static void config_write(int device, unsigned int at, size_t size, uint32_t valu
 #define PCI_COMMAND        4
 #define PCI_COMMAND_MASTER 4
 
-static void set_master(int device, bool on)
+static inline void set_master(int device, bool on)
 {
 	uint32_t command = config_read(device, PCI_COMMAND, 2) & ~(uint32_t)PCI_COMMAND_MASTER;
 
 	config_write(device, PCI_COMMAND, 2, command | (on ? PCI_COMMAND_MASTER : 0));
 }
 
-static volatile uint8_t *map_bar(int device, unsigned int index)
+static inline volatile uint8_t *map_bar(int device, unsigned int index)
 {
 	struct vfio_region_info info;
 	void *bar;
@@ -86,7 +86,7 @@ static volatile uint8_t *map_bar(int device, unsigned int index)
 }
 
 /* The registers of a device that is open already, and where its descriptor is. */
-static void engine_begin(struct engine *e)
+static inline void engine_begin(struct engine *e)
 {
 	e->bar = map_bar(e->device, 0);
 	e->descriptor = memory(PAGE);
@@ -97,7 +97,7 @@ static void engine_begin(struct engine *e)
 	e->count = 0;
 }
 
-static void engine_open(struct engine *e)
+static inline void engine_open(struct engine *e)
 {
 	struct vfio_device_attach_iommufd_pt pt = {.argsz = sizeof(pt)};
 
@@ -111,7 +111,7 @@ static void engine_open(struct engine *e)
 	check(!map(e->iommu, e->ioas, e->descriptor, PAGE, DESCRIPTOR_IOVA));
 }
 
-static void engine_close(struct engine *e)
+static inline void engine_close(struct engine *e)
 {
 	struct vfio_region_info info;
 
@@ -122,8 +122,8 @@ static void engine_close(struct engine *e)
 }
 
 /* Copy by the device. Its error register, 0 when it came to its end. */
-static uint32_t engine_copy_with(struct engine *e, uint64_t to, uint64_t from, uint32_t size,
-				 uint32_t control)
+static inline uint32_t engine_copy_with(struct engine *e, uint64_t to, uint64_t from, uint32_t size,
+					uint32_t control)
 {
 	uint64_t status;
 
@@ -148,7 +148,7 @@ static uint32_t engine_copy_with(struct engine *e, uint64_t to, uint64_t from, u
 	return (status & 7) == 1 ? 0 : *(volatile uint32_t *)(e->bar + CHANERR);
 }
 
-static uint32_t engine_copy(struct engine *e, uint64_t to, uint64_t from, uint32_t size)
+static inline uint32_t engine_copy(struct engine *e, uint64_t to, uint64_t from, uint32_t size)
 {
 	return engine_copy_with(e, to, from, size, 0);
 }
@@ -158,8 +158,8 @@ static uint32_t engine_copy(struct engine *e, uint64_t to, uint64_t from, uint32
 
 /* ---- interrupts ---- */
 
-static int set_irqs(int device, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
-		    const void *data, size_t size)
+static inline int set_irqs(int device, uint32_t flags, uint32_t index, uint32_t start,
+			   uint32_t count, const void *data, size_t size)
 {
 	union {
 		struct vfio_irq_set set;
@@ -174,7 +174,7 @@ static int set_irqs(int device, uint32_t flags, uint32_t index, uint32_t start, 
 	return ioctl(device, VFIO_DEVICE_SET_IRQS, &u.set);
 }
 
-static bool is_signalled(int fd, int timeout)
+static inline bool is_signalled(int fd, int timeout)
 {
 	struct pollfd polled = {.fd = fd, .events = POLLIN};
 	uint64_t count;
