@@ -41,7 +41,7 @@ static int open_iommu(void)
 	return fd;
 }
 
-static uint32_t ioas_alloc(int fd)
+static inline uint32_t ioas_alloc(int fd)
 {
 	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
 
@@ -49,7 +49,7 @@ static uint32_t ioas_alloc(int fd)
 	return cmd.out_ioas_id;
 }
 
-static int map(int fd, uint32_t ioas, void *at, size_t length, uint64_t iova)
+static inline int map(int fd, uint32_t ioas, void *at, size_t length, uint64_t iova)
 {
 	struct iommu_ioas_map cmd = {
 		.size = sizeof(cmd),
@@ -64,7 +64,7 @@ static int map(int fd, uint32_t ioas, void *at, size_t length, uint64_t iova)
 	return ioctl(fd, IOMMU_IOAS_MAP, &cmd);
 }
 
-static int unmap(int fd, uint32_t ioas, uint64_t iova, size_t length)
+static inline int unmap(int fd, uint32_t ioas, uint64_t iova, size_t length)
 {
 	struct iommu_ioas_unmap cmd = {
 		.size = sizeof(cmd), .ioas_id = ioas, .iova = iova, .length = length};
