@@ -20,6 +20,7 @@
 #include <uiommu/iommu.h>
 #include <uiommu/memcontrol.h>
 
+#include "bench/device.h"
 #include "bench/dirty.h"
 #include "bench/dma.h"
 #include "bench/iommufd.h"
@@ -351,8 +352,8 @@ static void make_random(void)
 /* Rows that are not of one format. */
 static bool is_rows(const char *name)
 {
-	static const char *const rows[] = {IOMMUFD,    IOVA_ROWS,  DMA_ROWS,
-					   SCALE_ROWS, DIRTY_ROWS, REPLAY_ROWS};
+	static const char *const rows[] = {IOMMUFD,    IOVA_ROWS,   DMA_ROWS,   SCALE_ROWS,
+					   DIRTY_ROWS, REPLAY_ROWS, DEVICE_ROWS};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (!strcmp(name, rows[i]))
@@ -427,13 +428,15 @@ static bool check_aims(void)
 		check_dirty_aims();
 	if (wants(REPLAY_ROWS))
 		check_replay_aims();
+	if (wants(DEVICE_ROWS))
+		check_device_aims();
 	return report_aims_end();
 }
 
 static const struct argp_option argp_options[] = {
 	{"json", 'j', "FILE", 0, "write everything to FILE too", 0},
 	{"format", 'f', "NAME", 0,
-	 "this format only, or iommufd, iova, dma, scale, dirty or replay", 0},
+	 "this format only, or iommufd, iova, dma, scale, dirty, replay or devices", 0},
 	{"quick", 'q', NULL, 0, "a tenth of the rounds", 0},
 	{"passes", 'p', "N", 0, "times over everything (3)", 0},
 	{"cpu", 'c', "N", 0, "stay on the N-th processor that it may use (1)", 0},
@@ -509,6 +512,8 @@ int main(int argc, char **argv)
 		bench_dirty(cg, options.scale, options.cpu);
 	if (wants(REPLAY_ROWS))
 		bench_replay(options.scale);
+	if (wants(DEVICE_ROWS))
+		bench_device(options.scale, options.cpu);
 	report_print();
 	if (options.json)
 		report_json(options.json, setting);

@@ -34,6 +34,9 @@ struct run_args {
 	const char *report;
 	const char *name;
 	const char *abi;
+	const char *dma_fault;
+	const char **models; /* of --device, as often as it is given */
+	unsigned int nr_models;
 	bool json, test_abi, no_wait;
 	char limit_where[PATH_MAX];
 };
@@ -43,6 +46,8 @@ enum {
 	OPTION_GRANULE,
 	OPTION_ADDRESS_WIDTH,
 	OPTION_DEVICES,
+	OPTION_DEVICE,
+	OPTION_DMA_FAULT,
 	OPTION_MEMORY_MAX,
 	OPTION_MEMORY_HIGH,
 	OPTION_MEMLOCK,
@@ -62,6 +67,10 @@ static const struct argp_option options[] = {
 	 "Arm: size of the smallest page, no more than this machine's own", 0},
 	{"address-width", OPTION_ADDRESS_WIDTH, "BITS", 0, "Bits of input address", 0},
 	{"devices", OPTION_DEVICES, "N", 0, "Give it /dev/vfio/devices/vfio0 to vfioN-1", 0},
+	{"device", OPTION_DEVICE, "MODEL[,addr=BDF][,KEY=VALUE...]", 0,
+	 "Give it a PCI device, bound to vfio-pci; may be given again", 0},
+	{"dma-fault", OPTION_DMA_FAULT, "log|abort|stop", 0,
+	 "When a device's access is refused, tell it (default), and abort or stop the program", 0},
 	{"memory-max", OPTION_MEMORY_MAX, "BYTES|auto", 0,
 	 "Limit of its memory cgroup; auto: the limit of the real one", 0},
 	{"memory-high", OPTION_MEMORY_HIGH, "BYTES", 0, "memory.high of its memory cgroup", 0},
@@ -95,6 +104,16 @@ static const char doc[] =
 	"be started, 127 when it is not there; 1 when the report or the trace cannot be written; "
 	"2 for a wrong command line, or when the kernel refuses what it takes.";
 
+static void add_model(struct run_args *args, const char *model)
+{
+	const char **models = realloc(args->models, (args->nr_models + 1) * sizeof(*args->models));
+
+	if (!models)
+		out_of_memory();
+	models[args->nr_models++] = model;
+	args->models = models;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct run_args *args = state->input;
@@ -106,6 +125,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		{OPTION_GRANULE, &args->granule},
 		{OPTION_ADDRESS_WIDTH, &args->address_width},
 		{OPTION_DEVICES, &args->devices},
+		{OPTION_DMA_FAULT, &args->dma_fault},
 		{OPTION_MEMORY_MAX, &args->memory_max},
 		{OPTION_MEMORY_HIGH, &args->memory_high},
 		{OPTION_MEMLOCK, &args->memlock},
@@ -124,6 +144,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case OPTION_JSON:
 		args->json = true;
+		return 0;
+	case OPTION_DEVICE:
+		add_model(args, arg);
 		return 0;
 	case OPTION_TEST_ABI:
 		args->test_abi = true;
@@ -229,15 +252,36 @@ static enum iommufd_abi parse_abi(const char *abi)
 	die("--test-abi: '%s' is not a kernel whose tests are known: expected 6.12 or 7.3", abi);
 }
 
+static enum dma_fault parse_dma_fault(const char *what)
+{
+	if (!what || !strcmp(what, "log"))
+		return DMA_FAULT_LOG;
+	if (!strcmp(what, "abort"))
+		return DMA_FAULT_ABORT;
+	if (!strcmp(what, "stop"))
+		return DMA_FAULT_STOP;
+	die("--dma-fault: '%s' is not known: expected log, abort or stop", what);
+}
+
+static void set_devices(const struct run_args *args, struct supervisor_options *to)
+{
+	if (args->devices)
+		to->devices =
+			(unsigned int)parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX);
+	if (args->nr_models > VFIO_CDEV_MAX - to->devices)
+		die("--device: with those of --devices there can be %u devices", VFIO_CDEV_MAX);
+	to->models = args->models;
+	to->nr_models = args->nr_models;
+	to->dma_fault = parse_dma_fault(args->dma_fault);
+}
+
 static void set_options(struct run_args *args, struct supervisor_options *to)
 {
 	set_format(args, to);
 	set_memory(args, to);
 	to->memlock = parse_memlock(args->memlock);
 	to->phys = parse_phys(args->phys);
-	if (args->devices)
-		to->devices =
-			(unsigned int)parse_number("--devices", args->devices, 0, VFIO_CDEV_MAX);
+	set_devices(args, to);
 	if (args->fail_nth)
 		to->fail_nth =
 			(unsigned int)parse_number("--fail-nth", args->fail_nth, 1, UINT32_MAX);
@@ -453,5 +497,6 @@ int cmd_run(int argc, char **argv)
 		go_to_background();
 	status = run(&args, &with, path, argv + own + 1);
 	free(path);
+	free(args.models);
 	return status;
 }

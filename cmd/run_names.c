@@ -44,10 +44,15 @@ uint64_t run_nanoseconds(const struct report_process *s, uint64_t ticks)
 	return ns < 1e18 ? (uint64_t)ns : 0;
 }
 
-/* Those of a device's file, by what follows VFIO_BASE. From 12 on a container has its own. */
+/* Those of a group's or a device's file, by what follows VFIO_BASE. From 12 on a container has its
+ * own. */
 static const char *device_ioctl_name(uint32_t cmd)
 {
 	static const char *const names[] = {
+		[3] = "VFIO_GROUP_GET_STATUS",
+		[4] = "VFIO_GROUP_SET_CONTAINER",
+		[5] = "VFIO_GROUP_UNSET_CONTAINER",
+		[6] = "VFIO_GROUP_GET_DEVICE_FD",
 		[7] = "VFIO_DEVICE_GET_INFO",
 		[8] = "VFIO_DEVICE_GET_REGION_INFO",
 		[9] = "VFIO_DEVICE_GET_IRQ_INFO",
@@ -138,6 +143,9 @@ const char *run_maker(const struct report_object *object, char text[32])
 {
 	if (object->created_cmd)
 		return run_ioctl_name(object->created_cmd, false, text);
+	/* Where a container is used, this one is made first. */
+	if (object->type == IOMMUFD_OBJ_IOAS)
+		return "VFIO_SET_IOMMU";
 	return object->type == IOMMUFD_OBJ_DEVICE ? "VFIO_DEVICE_BIND_IOMMUFD"
 						  : "VFIO_DEVICE_ATTACH_IOMMUFD_PT";
 }

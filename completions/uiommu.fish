@@ -32,7 +32,9 @@ complete -c uiommu -n __uiommu_no_command -a walk -d 'read I/O page tables in an
 complete -c uiommu -n __uiommu_no_command -a help -d 'show this help, or that of a COMMAND: uiommu help [COMMAND]'
 
 complete -c uiommu -n '__uiommu_command run' -l address-width -d 'Bits of input address' -x -a '39 48 57 64'
+complete -c uiommu -n '__uiommu_command run' -l device -d 'Give it a PCI device, bound to vfio-pci' -x
 complete -c uiommu -n '__uiommu_command run' -l devices -d 'Give it /dev/vfio/devices/vfio0 to vfioN-1' -x
+complete -c uiommu -n '__uiommu_command run' -l dma-fault -d 'When a device'\''s access is refused, tell it' -x -a 'log abort stop'
 complete -c uiommu -n '__uiommu_command run' -l fail-nth -d 'Let the Nth allocation after the first open of /dev/iommu fail' -x
 complete -c uiommu -n '__uiommu_command run' -l granule -d 'Arm' -x -a '4K 16K 64K'
 complete -c uiommu -n '__uiommu_command run' -l iommu -d 'Table format of its domains' -x -a 'vtd x86_64 amdv1 arm64-s1 arm64-s2 riscv64 s390'

@@ -15,12 +15,20 @@
 #include "iommufd/pages.h"
 #include "plat/compiler.h"
 
+/* Where it is mapped in this process. One that is too short stays: it may be in use. */
+struct backing_map {
+	char *at;
+	size_t size;
+	struct backing_map *older;
+};
+
 struct iommufd_backing {
 	unsigned int refs;
 	dev_t dev;
 	ino_t ino;
 	size_t block; /* what offsets of mappings are multiples of */
 	int fd;
+	struct backing_map *map; /* the latest, of most of the file, or NULL */
 	struct iommufd_backing *next;
 };
 
@@ -116,6 +124,56 @@ struct iommufd_backing *iommufd_backing_get(const struct iommufd_mm *mm, uint64_
 	return backing;
 }
 
+static struct backing_map *new_map(const struct iommufd_backing *backing, uint64_t end)
+{
+	size_t block = MAX(backing->block, IOPT_PAGE_SIZE);
+	struct backing_map *map = malloc(sizeof(*map));
+	struct stat st;
+	void *at;
+
+	if (!map)
+		return NULL;
+	if (!fstat(backing->fd, &st) && (uint64_t)st.st_size > end)
+		end = (uint64_t)st.st_size;
+	map->size = (size_t)(end + block - 1) & ~(block - 1);
+	at = mmap(NULL, map->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, backing->fd,
+		  0);
+	if (at == MAP_FAILED) {
+		free(map);
+		return NULL;
+	}
+	map->at = at;
+	map->older = backing->map;
+	return map;
+}
+
+/* Where the file is in this process, up to @end at least. NULL. */
+static char *map_up_to(struct iommufd_backing *backing, uint64_t end)
+{
+	struct backing_map *map;
+
+	pthread_mutex_lock(&lock);
+	map = backing->map;
+	if (!map || map->size < end) {
+		map = new_map(backing, end);
+		if (map)
+			backing->map = map;
+	}
+	pthread_mutex_unlock(&lock);
+	return map ? map->at : NULL;
+}
+
+static void unmap_all(struct iommufd_backing *backing)
+{
+	while (backing->map) {
+		struct backing_map *map = backing->map;
+
+		backing->map = map->older;
+		munmap(map->at, map->size);
+		free(map);
+	}
+}
+
 void iommufd_backing_put(struct iommufd_backing *backing)
 {
 	struct iommufd_backing **at = &all;
@@ -129,6 +187,7 @@ void iommufd_backing_put(struct iommufd_backing *backing)
 		at = &(*at)->next;
 	*at = backing->next;
 	pthread_mutex_unlock(&lock);
+	unmap_all(backing);
 	close(backing->fd);
 	free(backing);
 }
@@ -136,18 +195,9 @@ void iommufd_backing_put(struct iommufd_backing *backing)
 int iommufd_backing_rw(struct iommufd_backing *backing, uint64_t offset, void *data, size_t length,
 		       bool write)
 {
-	size_t block = MAX(backing->block, IOPT_PAGE_SIZE);
-	uint64_t start = offset & ~(uint64_t)(block - 1);
-	size_t size = (size_t)(offset + length - start + block - 1) & ~(block - 1);
-	void *at = mmap(NULL, size, PROT_READ | (write ? PROT_WRITE : 0), MAP_SHARED, backing->fd,
-			(off_t)start);
-	int ret;
+	const char *at = map_up_to(backing, offset + length);
 
-	if (at == MAP_FAILED)
-		return -EFAULT;
 	/* The program may have cut the file short: that is an error and no signal. */
-	ret = iommufd_mm_rw(iommufd_mm_own(), (uintptr_t)at + (offset - start), data, length,
-			    write);
-	munmap(at, size);
-	return ret;
+	return at ? iommufd_mm_rw(iommufd_mm_own(), (uintptr_t)at + offset, data, length, write)
+		  : -EFAULT;
 }

@@ -293,6 +293,12 @@ void iommufd_dmabufs_orphan(struct iommufd_ctx *ctx);
 /* ---- vfio_compat.c ---- */
 
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
+/* For containers: make the IOAS that type1 acts on, unless there is one. */
+int iommufd_vfio_compat_create(struct iommufd_ctx *ctx);
+/* With all that is mapped in it; nothing is attached. */
+void iommufd_vfio_compat_destroy(struct iommufd_ctx *ctx);
+/* Its id, or 0. */
+uint32_t iommufd_vfio_compat_ioas(struct iommufd_ctx *ctx);
 /* VFIO type1 ioctls on /dev/iommu; -ENOTTY for any other. */
 int iommufd_vfio_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, uint64_t arg);
 int iommufd_vfio_get_info(struct iommufd_ctx *ctx, uint64_t arg); /* vfio_info.c */

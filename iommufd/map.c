@@ -3,6 +3,7 @@
  * Mapping, copying and unmapping in one IO address space, and where a mapping
  * goes when the caller leaves that open.
  */
+#include "iommufd/lookup.h"
 #include "iommufd/pages.h"
 #include "plat/compiler.h"
 
@@ -219,6 +220,8 @@ static int map_chain(struct io_pagetable *iopt, struct area_chain *chain, uint64
 		goto err_free;
 	chain_insert(chain);
 	*iova = at;
+	if (unlikely(iommufd_observer))
+		iommufd_observer->mapped(iopt, at, length);
 	return 0;
 
 err_free:
@@ -348,6 +351,8 @@ static int unmap_range(struct io_pagetable *iopt, uint64_t start, uint64_t last,
 			break;
 		iopt_area_check(area, false);
 		iopt_area_remove(area);
+		if (unlikely(iommufd_observer))
+			iommufd_observer->unmapped(iopt, area_start, area_last - area_start + 1);
 		iopt_area_unfill_domains(area);
 		iopt_area_free(area);
 		iopt->hint_length = 0;

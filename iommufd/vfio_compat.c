@@ -18,6 +18,45 @@ static struct iommufd_ioas *compat_ioas(struct iommufd_ctx *ctx)
 	return ctx->vfio_ioas ? ctx->vfio_ioas : ERR_PTR(-ENODEV);
 }
 
+int iommufd_vfio_compat_create(struct iommufd_ctx *ctx)
+{
+	struct mem_cgroup *before = iommufd_lock(ctx);
+	struct iommufd_ioas *ioas;
+	int rc = 0;
+
+	if (!ctx->vfio_ioas) {
+		ioas = iommufd_ioas_alloc(ctx);
+		if (IS_ERR(ioas)) {
+			rc = (int)PTR_ERR(ioas);
+		} else {
+			ctx->vfio_ioas = ioas;
+			iommufd_object_finalize(ctx, &ioas->obj);
+		}
+	}
+	iommufd_unlock(ctx, before);
+	return rc;
+}
+
+void iommufd_vfio_compat_destroy(struct iommufd_ctx *ctx)
+{
+	struct mem_cgroup *before = iommufd_lock(ctx);
+	struct iommufd_ioas *ioas = ctx->vfio_ioas;
+
+	ctx->vfio_ioas = NULL;
+	if (ioas)
+		iommufd_object_destroy(ctx, &ioas->obj);
+	iommufd_unlock(ctx, before);
+}
+
+uint32_t iommufd_vfio_compat_ioas(struct iommufd_ctx *ctx)
+{
+	struct mem_cgroup *before = iommufd_lock(ctx);
+	uint32_t id = ctx->vfio_ioas ? ctx->vfio_ioas->obj.id : 0;
+
+	iommufd_unlock(ctx, before);
+	return id;
+}
+
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_vfio_ioas *cmd = ucmd->cmd;

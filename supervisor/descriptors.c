@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -22,7 +23,8 @@
 #define PLACE_MIN 10
 
 /* Our files take one buffer at a time, as the kernel's do by default. */
-static long transfer_vector(struct file *file, uint64_t vector, uint64_t count, bool is_write)
+static long transfer_vector(struct file *file, uint64_t vector, uint64_t count, bool is_write,
+			    int64_t position)
 {
 	long total = 0;
 
@@ -34,11 +36,13 @@ static long transfer_vector(struct file *file, uint64_t vector, uint64_t count, 
 
 		if (iommufd_copy_from_user(NULL, &iov, vector + i * sizeof(iov), sizeof(iov)))
 			return total ? total : -EFAULT;
-		ret = is_write ? device_write(file, (uintptr_t)iov.iov_base, iov.iov_len)
-			       : device_read(file, (uintptr_t)iov.iov_base, iov.iov_len);
+		ret = is_write ? device_write(file, (uintptr_t)iov.iov_base, iov.iov_len, position)
+			       : device_read(file, (uintptr_t)iov.iov_base, iov.iov_len, position);
 		if (ret < 0)
 			return total ? total : ret;
 		total += ret;
+		if (position >= 0)
+			position += ret;
 		if ((size_t)ret < iov.iov_len)
 			break;
 	}
@@ -58,23 +62,26 @@ static long transfer(struct file *file, struct call *call)
 		call->nr == SYS_pread64 || call->nr == SYS_pwrite64 || call->nr == SYS_preadv ||
 		call->nr == SYS_pwritev ||
 		((call->nr == SYS_preadv2 || call->nr == SYS_pwritev2) && (int64_t)a[3] != -1);
+	int64_t position = positioned ? (int64_t)a[3] : -1;
 	long ret = positioned ? check_position(file) : 0;
 
+	if (positioned && position < 0)
+		return -EINVAL;
 	if (ret)
 		return ret;
 	switch (call->nr) {
 	case SYS_read:
 	case SYS_pread64:
-		return device_read(file, a[1], a[2]);
+		return device_read(file, a[1], a[2], position);
 	case SYS_write:
 	case SYS_pwrite64:
-		return device_write(file, a[1], a[2]);
+		return device_write(file, a[1], a[2], position);
 	case SYS_readv:
 	case SYS_preadv:
 	case SYS_preadv2:
-		return transfer_vector(file, a[1], a[2], false);
+		return transfer_vector(file, a[1], a[2], false, position);
 	default:
-		return transfer_vector(file, a[1], a[2], true);
+		return transfer_vector(file, a[1], a[2], true, position);
 	}
 }
 
@@ -119,9 +126,9 @@ static long call_on_file(struct file *file, struct call *call)
 			return CONTINUE;
 		return device_ioctl(file, call, (unsigned int)a[1], a[2]);
 	case SYS_lseek:
-		return file->kind == FILE_FAIL_NTH ? 0 : -ESPIPE;
+		return device_seek(file, (int64_t)a[1], (int)a[2]);
 	case SYS_ftruncate:
-		return -EINVAL;
+		return file->kind == FILE_ATTRIBUTE ? 0 : -EINVAL;
 	case SYS_fstat:
 		return stat_of(file, call);
 	case SYS_mmap:

@@ -21,6 +21,8 @@
 #include "iommufd/iommufd.h"
 #include "supervisor/supervisor.h"
 #include "vfio/cdev.h"
+#include "vfio/group.h"
+#include "vfio/pci.h"
 
 static unsigned int nr_contexts;
 
@@ -62,6 +64,8 @@ struct file *device_context(struct file *file)
 		context = file;
 	else if (file->kind == FILE_VFIO && file->cdev)
 		context = vfio_cdev_hold(file->cdev);
+	else if (file->kind == FILE_GROUP && file->group)
+		context = vfio_group_hold(file->group);
 	if (context)
 		file_hold(context);
 	return context;
@@ -73,7 +77,7 @@ void device_stat(const struct file *file, unsigned int *mode, uint64_t *rdev)
 	*rdev = 0;
 	if (file->kind == FILE_IOMMU) {
 		*mode = S_IFCHR | 0600;
-		*rdev = IOMMU_DEVICE;
+		*rdev = file->container ? CONTAINER_DEVICE : IOMMU_DEVICE;
 	} else if (file->kind == FILE_VFIO) {
 		*mode = S_IFCHR | 0600;
 		*rdev = makedev(VFIO_MAJOR, vfio_cdev_index(file->cdev));
@@ -84,9 +88,18 @@ void device_link(const struct file *file, char *text, size_t size)
 {
 	switch (file->kind) {
 	case FILE_IOMMU:
-		snprintf(text, size, "/dev/iommu");
+		snprintf(text, size, file->container ? "/dev/vfio/vfio" : "/dev/iommu");
+		break;
+	case FILE_GROUP:
+	case FILE_CONFIG:
+	case FILE_ATTRIBUTE:
+		snprintf(text, size, "%s", file->node->path);
 		break;
 	case FILE_VFIO:
+		if (file->parent) {
+			snprintf(text, size, "anon_inode:[vfio-device]");
+			break;
+		}
 		snprintf(text, size, "/dev/vfio/devices/vfio%u", vfio_cdev_index(file->cdev));
 		break;
 	case FILE_FAULT:
@@ -169,11 +182,6 @@ static void publish_installed(struct call *call, long ret)
 	file_put(file);
 }
 
-static void *object_of(const struct file *file)
-{
-	return __atomic_load_n(&file->object, __ATOMIC_ACQUIRE);
-}
-
 static int with_file(void *context, enum iommufd_file_kind kind, int fd,
 		     int (*call)(void *file, void *arg), void *arg)
 {
@@ -182,8 +190,8 @@ static int with_file(void *context, enum iommufd_file_kind kind, int fd,
 
 	if (!file)
 		return ret;
-	if (file->kind == kinds[kind] && object_of(file))
-		ret = call(object_of(file), arg);
+	if (file->kind == kinds[kind] && file_object(file))
+		ret = call(file_object(file), arg);
 	file_put(file);
 	return ret;
 }
@@ -225,7 +233,7 @@ static const struct iommufd_host host = {
 	.is_mapped = is_mapped,
 };
 
-static struct iommufd_ctx *get_context(int fd, void **hold)
+static struct iommufd_ctx *get_context(int fd, void **hold, struct vfio_container **container)
 {
 	struct file *file = file_get(current_call->caller.tid, fd);
 
@@ -234,6 +242,7 @@ static struct iommufd_ctx *get_context(int fd, void **hold)
 		return NULL;
 	}
 	*hold = file;
+	*container = file ? file->container : NULL;
 	return file ? file->ctx : NULL;
 }
 
@@ -242,14 +251,25 @@ static void put_context(void *hold)
 	file_put(hold);
 }
 
-static const struct vfio_cdev_host vfio_host = {
+static const struct vfio_host vfio_host = {
 	.get = get_context,
 	.put = put_context,
 };
 
 /* ---- opening ---- */
 
-static int open_iommu(struct file *file)
+static int make_container(struct file *file)
+{
+	file->container = vfio_container_create(file->ctx);
+	if (!IS_ERR(file->container))
+		return 0;
+	iommufd_ctx_destroy(file->ctx);
+	file->ctx = NULL;
+	file->container = NULL;
+	return -ENOMEM;
+}
+
+static int open_iommu(struct file *file, bool container)
 {
 	struct iommufd_config config = {
 		.format = options->format,
@@ -267,6 +287,8 @@ static int open_iommu(struct file *file)
 	if (IS_ERR(ctx))
 		return (int)PTR_ERR(ctx);
 	file->ctx = ctx;
+	if (container && make_container(file))
+		return -ENOMEM;
 	file->number = __atomic_add_fetch(&nr_contexts, 1, __ATOMIC_RELAXED);
 	file->slot = account_slot(file->opener);
 	if (file->slot) {
@@ -288,6 +310,23 @@ static int open_vfio(struct file *file, unsigned int index)
 	return 0;
 }
 
+static int open_group(struct file *file, unsigned int number)
+{
+	struct vfio_group *group = vfio_group_open(number, &vfio_host);
+
+	if (IS_ERR(group))
+		return (int)PTR_ERR(group);
+	file->group = group;
+	return 0;
+}
+
+uint64_t device_memory_size(const struct file *file)
+{
+	return file->kind == FILE_VFIO && file->cdev && vfio_cdev_pci(file->cdev)
+		       ? VFIO_DEVICE_FILE_SIZE
+		       : 0;
+}
+
 /* --fail-nth counts from the first use on, in the thread that makes it. */
 static void arm_fail_nth(pid_t tid)
 {
@@ -302,12 +341,20 @@ static int open_file(struct file *file, unsigned int index, int flags)
 	int ret = 0;
 
 	if (file->kind == FILE_IOMMU)
-		ret = open_iommu(file);
+		ret = open_iommu(file, index);
 	else if (file->kind == FILE_VFIO)
 		ret = open_vfio(file, index);
+	else if (file->kind == FILE_GROUP)
+		ret = open_group(file, index);
+	else if (file->kind == FILE_CONFIG)
+		file->pci = vfio_pci_by_index(index);
 	else
 		file->tid = (pid_t)index;
-	return ret ? ret : file_open(file, flags);
+	if (!ret)
+		ret = file_open(file, flags);
+	if (file->kind == FILE_VFIO && file->cdev && ret >= 0 && file->memory >= 0)
+		vfio_cdev_set_memory(file->cdev, file->memory);
+	return ret;
 }
 
 int device_open(struct call *call, enum file_kind kind, const struct node *node, unsigned int index,
@@ -321,6 +368,9 @@ int device_open(struct call *call, enum file_kind kind, const struct node *node,
 		return -ESRCH;
 	if (kind == FILE_IOMMU)
 		arm_fail_nth(call->caller.tid);
+	/* A group can be open once. */
+	if (kind == FILE_GROUP)
+		files_settle(NULL, process);
 	file = file_alloc(kind, process);
 	if (!file)
 		return -ENFILE;
@@ -386,6 +436,8 @@ static void release_iommu(struct file *file)
 	account_close(file);
 	count_for(file);
 	remove_context(file);
+	if (file->container)
+		vfio_container_destroy(file->container);
 	iommufd_ctx_destroy(file->ctx);
 	account_closed(file);
 }
@@ -396,6 +448,32 @@ static void release_vfio(struct file *file)
 		return;
 	account_device(file);
 	vfio_cdev_release(file->cdev);
+	if (file->parent)
+		vfio_group_device_closed(file->parent->group);
+}
+
+static void release_group(struct file *file)
+{
+	struct file *context = file->group ? vfio_group_hold(file->group) : NULL;
+
+	count_for(context);
+	if (context)
+		account_context(context);
+	if (file->group)
+		vfio_group_release(file->group);
+}
+
+/* What a shell wrote to it, by a number that is not in the window. */
+static void release_attribute(struct file *file)
+{
+	char text[128];
+	ssize_t length = file->memory < 0 ? 0 : pread(file->memory, text, sizeof(text), 0);
+
+	if (length > 0 && sysfs_write(file->node, text, (size_t)length) < 0)
+		notice("%s: '%.*s' has no effect", file->node->path,
+		       (int)strcspn(text, "\n") < (int)length ? (int)strcspn(text, "\n")
+							      : (int)length,
+		       text);
 }
 
 void device_release(struct file *file)
@@ -414,6 +492,13 @@ void device_release(struct file *file)
 		if (file->object)
 			iommufd_file_release(file->object, iommufd_kind(file));
 		break;
+	case FILE_GROUP:
+		release_group(file);
+		break;
+	case FILE_ATTRIBUTE:
+		release_attribute(file);
+		break;
+	case FILE_CONFIG:
 	case FILE_FAIL_NTH:
 		break;
 	}
@@ -444,7 +529,8 @@ static long iommu_ioctl(struct file *file, unsigned int cmd, uint64_t arg)
 	if (is_shrinking(cmd) && atomic_load_explicit(&file->grown, memory_order_relaxed))
 		account_shrinking(file, cmd);
 	start = account_now();
-	ret = iommufd_ioctl(file->ctx, cmd, (void *)(uintptr_t)arg);
+	ret = file->container ? vfio_container_ioctl(file->container, cmd, arg)
+			      : iommufd_ioctl(file->ctx, cmd, (void *)(uintptr_t)arg);
 	if (!file->slot)
 		return ret;
 	end = account_now();
@@ -475,6 +561,50 @@ static long vfio_ioctl(struct file *file, struct call *call, unsigned int cmd, u
 	return ret;
 }
 
+/* VFIO_GROUP_GET_DEVICE_FD: a file of its own, which keeps the group. */
+static long get_device(struct file *group, struct call *call, uint64_t arg)
+{
+	struct file *file = file_alloc(FILE_VFIO, call_process(call));
+	struct vfio_cdev *cdev;
+	int fd;
+
+	if (!file)
+		return -ENOMEM;
+	cdev = vfio_group_open_device(group->group, arg);
+	if (IS_ERR(cdev)) {
+		file_put(file);
+		return PTR_ERR(cdev);
+	}
+	file->cdev = cdev;
+	file->parent = group;
+	file_hold(group);
+	fd = file_open(file, O_RDWR);
+	if (fd >= 0) {
+		vfio_cdev_set_memory(cdev, file->memory);
+		fd = call_give(call, fd, O_CLOEXEC, true);
+	}
+	file_put(file);
+	return fd;
+}
+
+static long group_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg)
+{
+	struct process *process = call_process(call);
+	struct report_process *slot = process ? account_slot(process) : NULL;
+	struct file *context = vfio_group_hold(file->group);
+	uint64_t start = account_now();
+	long ret;
+
+	count_for(context);
+	if (cmd == VFIO_GROUP_UNSET_CONTAINER && context)
+		account_context(context);
+	ret = cmd == VFIO_GROUP_GET_DEVICE_FD ? get_device(file, call, arg)
+					      : vfio_group_ioctl(file->group, cmd, arg);
+	if (slot)
+		account_count(slot, cmd, true, ret, account_now() - start);
+	return ret;
+}
+
 long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg)
 {
 	bool fail = atomic_load_explicit(&fail_in_use, memory_order_relaxed);
@@ -486,93 +616,10 @@ long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64
 		ret = vfio_ioctl(file, call, cmd, arg);
 	else if (file->kind == FILE_IOMMU)
 		ret = iommu_ioctl(file, cmd, arg);
+	else if (file->kind == FILE_GROUP)
+		ret = group_ioctl(file, call, cmd, arg);
 	publish_installed(call, ret);
 	if (fail)
 		fail_end(call->caller.tid);
 	return ret;
-}
-
-/* How many allocations are to go until one fails, as the kernel shows it. */
-static ssize_t read_fail_nth(const struct file *file, uint64_t to, size_t length)
-{
-	char text[16];
-	int n = snprintf(text, sizeof(text), "%u\n", fail_get(file->tid));
-
-	/* Reading ends the injection, as its one reader would do next. */
-	length = MIN(length, (size_t)n);
-	return iommufd_copy_to_user(NULL, to, text, length) ? -EFAULT : (ssize_t)length;
-}
-
-static ssize_t write_fail_nth(const struct file *file, uint64_t from, size_t length)
-{
-	char text[16] = "";
-
-	if (length >= sizeof(text))
-		return -EINVAL;
-	if (iommufd_copy_from_user(NULL, text, from, length))
-		return -EFAULT;
-	fail_set(file->tid, (unsigned int)strtoul(text, NULL, 0));
-	return (ssize_t)length;
-}
-
-/* Pages that a device asked for, and answers: as many as are in @done bytes. */
-static ssize_t count_faults(const struct file *file, ssize_t done, size_t each, bool answers)
-{
-	struct report_process *slot = file->context ? file->context->slot : NULL;
-	uint64_t *counter;
-
-	if (!slot || done <= 0)
-		return done;
-	counter = answers ? &slot->counters.faults_answered : &slot->counters.faults_read;
-	__atomic_fetch_add(counter, (uint64_t)done / each, __ATOMIC_RELAXED);
-	return done;
-}
-
-ssize_t device_read(struct file *file, uint64_t to, size_t length)
-{
-	ssize_t done;
-
-	if (file->kind == FILE_FAIL_NTH)
-		return read_fail_nth(file, to, length);
-	if (!file_is_polled(file) || !object_of(file))
-		return -EINVAL;
-	done = iommufd_file_read(object_of(file), iommufd_kind(file), (void *)(uintptr_t)to, length,
-				 true);
-	if (file->kind != FILE_FAULT)
-		return done;
-	return count_faults(file, done, sizeof(struct iommu_hwpt_pgfault), false);
-}
-
-ssize_t device_write(struct file *file, uint64_t from, size_t length)
-{
-	ssize_t done;
-
-	if (file->kind == FILE_FAIL_NTH)
-		return write_fail_nth(file, from, length);
-	if (file->kind != FILE_FAULT || !object_of(file))
-		return -EINVAL;
-	done = iommufd_file_write(object_of(file), IOMMUFD_FILE_FAULT, (void *)(uintptr_t)from,
-				  length);
-	return count_faults(file, done, sizeof(struct iommu_hwpt_page_response), true);
-}
-
-static long check_mmap(const struct file *file, int prot, int flags)
-{
-	int type = flags & MAP_TYPE;
-
-	if (file->kind != FILE_IOMMU)
-		return -ENODEV;
-	if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
-		return -EINVAL;
-	return prot & PROT_EXEC ? -EPERM : 0;
-}
-
-long device_mmap(struct file *file, const uint64_t *args)
-{
-	long ret = check_mmap(file, (int)args[2], (int)args[3]);
-
-	if (!ret)
-		ret = iommufd_mmap(file->ctx, args[5], args[1]);
-	/* Our memory is at that place of the program's file. */
-	return ret ? ret : CONTINUE;
 }

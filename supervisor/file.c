@@ -72,6 +72,7 @@ struct file *file_alloc(enum file_kind kind, struct process *opener)
 	file->kind = kind;
 	file->watch = -1;
 	file->signal = -1;
+	file->memory = -1;
 	atomic_init(&file->refs, 1);
 	if (opener) {
 		atomic_fetch_add(&opener->refs, 1);
@@ -102,6 +103,10 @@ void file_put(struct file *file)
 	device_release(file);
 	if (file->context)
 		file_put(file->context);
+	if (file->parent)
+		file_put(file->parent);
+	if (file->memory >= 0)
+		close(file->memory);
 	if (file->signal >= 0)
 		close(file->signal);
 	if (file->shared)
@@ -136,21 +141,31 @@ static int open_again(int fd, int flags)
 	return again < 0 ? -errno : again;
 }
 
-/* Nothing can be written to it behind our back. */
+/*
+ * Nothing can be written to it behind our back, but for the regions of a device, and
+ * what a shell writes to a file of sysfs by whatever number.
+ */
 static int open_memory(struct file *file, int flags)
 {
 	int fd = memfd_create("uiommu", MFD_CLOEXEC | MFD_ALLOW_SEALING), again;
+	uint64_t size = device_memory_size(file);
 
 	if (fd < 0)
 		return -errno;
 	again = file->kind == FILE_IOMMU && options->test_abi ? file_share(file, fd) : 0;
+	if (!again && size && ftruncate(fd, (off_t)size))
+		again = -errno;
 	if (again) {
 		close(fd);
 		return again;
 	}
-	fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	if (file->kind != FILE_ATTRIBUTE)
+		fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
 	again = open_again(fd, flags & (O_ACCMODE | O_NONBLOCK));
-	close(fd);
+	if (again >= 0 && (size || file->kind == FILE_ATTRIBUTE))
+		file->memory = fd;
+	else
+		close(fd);
 	return again;
 }
 

@@ -205,6 +205,9 @@ static int prepare(struct report *report, char *error, size_t size)
 	account_start(report);
 	if (options->trace)
 		trace_open(options->trace);
+	if (sysfs_make_devices(error, size))
+		return -EINVAL;
+	fault_start();
 	ret = tree_start();
 	if (ret)
 		return fail(error, size, ret, "a directory in /dev/shm or /tmp", strerror(-ret));
@@ -287,6 +290,7 @@ int supervisor_run(const struct supervisor_options *opts, struct report *report,
 		waitpid(wait.fallback, NULL, wait.unused ? 0 : WNOHANG);
 		account_end();
 		trace_flush();
+		fault_end();
 	}
 	tree_end();
 	return ret;

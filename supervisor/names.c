@@ -58,6 +58,18 @@ void stat_file(const struct call *call, const struct file *file, struct stat *st
 	take_owner(call, st);
 }
 
+static uint64_t node_rdev(const struct node *node)
+{
+	switch (node->file) {
+	case FILE_IOMMU:
+		return node->index ? CONTAINER_DEVICE : IOMMU_DEVICE;
+	case FILE_GROUP:
+		return makedev(GROUP_MAJOR, node->index);
+	default:
+		return makedev(VFIO_MAJOR, node->index);
+	}
+}
+
 bool stat_node(const struct call *call, const struct node *node, struct stat *st)
 {
 	char path[PATH_MAX];
@@ -69,9 +81,11 @@ bool stat_node(const struct call *call, const struct node *node, struct stat *st
 	if (tree_stat(node, st))
 		return false;
 	if (node->kind == NODE_DEVICE) {
-		make_device(st, S_IFCHR | node->mode,
-			    node->file == FILE_IOMMU ? IOMMU_DEVICE
-						     : makedev(VFIO_MAJOR, node->index));
+		make_device(st, S_IFCHR | node->mode, node_rdev(node));
+		take_owner(call, st);
+	}
+	if (node->kind == NODE_ATTRIBUTE) {
+		st->st_size = 4096;
 		take_owner(call, st);
 	}
 	return true;
@@ -232,7 +246,7 @@ static long do_readlink(struct call *call, int dir, uint64_t at, uint64_t to, ui
 		ret = read_outside(call, &found, text);
 		if (ret)
 			return ret;
-	} else if (!found.is_link) {
+	} else if (!found.is_link && !(found.node && found.node->kind == NODE_LINK)) {
 		if (found.file)
 			file_put(found.file);
 		return -EINVAL;
@@ -240,7 +254,8 @@ static long do_readlink(struct call *call, int dir, uint64_t at, uint64_t to, ui
 		device_link(found.file, text, sizeof(text));
 		file_put(found.file);
 	} else {
-		snprintf(text, sizeof(text), "%s", found.node->path);
+		snprintf(text, sizeof(text), "%s",
+			 found.is_link ? found.node->path : found.node->text);
 	}
 	if ((int)size <= 0)
 		return -EINVAL;

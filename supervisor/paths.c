@@ -65,6 +65,13 @@ static long open_directory(struct call *call, const struct found *found, int fla
 	return fd < 0 ? -errno : fd;
 }
 
+/* Whether a file of sysfs is more than what is in it. */
+static bool is_live(const struct node *node, int flags)
+{
+	return node->kind == NODE_ATTRIBUTE &&
+	       (node->file == FILE_CONFIG || (flags & O_ACCMODE) != O_RDONLY);
+}
+
 static long open_node(struct call *call, const struct found *found, int flags)
 {
 	const struct node *node = found->node;
@@ -75,9 +82,11 @@ static long open_node(struct call *call, const struct found *found, int flags)
 		return -ENOTDIR;
 	if ((flags & O_CREAT) && (flags & O_EXCL))
 		return -EEXIST;
+	if (node->kind == NODE_LINK)
+		return -ELOOP;
 	if (flags & O_PATH)
 		return tree_open(node, flags);
-	if (node->kind == NODE_DEVICE)
+	if (node->kind == NODE_DEVICE || is_live(node, flags))
 		return device_open(call, node->file, node, node->index, flags);
 	return (flags & O_ACCMODE) == O_RDONLY ? tree_open(node, flags) : -EACCES;
 }
@@ -157,7 +166,8 @@ static long do_open(struct call *call, int dir, uint64_t at, uint64_t flags64, u
 		file_put(found.file);
 	if (fd < 0)
 		return fd;
-	is_device = found.fail_nth || found.file || (found.node && found.node->kind == NODE_DEVICE);
+	is_device = found.fail_nth || found.file ||
+		    (found.node && (found.node->kind == NODE_DEVICE || is_live(found.node, flags)));
 	return call_give(call, (int)fd, flags & O_CLOEXEC, is_device);
 }
 
@@ -176,67 +186,60 @@ static long do_openat2(struct call *call)
 #define LISTING_MAX 32768
 /* Beyond every position of a machine's directory: here the entries of ours begin. */
 #define OURS_BASE (INT64_C(0x7fff) << 48)
+/*
+ * In sysfs positions end at INT_MAX, and are hashes of names. That one of the machine's
+ * own is among these few is so rare that it does not matter.
+ */
+#define OURS_BASE_SMALL (INT_MAX - (INT64_C(1) << 14))
 
-/* The rest of a directory of the machine's: what is only here. */
-static long list_ours(int fd, const struct node *node, void *buf, size_t size)
+/* What the file system of a directory can have as positions. */
+static int64_t base_of(int fd)
 {
 	off_t position = lseek(fd, 0, SEEK_CUR);
-	unsigned int at = position >= OURS_BASE ? (unsigned int)(position - OURS_BASE) : 0;
+	int64_t base = OURS_BASE;
+
+	if (lseek(fd, OURS_BASE, SEEK_SET) < 0)
+		base = OURS_BASE_SMALL;
+	lseek(fd, position, SEEK_SET);
+	return base;
+}
+
+static bool is_ours_at(int64_t position, int64_t base)
+{
+	return position >= base && (base != OURS_BASE_SMALL || position < INT_MAX);
+}
+
+/* The rest of a directory of the machine's: what is only here. */
+static long list_ours(int fd, const struct node *node, int64_t base, void *buf, size_t size)
+{
+	off_t position = lseek(fd, 0, SEEK_CUR);
+	unsigned int at = 0;
 	size_t used;
 
 	if (position < 0)
 		return 0;
-	used = tree_list(node, &at, buf, size, OURS_BASE);
-	if (used && lseek(fd, OURS_BASE + at, SEEK_SET) < 0)
+	if (is_ours_at(position, base))
+		at = (unsigned int)(position - base);
+	used = tree_list(node, &at, buf, size, base);
+	if (used && lseek(fd, base + at, SEEK_SET) < 0)
 		return 0;
 	return (long)used;
-}
-
-/*
- * Sysfs takes no position that is not its own. There what is only here comes first, all
- * at once, in front of what the machine has.
- */
-static long list_at_front(int fd, const struct node *node, void *buf, size_t size)
-{
-	char more[512];
-	unsigned int at = 0;
-	size_t used = 0;
-	long ret;
-
-	if (lseek(fd, 0, SEEK_CUR) == 0) {
-		used = tree_list(node, &at, buf, size, 0);
-		if (tree_list(node, &at, more, sizeof(more), 0))
-			return -EINVAL;
-	}
-	ret = syscall(SYS_getdents64, fd, (char *)buf + used, size - used);
-	if (ret < 0)
-		return -errno;
-	tree_correct(node, (char *)buf + used, (size_t)ret);
-	return ret + (long)used;
-}
-
-static bool is_sysfs(int fd)
-{
-	struct statfs st;
-
-	return !fstatfs(fd, &st) && st.f_type == SYSFS_MAGIC;
 }
 
 /* By a descriptor that shares its position with the caller's. */
 static long list(int fd, const struct node *node, bool is_native, void *buf, size_t size)
 {
+	int64_t base = is_native ? base_of(fd) : 0;
 	long used = 0;
 
-	if (is_native && is_sysfs(fd))
-		return list_at_front(fd, node, buf, size);
-	if (!is_native || lseek(fd, 0, SEEK_CUR) < OURS_BASE)
+	if (!is_native || !is_ours_at(lseek(fd, 0, SEEK_CUR), base))
 		used = syscall(SYS_getdents64, fd, buf, size);
 	if (used < 0)
 		return -errno;
 	if (used > 0)
 		tree_correct(node, buf, (size_t)used);
 	else if (is_native)
-		used = list_ours(fd, node, buf, size);
+		used = list_ours(fd, node, base, buf, size);
 	return used;
 }
 

@@ -265,6 +265,15 @@ static bool append(struct walk *walk, const char *name)
 	return true;
 }
 
+/* A symbolic link, in the directory that is the first @before bytes of where it is. */
+static enum step follow_link(struct walk *walk, const char *target, size_t before)
+{
+	walk->found->node = NULL;
+	walk->found->direct = false;
+	walk->at[before] = '\0';
+	return ++walk->links > LINKS_MAX || !prepend(walk, target) ? STEP_END : STEP_ON;
+}
+
 /* One name that is neither "." nor "..". */
 static enum step step_name(struct walk *walk, const char *name)
 {
@@ -282,6 +291,11 @@ static enum step step_name(struct walk *walk, const char *name)
 	if (!append(walk, name))
 		return STEP_END;
 	walk->found->node = tree_find(walk->at);
+	if (walk->found->node && walk->found->node->kind == NODE_LINK &&
+	    !(is_last(walk) && !walk->follow)) {
+		snprintf(target, sizeof(target), "%s", walk->found->node->text);
+		return follow_link(walk, target, before);
+	}
 	if (walk->found->node) {
 		walk->only_here |= !walk->found->node->native_ino;
 		return STEP_ON;
@@ -293,11 +307,7 @@ static enum step step_name(struct walk *walk, const char *name)
 	if (length < 0)
 		return errno == EINVAL ? STEP_ON : STEP_END;
 	target[length] = '\0';
-	walk->at[before] = '\0';
-	walk->found->direct = false;
-	if (++walk->links > LINKS_MAX || !prepend(walk, target))
-		return STEP_END;
-	return STEP_ON;
+	return follow_link(walk, target, before);
 }
 
 /* To the directory above: false when this is none. */
@@ -396,7 +406,7 @@ void resolve(struct call *call, int dir, const char *path, bool follow, struct f
 		return;
 	walk.call = call;
 	walk.found = found;
-	walk.follow = follow;
+	walk.follow = follow || path[strlen(path) - 1] == '/';
 	walk.only_here = false;
 	walk.links = 0;
 	walk.at[0] = '\0';

@@ -13,10 +13,20 @@
 
 #include "supervisor/report.h"
 
+/* What comes after an access of a device that is refused. */
+enum dma_fault {
+	DMA_FAULT_LOG,
+	DMA_FAULT_ABORT, /* the program that has the device gets SIGABRT */
+	DMA_FAULT_STOP,  /* SIGSTOP, for a debugger */
+};
+
 struct supervisor_options {
 	const char *format;
 	unsigned int address_width; /* 0: the format's default */
 	unsigned int devices;       /* /dev/vfio/devices/vfio0 and so on */
+	const char *const *models;  /* of PCI devices, "MODEL[,key=value...]" */
+	unsigned int nr_models;
+	enum dma_fault dma_fault;
 	enum iommufd_phys_mode phys;
 	uint64_t memory_max, memory_high; /* UINT64_MAX: none */
 	uint64_t memlock;                 /* bytes; 0: by RLIMIT_MEMLOCK */

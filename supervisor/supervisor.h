@@ -34,6 +34,9 @@
 #include "supervisor/run.h"
 
 struct vfio_cdev;
+struct vfio_container;
+struct vfio_group;
+struct vfio_pci;
 struct process;
 struct file;
 struct node;
@@ -196,7 +199,20 @@ enum file_kind {
 	FILE_ACCESS,
 	FILE_VEVENTQ,
 	FILE_DMABUF,
-	FILE_FAIL_NTH, /* /proc/PID/task/TID/fail-nth */
+	FILE_FAIL_NTH,  /* /proc/PID/task/TID/fail-nth */
+	FILE_GROUP,     /* /dev/vfio/GROUP */
+	FILE_CONFIG,    /* configuration space, in sysfs */
+	FILE_ATTRIBUTE, /* another file of sysfs that is opened to be written to */
+};
+
+/* What a FILE_ATTRIBUTE does, by struct node.which. */
+enum attribute {
+	ATTRIBUTE_KEPT, /* what is written is what is read */
+	ATTRIBUTE_BIND,
+	ATTRIBUTE_UNBIND,
+	ATTRIBUTE_PROBE,
+	ATTRIBUTE_RESET,
+	ATTRIBUTE_NOTHING,
 };
 
 /*
@@ -222,17 +238,23 @@ struct file {
 		void *object; /* what iommufd has made: FILE_FAULT to FILE_DMABUF; NULL until the
 				 call that made it has ended */
 		pid_t tid;    /* FILE_FAIL_NTH */
+		struct vfio_group *group;
+		struct vfio_pci *pci; /* FILE_CONFIG */
 	};
-	int signal;                  /* of one that is polled: our end of its pipe */
-	const void *signals;         /* the object whose events it shows, or NULL */
-	void *shared;                /* FILE_IOMMU: what programs see that map it, or NULL */
-	struct process *opener;      /* with a reference */
-	struct report_process *slot; /* FILE_IOMMU: of the opener, or NULL */
-	uint64_t memlock_seen;       /* of its context's failures, by account_memlock() */
-	atomic_bool grown;           /* since its usage was last accounted */
-	atomic_bool held;            /* by the process that ends now */
-	atomic_bool described;       /* in the report, as open at the end of its opener */
-	struct file *next_context;   /* FILE_IOMMU: in the list of all */
+	struct vfio_container *container; /* FILE_IOMMU: of /dev/vfio/vfio, else NULL */
+	struct file *parent;              /* FILE_VFIO: the group that it is of, or NULL */
+	int memory;                       /* a descriptor of our own for what is in it, or -1 */
+	_Atomic int64_t position;         /* FILE_CONFIG */
+	int signal;                       /* of one that is polled: our end of its pipe */
+	const void *signals;              /* the object whose events it shows, or NULL */
+	void *shared;                     /* FILE_IOMMU: what programs see that map it, or NULL */
+	struct process *opener;           /* with a reference */
+	struct report_process *slot;      /* FILE_IOMMU: of the opener, or NULL */
+	uint64_t memlock_seen;            /* of its context's failures, by account_memlock() */
+	atomic_bool grown;                /* since its usage was last accounted */
+	atomic_bool held;                 /* by the process that ends now */
+	atomic_bool described;            /* in the report, as open at the end of its opener */
+	struct file *next_context;        /* FILE_IOMMU: in the list of all */
 };
 
 int files_start(void);
@@ -264,6 +286,12 @@ void file_end_call(struct file *file);
 void files_settle(const struct file *file, const struct process *process);
 /* All that wait for no call. */
 void files_settle_all(void);
+/* What iommufd has made of it, or NULL. */
+static inline void *file_object(const struct file *file)
+{
+	return __atomic_load_n(&file->object, __ATOMIC_ACQUIRE);
+}
+
 static inline bool file_is_polled(const struct file *file)
 {
 	return file->kind == FILE_FAULT || file->kind == FILE_VEVENTQ;
@@ -297,12 +325,35 @@ void device_release(struct file *file);
 /* Before a close that may be the last one: what is to be told of the context. */
 void device_closing(struct file *file);
 long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg);
-ssize_t device_read(struct file *file, uint64_t to, size_t length);
-ssize_t device_write(struct file *file, uint64_t from, size_t length);
-/* @args: of mmap(). */
+/* ---- transfer.c ---- */
+
+/* @position: where in it, or -1 for where the last one ended. */
+ssize_t device_read(struct file *file, uint64_t to, size_t length, int64_t position);
+ssize_t device_write(struct file *file, uint64_t from, size_t length, int64_t position);
+int64_t device_seek(struct file *file, int64_t offset, int whence);
+/* mmap() with @args: CONTINUE, and the kernel does it; or a negative errno. */
 long device_mmap(struct file *file, const uint64_t *args);
-#define IOMMU_DEVICE makedev(10, 125) /* as Linux gives out */
-#define VFIO_MAJOR   511
+/* Bytes that its memory has room for, which the program may map; 0: none. */
+uint64_t device_memory_size(const struct file *file);
+#define IOMMU_DEVICE     makedev(10, 125) /* as Linux gives out */
+#define CONTAINER_DEVICE makedev(10, 196)
+#define VFIO_MAJOR       511
+#define GROUP_MAJOR      510
+
+/* ---- sysfs.c: PCI devices as sysfs and /dev show them ---- */
+
+/* Make the devices that the command line asks for: 0, or -1 with one line in @error. */
+int sysfs_make_devices(char *error, size_t size);
+/* Their nodes: 0 or -ENOMEM. */
+int sysfs_add(void);
+/* What is written to a file of sysfs: bytes, or a negative errno. */
+ssize_t sysfs_write(const struct node *node, const char *text, size_t length);
+
+/* ---- fault.c: accesses of devices that are refused ---- */
+
+void fault_start(void);
+/* The last words about them. */
+void fault_end(void);
 
 /* ---- fail.c: faults that are injected into the calls of one thread ---- */
 
@@ -322,20 +373,41 @@ enum node_kind {
 	NODE_DIRECTORY,
 	NODE_DEVICE,
 	NODE_TEXT,
+	NODE_LINK,
+	NODE_ATTRIBUTE, /* a file of sysfs that does something */
+};
+
+/* Chains that a node is in. */
+enum {
+	NEXT_BY_PATH,
+	NEXT_BY_INODE,
+	NEXT_BY_NATIVE,
+	NEXT_CHAINS,
 };
 
 struct node {
 	char *path;
 	enum node_kind kind;
-	enum file_kind file; /* NODE_DEVICE */
-	unsigned int index;  /* of a VFIO device */
+	enum file_kind file; /* NODE_DEVICE, NODE_ATTRIBUTE */
+	unsigned int index;  /* of a device or group of VFIO */
+	unsigned int which;  /* NODE_ATTRIBUTE: enum attribute */
 	_Atomic(unsigned int) mode;
-	char text[24]; /* NODE_TEXT */
-	dev_t dev;     /* of what stands for it in our directory */
+	atomic_bool hidden;
+	char *text; /* what is in it, or where a link leads, at the start */
+	dev_t dev;  /* of what stands for it in our directory */
 	ino_t ino;
 	dev_t native_dev; /* of what the machine has at this path, or 0 */
 	ino_t native_ino;
+	struct node *next[NEXT_CHAINS];
 };
+
+/* While the tree is made, which is before there are threads; all: 0 or -ENOMEM. */
+int tree_add_directory(const char *path);
+int tree_add_device(const char *path, enum file_kind file, unsigned int index);
+int tree_add_text(const char *path, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int tree_add_link(const char *path, const char *target);
+int tree_add_attribute(const char *path, enum file_kind file, unsigned int index,
+		       unsigned int which, unsigned int mode, const char *text);
 
 int tree_start(void);
 void tree_end(void);
@@ -349,6 +421,10 @@ int tree_open(const struct node *node, int flags);
 /* Stat it. False on success, as stat(). */
 bool tree_stat(const struct node *node, struct stat *st);
 void tree_chmod(const struct node *node, unsigned int mode);
+/* What is read from it from now on. */
+void tree_set_text(const struct node *node, const char *text);
+/* Let a file or link be there, or not. */
+void tree_show(const char *path, bool show);
 /* inotify_add_watch() for it, a negative errno. */
 int tree_watch(const struct node *node, int watcher, uint32_t mask);
 /* Children of @node from number *at on, in the format of getdents64(): bytes. */

@@ -1,82 +1,85 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device may be open many times; the one file that is bound to an iommufd
- * owns it. The IOMMU's side of a device exists while it is bound.
+ * A device may be open many times; the one file that is bound to an iommufd owns it,
+ * and nothing but binding works on the others.
  */
 #include "vfio/cdev.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include <uiommu/abi/vfio.h>
 
 #include "iommufd/iommufd.h"
 #include "iommufd/user.h"
+#include "vfio/binding.h"
+#include "vfio/pci.h"
 
 struct vfio_cdev {
 	pthread_mutex_t lock; /* of what follows; held for the whole of every ioctl */
-	unsigned int index;
-	const struct vfio_cdev_host *host;
-	struct iommufd_ctx *ctx; /* bound to, or NULL */
-	void *hold;              /* keeps ctx alive */
-	struct iommu_device *dev;
-	struct iommufd_device *idev;
-	bool attached;
+	const struct vfio_host *host;
+	struct vfio_binding binding; /* of a group's file: not used but for the device */
+	void *hold;                  /* keeps the context alive while it is bound */
+	bool of_group;
+	atomic_bool granted; /* bound, so that all else works */
+	int memory;          /* of regions, or -1 */
 };
 
-/* Which file a device is bound to an iommufd by. */
-static _Atomic(struct vfio_cdev *) owners[VFIO_CDEV_MAX];
-
-/* Tables in memory are all the hardware that there is. */
-static int attach_dev(struct iommu_domain *domain, struct iommu_device *dev,
-		      struct iommu_domain *old)
-{
-	return 0;
-}
-
-static void detach_dev(struct iommu_domain *domain, struct iommu_device *dev)
-{
-}
-
-/* Where a PC's interrupts live. */
-static int get_resv_regions(struct iommu_device *dev, struct iommu_resv_region **list)
-{
-	*list = iommu_alloc_resv_region(0xfee00000, 0x100000, 0, IOMMU_RESV_MSI,
-					GFP_KERNEL_ACCOUNT);
-	return *list ? 0 : -ENOMEM;
-}
-
-static const struct iommu_device_ops device_ops = {
-	.attach_dev = attach_dev,
-	.detach_dev = detach_dev,
-	.get_resv_regions = get_resv_regions,
-};
-
-static const struct iommufd_device_ops iommufd_ops = {
-	.dirty_tracking = true,
-	.enforce_cache_coherency = true,
-};
-
-struct vfio_cdev *vfio_cdev_open(unsigned int index, const struct vfio_cdev_host *host)
+static struct vfio_cdev *cdev_new(unsigned int index, struct vfio_pci *pci,
+				  const struct vfio_host *host)
 {
 	struct vfio_cdev *cdev = kzalloc(sizeof(*cdev), GFP_KERNEL, NULL);
 
 	if (!cdev)
 		return ERR_PTR(-ENOMEM);
 	pthread_mutex_init(&cdev->lock, NULL);
-	cdev->index = index;
+	cdev->binding.index = index;
+	cdev->binding.pci = pci;
 	cdev->host = host;
+	cdev->memory = -1;
+	return cdev;
+}
+
+struct vfio_cdev *vfio_cdev_open(unsigned int index, const struct vfio_host *host)
+{
+	struct vfio_pci *pci = vfio_pci_by_index(index);
+
+	if (pci && !atomic_load(&pci->bound))
+		return ERR_PTR(-ENODEV);
+	return cdev_new(index, pci, host);
+}
+
+struct vfio_cdev *vfio_cdev_open_of_group(struct vfio_pci *pci, const struct vfio_host *host,
+					  void *hold)
+{
+	struct vfio_cdev *cdev = cdev_new(pci->index, pci, host);
+
+	if (IS_ERR(cdev))
+		return cdev;
+	cdev->of_group = true;
+	cdev->hold = hold;
 	return cdev;
 }
 
 unsigned int vfio_cdev_index(const struct vfio_cdev *cdev)
 {
-	return cdev->index;
+	return cdev->binding.index;
+}
+
+struct vfio_pci *vfio_cdev_pci(const struct vfio_cdev *cdev)
+{
+	return cdev->binding.pci;
+}
+
+void vfio_cdev_set_memory(struct vfio_cdev *cdev, int memory)
+{
+	cdev->memory = memory;
+	if (cdev->of_group) {
+		atomic_store(&cdev->binding.pci->user, iommufd_caller->pid);
+		vfio_pci_use(cdev->binding.pci, memory);
+		atomic_store(&cdev->granted, true);
+	}
 }
 
 void *vfio_cdev_hold(struct vfio_cdev *cdev)
@@ -84,29 +87,28 @@ void *vfio_cdev_hold(struct vfio_cdev *cdev)
 	void *hold;
 
 	pthread_mutex_lock(&cdev->lock);
-	hold = cdev->ctx ? cdev->hold : NULL;
+	hold = cdev->binding.ctx || cdev->of_group ? cdev->hold : NULL;
 	pthread_mutex_unlock(&cdev->lock);
 	return hold;
 }
 
-static void disown(struct vfio_cdev *cdev)
+/* The program has no more to do with it: at rest, and as after a reset. */
+static void give_up(struct vfio_cdev *cdev)
 {
-	struct vfio_cdev *owner = cdev;
+	struct vfio_pci *pci = cdev->binding.pci;
 
-	atomic_compare_exchange_strong(&owners[cdev->index], &owner, NULL);
+	if (!atomic_exchange(&cdev->granted, false) || !pci)
+		return;
+	atomic_store(&pci->user, 0);
+	vfio_irqs_release(pci);
+	vfio_pci_use(pci, -1);
 }
 
 static void unbind(struct vfio_cdev *cdev)
 {
-	if (!cdev->ctx)
-		return;
-	if (cdev->attached)
-		iommufd_device_detach(cdev->idev);
-	iommufd_device_unbind(cdev->idev);
-	iommu_device_unregister(cdev->dev);
-	disown(cdev);
-	cdev->ctx = NULL;
-	cdev->attached = false;
+	give_up(cdev);
+	vfio_binding_unbind(&cdev->binding);
+	vfio_binding_disclaim(&cdev->binding);
 }
 
 void vfio_cdev_release(struct vfio_cdev *cdev)
@@ -114,7 +116,7 @@ void vfio_cdev_release(struct vfio_cdev *cdev)
 	void *hold;
 
 	pthread_mutex_lock(&cdev->lock);
-	hold = cdev->ctx ? cdev->hold : NULL;
+	hold = cdev->binding.ctx ? cdev->hold : NULL; /* that of a group is the group's */
 	unbind(cdev);
 	pthread_mutex_unlock(&cdev->lock);
 	/* The context may go with this. */
@@ -124,146 +126,140 @@ void vfio_cdev_release(struct vfio_cdev *cdev)
 	kfree(cdev);
 }
 
-/* Register with the IOMMU and bind; the context's owner pays for all of it. */
-static int bind_device(struct vfio_cdev *cdev, struct iommufd_ctx *ctx, uint32_t *id)
+static int use(struct vfio_cdev *cdev)
 {
-	struct mem_cgroup *active = mem_cgroup_set_active(ctx->owner);
-	char name[16];
-	int ret = 0;
-
-	snprintf(name, sizeof(name), "vfio%u", cdev->index);
-	cdev->dev = iommu_device_register(name, &device_ops, cdev, NULL, GFP_KERNEL_ACCOUNT);
-	if (IS_ERR(cdev->dev)) {
-		ret = (int)PTR_ERR(cdev->dev);
-		goto out_active;
-	}
-	cdev->idev = iommufd_device_bind(ctx, cdev->dev, &iommufd_ops, cdev, id);
-	if (IS_ERR(cdev->idev)) {
-		ret = (int)PTR_ERR(cdev->idev);
-		iommu_device_unregister(cdev->dev);
-	}
-out_active:
-	mem_cgroup_set_active(active);
-	return ret;
-}
-
-/* As far as @min_size; the struct is never longer than that in this ABI. */
-static int copy_in(struct vfio_cdev *cdev, void *to, uint64_t arg, size_t min_size)
-{
-	uint32_t argsz;
-	int ret = iommufd_copy_from_user(cdev->ctx, to, arg, min_size);
+	struct vfio_pci *pci = cdev->binding.pci;
+	int ret = pci ? vfio_pci_use(pci, cdev->memory) : 0;
 
 	if (ret)
 		return ret;
-	argsz = *(uint32_t *)to;
-	return argsz < min_size ? -EINVAL : 0;
+	if (pci)
+		atomic_store(&pci->user, iommufd_caller->pid);
+	atomic_store(&cdev->granted, true);
+	return 0;
+}
+
+static int bind_to(struct vfio_cdev *cdev, int32_t fd, uint32_t *id)
+{
+	struct vfio_container *container = NULL;
+	struct iommufd_ctx *ctx;
+	void *hold;
+	int ret;
+
+	ctx = cdev->host->get(fd, &hold, &container);
+	if (!ctx)
+		return -EBADF;
+	ret = container ? -EBADFD : vfio_binding_bind(&cdev->binding, ctx, id);
+	if (ret) {
+		cdev->host->put(hold);
+		return ret;
+	}
+	cdev->hold = hold;
+	ret = use(cdev);
+	if (ret) {
+		vfio_binding_unbind(&cdev->binding);
+		cdev->host->put(hold);
+	}
+	return ret;
 }
 
 static int vfio_bind(struct vfio_cdev *cdev, uint64_t arg)
 {
 	struct vfio_device_bind_iommufd bind;
-	struct vfio_cdev *owner = NULL;
-	struct iommufd_ctx *ctx;
-	void *hold;
-	int ret = copy_in(cdev, &bind, arg, sizeof(bind));
+	int ret = vfio_copy_in(&bind, arg, sizeof(bind));
 
 	if (ret)
 		return ret;
-	if (bind.flags || bind.iommufd < 0 || cdev->ctx ||
-	    !atomic_compare_exchange_strong(&owners[cdev->index], &owner, cdev))
+	if (bind.flags || bind.iommufd < 0 || cdev->of_group || cdev->binding.ctx ||
+	    !vfio_binding_claim(&cdev->binding))
 		return -EINVAL;
-	ret = -EBADF;
-	ctx = cdev->host->get(bind.iommufd, &hold);
-	if (!ctx)
-		goto err_owner;
-	ret = bind_device(cdev, ctx, &bind.out_devid);
-	if (ret)
-		goto err_put;
-	cdev->ctx = ctx;
-	cdev->hold = hold;
-	ret = iommufd_copy_to_user(ctx, arg + offsetof(struct vfio_device_bind_iommufd, out_devid),
+	ret = bind_to(cdev, bind.iommufd, &bind.out_devid);
+	if (ret) {
+		vfio_binding_disclaim(&cdev->binding);
+		return ret;
+	}
+	ret = iommufd_copy_to_user(cdev->binding.ctx,
+				   arg + offsetof(struct vfio_device_bind_iommufd, out_devid),
 				   &bind.out_devid, sizeof(bind.out_devid));
-	if (!ret)
-		return 0;
-	unbind(cdev);
-err_put:
-	cdev->host->put(hold);
-err_owner:
-	disown(cdev);
+	if (ret) {
+		unbind(cdev);
+		cdev->host->put(cdev->hold);
+	}
 	return ret;
 }
 
 static int vfio_attach(struct vfio_cdev *cdev, uint64_t arg)
 {
 	struct vfio_device_attach_iommufd_pt attach;
-	int ret = copy_in(cdev, &attach, arg, sizeof(attach));
+	int ret = vfio_copy_in(&attach, arg, sizeof(attach));
 
 	if (ret)
 		return ret;
 	if (attach.flags)
 		return -EINVAL;
-	ret = cdev->attached ? iommufd_device_replace(cdev->idev, &attach.pt_id)
-			     : iommufd_device_attach(cdev->idev, &attach.pt_id);
+	ret = vfio_binding_attach(&cdev->binding, &attach.pt_id);
 	if (ret)
 		return ret;
-	cdev->attached = true;
-	ret = iommufd_copy_to_user(cdev->ctx,
+	ret = iommufd_copy_to_user(cdev->binding.ctx,
 				   arg + offsetof(struct vfio_device_attach_iommufd_pt, pt_id),
 				   &attach.pt_id, sizeof(attach.pt_id));
-	if (ret) {
-		iommufd_device_detach(cdev->idev);
-		cdev->attached = false;
-	}
+	if (ret)
+		vfio_binding_detach(&cdev->binding);
 	return ret;
 }
 
 static int vfio_detach(struct vfio_cdev *cdev, uint64_t arg)
 {
 	struct vfio_device_detach_iommufd_pt detach;
-	int ret = copy_in(cdev, &detach, arg, sizeof(detach));
+	int ret = vfio_copy_in(&detach, arg, sizeof(detach));
 
 	if (ret)
 		return ret;
 	if (detach.flags)
 		return -EINVAL;
-	if (cdev->attached)
-		iommufd_device_detach(cdev->idev);
-	cdev->attached = false;
+	vfio_binding_detach(&cdev->binding);
 	return 0;
 }
 
-static int vfio_get_info(struct vfio_cdev *cdev, uint64_t arg)
+static int get_plain_info(uint64_t arg)
 {
 	const size_t least = offsetof(struct vfio_device_info, num_irqs) + sizeof(uint32_t);
 	struct vfio_device_info info = {0};
-	int ret = copy_in(cdev, &info, arg, least);
+	int ret = vfio_copy_in(&info, arg, least);
 
 	if (ret)
 		return ret;
 	info.flags = VFIO_DEVICE_FLAGS_RESET;
 	info.num_regions = 0;
 	info.num_irqs = 0;
-	return iommufd_copy_to_user(cdev->ctx, arg, &info, least);
+	return iommufd_copy_to_user(NULL, arg, &info, least);
+}
+
+/* A device that has nothing but its place behind the IOMMU. */
+static int plain_ioctl(unsigned int cmd, uint64_t arg)
+{
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return get_plain_info(arg);
+	case VFIO_DEVICE_RESET:
+		return 0;
+	default:
+		return -ENOTTY;
+	}
 }
 
 static int ioctl_locked(struct vfio_cdev *cdev, unsigned int cmd, uint64_t arg)
 {
 	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
 		return vfio_bind(cdev, arg);
-	if (!cdev->ctx)
+	if (!atomic_load(&cdev->granted))
 		return -EINVAL;
-	switch (cmd) {
-	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
+	if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT && !cdev->of_group)
 		return vfio_attach(cdev, arg);
-	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
+	if (cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT && !cdev->of_group)
 		return vfio_detach(cdev, arg);
-	case VFIO_DEVICE_GET_INFO:
-		return vfio_get_info(cdev, arg);
-	case VFIO_DEVICE_RESET:
-		return 0;
-	default:
-		return -ENOTTY;
-	}
+	return cdev->binding.pci ? vfio_pci_ioctl(cdev->binding.pci, cmd, arg)
+				 : plain_ioctl(cmd, arg);
 }
 
 int vfio_cdev_ioctl(struct vfio_cdev *cdev, unsigned int cmd, uint64_t arg)
@@ -275,4 +271,27 @@ int vfio_cdev_ioctl(struct vfio_cdev *cdev, unsigned int cmd, uint64_t arg)
 	ret = ioctl_locked(cdev, cmd, arg);
 	pthread_mutex_unlock(&cdev->lock);
 	return ret;
+}
+
+ssize_t vfio_cdev_read(struct vfio_cdev *cdev, uint64_t at, uint64_t to, size_t length)
+{
+	if (!atomic_load(&cdev->granted) || !cdev->binding.pci)
+		return -EINVAL;
+	return vfio_region_read(cdev->binding.pci, at, to, length);
+}
+
+ssize_t vfio_cdev_write(struct vfio_cdev *cdev, uint64_t at, uint64_t from, size_t length)
+{
+	if (!atomic_load(&cdev->granted) || !cdev->binding.pci)
+		return -EINVAL;
+	return vfio_region_write(cdev->binding.pci, at, from, length);
+}
+
+int vfio_cdev_may_map(struct vfio_cdev *cdev, uint64_t at, uint64_t length, bool shared)
+{
+	if (!cdev->binding.pci)
+		return -ENODEV;
+	if (!atomic_load(&cdev->granted))
+		return -EINVAL;
+	return vfio_region_may_map(cdev->binding.pci, at, length, shared);
 }

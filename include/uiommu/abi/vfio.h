@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of VFIO's ABI that goes with /dev/iommu: the type1 ioctls, which it
- * answers itself, and those of a device's file. Names, numbers and layouts are
+ * The part of VFIO's ABI that uiommu serves: the type1 ioctls, which /dev/iommu
+ * answers too, and those of groups and of a device's file. Names, numbers and layouts are
  * Linux 6.12's, and so is the include guard: whichever of this file and
  * <linux/vfio.h> comes first is the one in use, so a program that needs more of
  * VFIO includes that one first.
@@ -135,6 +135,10 @@ struct vfio_region_info {
 };
 #define VFIO_DEVICE_GET_REGION_INFO _IO(VFIO_TYPE, VFIO_BASE + 8)
 
+/* Capabilities of a region. */
+#define VFIO_REGION_INFO_CAP_SPARSE_MMAP   1
+#define VFIO_REGION_INFO_CAP_MSIX_MAPPABLE 3 /* what holds MSI-X's table may be mapped */
+
 /**
  * struct vfio_irq_info - About an interrupt index of a device.
  * @argsz: size of this struct
@@ -180,6 +184,79 @@ struct vfio_irq_set {
 #define VFIO_DEVICE_SET_IRQS _IO(VFIO_TYPE, VFIO_BASE + 10)
 
 #define VFIO_DEVICE_RESET _IO(VFIO_TYPE, VFIO_BASE + 11)
+
+/**
+ * struct vfio_pci_dependent_device - One device that a bus reset affects.
+ * @group_id: its group, or its id in the iommufd that the caller is bound to
+ * @devid: the same place by another name
+ * @segment: of PCI
+ * @bus: of PCI
+ * @devfn: device number and function
+ */
+struct vfio_pci_dependent_device {
+	union {
+		__u32 group_id;
+		__u32 devid;
+#define VFIO_PCI_DEVID_OWNED     0
+#define VFIO_PCI_DEVID_NOT_OWNED -1
+	};
+	__u16 segment;
+	__u8 bus;
+	__u8 devfn;
+};
+
+/**
+ * struct vfio_pci_hot_reset_info - Which devices a bus reset affects.
+ * @argsz: size of this struct and the room behind it
+ * @flags: VFIO_PCI_HOT_RESET_FLAG_*
+ * @count: devices; ENOSPC without room for all
+ * @devices: the devices
+ *
+ * ENODEV: the bus cannot be reset.
+ */
+struct vfio_pci_hot_reset_info {
+	__u32 argsz;
+	__u32 flags;
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID       (1 << 0)
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED (1 << 1)
+	__u32 count;
+	struct vfio_pci_dependent_device devices[];
+};
+#define VFIO_DEVICE_GET_PCI_HOT_RESET_INFO _IO(VFIO_TYPE, VFIO_BASE + 12)
+
+/**
+ * struct vfio_pci_hot_reset - Reset a bus.
+ * @argsz: size of this struct and its data
+ * @flags: 0
+ * @count: descriptors of groups
+ * @group_fds: of all groups that are affected
+ */
+struct vfio_pci_hot_reset {
+	__u32 argsz;
+	__u32 flags;
+	__u32 count;
+	__s32 group_fds[];
+};
+#define VFIO_DEVICE_PCI_HOT_RESET _IO(VFIO_TYPE, VFIO_BASE + 13)
+
+/**
+ * struct vfio_device_feature - Get, set or ask about a feature of a device.
+ * @argsz: size of this struct and its data
+ * @flags: the feature's number and VFIO_DEVICE_FEATURE_*
+ * @data: as the feature says
+ *
+ * ENOTTY: the device has no such feature.
+ */
+struct vfio_device_feature {
+	__u32 argsz;
+	__u32 flags;
+#define VFIO_DEVICE_FEATURE_MASK  (0xffff)
+#define VFIO_DEVICE_FEATURE_GET   (1 << 16)
+#define VFIO_DEVICE_FEATURE_SET   (1 << 17)
+#define VFIO_DEVICE_FEATURE_PROBE (1 << 18)
+	__u8 data[];
+};
+#define VFIO_DEVICE_FEATURE _IO(VFIO_TYPE, VFIO_BASE + 17)
 
 /* Region and interrupt indexes of a PCI device. */
 enum {
