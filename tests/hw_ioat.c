@@ -122,10 +122,10 @@ static void a_count_of_one_descriptor(void **state)
 
 		reset_channel(host, 0);
 		put_descriptor(host, RING, MEMORY, MEMORY + 4096, 64, 0, RING);
-		before = host->nr_accesses;
+		before = host_accesses(host);
 		assert_int_equal(issue(host, 0, RING, 65535), DONE);
 		/* A read of the descriptor, a read and a write for each. */
-		assert_int_equal(host->nr_accesses - before, 3 * 65535);
+		assert_int_equal(host_accesses(host) - before, 3 * 65535);
 		assert_int_equal(reg_read(host, chan(0, CHANSTS), 8) & ~7ull, RING);
 		host_end(host);
 	}
@@ -263,7 +263,7 @@ static void suspend_and_resume(void **state)
 
 	reset_channel(host, 0);
 	put_descriptor(host, RING, MEMORY, MEMORY + SIZE / 2, 65536, 0, RING);
-	before = host->nr_accesses;
+	before = host_accesses(host);
 	reg_write(host, chan(0, CHAINADDR), 8, RING);
 	reg_write(host, chan(0, DMACOUNT), 2, 1000);
 	reg_write(host, chan(0, CHANCMD), 1, 0x04);
@@ -271,7 +271,7 @@ static void suspend_and_resume(void **state)
 	if (status_of(host, 0) == SUSPENDED) {
 		reg_write(host, chan(0, CHANCMD), 1, 0x10);
 		wait_until(status_of(host, 0) == DONE);
-		assert_int_equal(host->nr_accesses - before, 3000);
+		assert_int_equal(host_accesses(host) - before, 3000);
 	}
 	host_end(host);
 }
@@ -289,7 +289,7 @@ static void migrates_in_the_middle(void **state)
 		for (unsigned int i = 0; i < 1000; i++)
 			put_descriptor(host, RING + 64 * i, MEMORY + 100 * i,
 				       MEMORY + SIZE / 2 + 100 * i, 100, 1, RING + 64 * (i + 1));
-		before = host->nr_accesses;
+		before = host_accesses(host);
 		reg_write(host, chan(0, CHAINADDR), 8, RING);
 		reg_write(host, chan(0, DMACOUNT), 2, 1000);
 		for (int i = 0; i < 20; i++) {
@@ -309,7 +309,7 @@ static void migrates_in_the_middle(void **state)
 			host->model->start(host->dev);
 		}
 		wait_until(status_of(host, 0) == DONE);
-		assert_int_equal(host->nr_accesses - before, 3000);
+		assert_int_equal(host_accesses(host) - before, 3000);
 		assert_memory_equal(memory, memory + SIZE / 2, 100 * 1000);
 		host->model->reset(host->dev);
 		assert_int_equal(status_of(host, 0), HALTED);
