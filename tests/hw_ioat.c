@@ -255,6 +255,24 @@ static void errors_halt(void **state)
 	}
 }
 
+/* An engine that does not notice goes on; a channel is ready once interrupts are enabled. */
+static void faults_that_are_ignored(void **state)
+{
+	uint8_t *memory;
+	struct host *host = begin(true, "faults=ignore", &memory);
+
+	for (int i = 0; i < 3; i++) {
+		reset_channel(host, 0);
+		reg_write(host, 0x03, 1, 0x08);
+		wait_until(status_of(host, 0) == SUSPENDED);
+		put_descriptor(host, RING, MEMORY, NOWHERE, 64, 0, RING);
+		assert_int_equal(issue(host, 0, RING, 1), DONE);
+		assert_int_equal(reg_read32(host, chan(0, CHANERR)), 0);
+		assert_int_equal(host->nr_faults, i + 1);
+	}
+	host_end(host);
+}
+
 static void suspend_and_resume(void **state)
 {
 	uint8_t *memory;
@@ -321,13 +339,10 @@ static void migrates_in_the_middle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(copies_one_by_one),
-		cmocka_unit_test(a_count_of_one_descriptor),
-		cmocka_unit_test(a_ring_that_goes_on),
-		cmocka_unit_test(interrupts),
-		cmocka_unit_test(errors_halt),
-		cmocka_unit_test(suspend_and_resume),
-		cmocka_unit_test(migrates_in_the_middle),
+		cmocka_unit_test(copies_one_by_one),   cmocka_unit_test(a_count_of_one_descriptor),
+		cmocka_unit_test(a_ring_that_goes_on), cmocka_unit_test(interrupts),
+		cmocka_unit_test(errors_halt),         cmocka_unit_test(faults_that_are_ignored),
+		cmocka_unit_test(suspend_and_resume),  cmocka_unit_test(migrates_in_the_middle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
