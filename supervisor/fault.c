@@ -55,5 +55,5 @@ void fault_end(void)
 		notice("%" PRIu64 " accesses of devices were refused", vfio_fault_count());
 	vfio_fault_told = NULL;
 	/* What a model has of a file is written. */
-	vfio_pci_remove_all();
+	vfio_pci_end();
 }
