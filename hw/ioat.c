@@ -39,6 +39,7 @@ static bool look(void *device)
 		struct ioat_channel *channel = &ioat->channel[i];
 
 		pthread_mutex_lock(&ioat->lock);
+		ioat_look_interrupts(ioat);
 		busy |= ioat_look_registers(ioat, channel);
 		if (channel->status == IOAT_ACTIVE && channel->pending) {
 			ioat_advance(ioat, channel);
@@ -138,9 +139,18 @@ static bool take_transfer(void *options, unsigned int number, const char *value)
 	return true;
 }
 
+static bool take_faults(void *options, unsigned int number, const char *value)
+{
+	struct ioat *ioat = options;
+
+	ioat->ignore_faults = !strcmp(value, "ignore");
+	return ioat->ignore_faults || !strcmp(value, "halt");
+}
+
 static const struct hw_option known_options[] = {
 	{"channels", "a number from 1 to 16", take_channels, 0},
 	{"transfer", "a power of two of bytes from 4K to 1M", take_transfer, 0},
+	{"faults", "halt or ignore", take_faults, 0},
 	{.key = NULL},
 };
 
@@ -297,7 +307,7 @@ static int ioat_load(struct hw_device *dev, const void *state, size_t size)
 
 const struct hw_model hw_ioat_model = {
 	.name = "ioat",
-	.summary = "Intel's I/OAT copy engine: channels=1,transfer=64K",
+	.summary = "Intel's I/OAT copy engine: channels=1,transfer=64K,faults=halt",
 	.create = ioat_create,
 	.destroy = ioat_destroy,
 	.identity = ioat_identity,

@@ -19,6 +19,8 @@ enum {
 	IOAT_ATTNSTATUS = 0x04, /* 32 bits: a bit for each channel */
 };
 
+#define IOAT_INTRCTRL_VECTORS 0x08 /* each channel has a vector of MSI-X */
+
 /* CHANERR, of a channel's registers: 32 bits, cleared by writing 1. */
 #define IOAT_CHANERR 0x28
 
@@ -51,6 +53,7 @@ struct ioat {
 	pthread_mutex_t lock; /* of channels, and of registers that the model changes */
 	uint8_t *registers;
 	unsigned int nr_channels, transfer_lg2;
+	bool ignore_faults; /* an option: accesses that are refused halt no channel */
 	bool pin;
 	struct ioat_channel channel[IOAT_MAX_CHANNELS];
 	uint8_t buffer[IOAT_BUFFER];
@@ -59,6 +62,8 @@ struct ioat {
 /* The pin follows INTRCTRL, and its status ATTNSTATUS. */
 void ioat_update_pin(struct ioat *ioat);
 void ioat_reset_channel(struct ioat *ioat, struct ioat_channel *channel);
+/* INTRCTRL was written since the channels were reset: they are ready for a chain. */
+void ioat_look_interrupts(struct ioat *ioat);
 /* All that was stored to a channel's registers. */
 bool ioat_look_registers(struct ioat *ioat, struct ioat_channel *channel);
 /* Do the next descriptor of a channel that has one to do. */

@@ -86,12 +86,21 @@ enum nvme_status {
 	NVME_NO_COMPLETION = 0xffff, /* not of the specification: none yet */
 };
 
+/* What is known of a doorbell beside its value. */
+struct nvme_bell {
+	uint32_t bad;   /* a value that was reported, or UINT32_MAX */
+	uint32_t event; /* 7.13: the index in the program's memory, or UINT32_MAX */
+};
+
+#define NVME_NEW_BELL ((struct nvme_bell){UINT32_MAX, UINT32_MAX})
+#define NVME_NOT_RUNG UINT32_MAX
+
 struct nvme_sq {
 	bool exists;
 	uint16_t cqid;
 	uint32_t size, head, tail;
 	uint64_t base;
-	uint32_t bad_tail; /* that was reported, or UINT32_MAX */
+	struct nvme_bell bell;
 };
 
 struct nvme_cq {
@@ -100,7 +109,7 @@ struct nvme_cq {
 	uint32_t size, head, tail;
 	uint64_t base;
 	unsigned int nr_sqs;
-	uint32_t bad_head;
+	struct nvme_bell bell;
 	/* Completions that are not in memory yet, the first at @tail. */
 	unsigned int nr_pending;
 	uint8_t pending[NVME_BATCH][NVME_CQE];

@@ -201,6 +201,8 @@ static uint16_t doorbell_buffer_config(struct nvme *nvme, const uint8_t *command
 	nvme->shadow = shadow;
 	nvme->event_index = event_index;
 	nvme->shadowed = true;
+	for (unsigned int qid = 1; qid <= nvme->nr_io_queues; qid++)
+		nvme->sq[qid].bell = nvme->cq[qid].bell = NVME_NEW_BELL;
 	return NVME_SUCCESS;
 }
 

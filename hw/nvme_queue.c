@@ -25,7 +25,7 @@ void nvme_open_sq(struct nvme *nvme, unsigned int sqid, uint64_t base, uint32_t 
 		.cqid = (uint16_t)cqid,
 		.size = size,
 		.base = base,
-		.bad_tail = UINT32_MAX,
+		.bell = NVME_NEW_BELL,
 	};
 	nvme->cq[cqid].nr_sqs++;
 	nvme_reset_doorbell(nvme, sqid, false);
@@ -41,7 +41,7 @@ void nvme_open_cq(struct nvme *nvme, unsigned int cqid, uint64_t base, uint32_t 
 		.vector = vector,
 		.size = size,
 		.base = base,
-		.bad_head = UINT32_MAX,
+		.bell = NVME_NEW_BELL,
 	};
 	nvme_reset_doorbell(nvme, cqid, true);
 }
@@ -64,19 +64,27 @@ void nvme_close_cq(struct nvme *nvme, unsigned int cqid)
 /* ---- doorbells ---- */
 
 /*
- * 7.13: the value is in the program's memory, and the program rings the doorbell itself
- * only when it passes the value that the controller has put beside it. Looking there
- * each time would do; the index lets a program ring that has waited for it.
+ * 7.13: the value is in the program's memory, and the program rings the doorbell only
+ * when it passes the index that the controller has put beside it. @known: what the
+ * controller has seen so far, which the index must be before it may wait for a ring. A
+ * doorbell that waits holds a value that no program stores, since the same value as at
+ * the last ring could not be seen. False if memory cannot be accessed.
  */
-static bool read_shadow(struct nvme *nvme, unsigned int qid, bool completion, uint32_t known,
-			uint32_t *value)
+static bool read_shadow(struct nvme *nvme, unsigned int qid, bool completion,
+			struct nvme_bell *bell, uint32_t *value)
 {
+	uint8_t *rung = doorbell(nvme, qid, completion);
 	uint64_t offset = 8 * qid + 4 * completion;
+	uint32_t known = *value;
 	uint8_t bytes[4];
 
+	if (bell->event == known && hw_load32(rung) == NVME_NOT_RUNG)
+		return true;
+	hw_store32(rung, NVME_NOT_RUNG);
 	hw_put32(bytes, known);
 	if (nvme->ops->write(nvme->host, HW_NO_PASID, nvme->event_index + offset, bytes, 4))
 		return false;
+	bell->event = known;
 	/* The program stores the doorbell, then loads the index; here it is the reverse. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (nvme->ops->read(nvme->host, HW_NO_PASID, nvme->shadow + offset, bytes, 4))
@@ -86,21 +94,21 @@ static bool read_shadow(struct nvme *nvme, unsigned int qid, bool completion, ui
 }
 
 /* The doorbell's value, or @known where it is not possible, which is reported once. */
-static uint32_t read_doorbell(struct nvme *nvme, unsigned int qid, bool completion, uint32_t known,
-			      uint32_t size, uint32_t *bad)
+static uint32_t read_doorbell(struct nvme *nvme, unsigned int qid, bool completion,
+			      struct nvme_bell *bell, uint32_t known, uint32_t size)
 {
-	uint32_t value = hw_load32(doorbell(nvme, qid, completion));
+	uint32_t value = known;
 
-	if (nvme->shadowed && qid && !read_shadow(nvme, qid, completion, known, &value)) {
+	if (!nvme->shadowed || !qid)
+		value = hw_load32(doorbell(nvme, qid, completion));
+	else if (!read_shadow(nvme, qid, completion, bell, &value))
 		nvme_fail(nvme);
-		return known;
-	}
 	if (value < size) {
-		*bad = UINT32_MAX;
+		bell->bad = UINT32_MAX;
 		return value;
 	}
-	if (value != *bad) {
-		*bad = value;
+	if (value != bell->bad) {
+		bell->bad = value;
 		nvme_raise_event(nvme, EVENT_BAD_DOORBELL);
 	}
 	return known;
@@ -110,7 +118,7 @@ static void look_head(struct nvme *nvme, unsigned int cqid)
 {
 	struct nvme_cq *cq = &nvme->cq[cqid];
 
-	cq->head = read_doorbell(nvme, cqid, true, cq->head, cq->size, &cq->bad_head);
+	cq->head = read_doorbell(nvme, cqid, true, &cq->bell, cq->head, cq->size);
 }
 
 /* Completions that a queue has space for. */
@@ -257,7 +265,7 @@ bool nvme_look_queue(struct nvme *nvme, unsigned int sqid)
 	uint8_t commands[FETCH][NVME_SQE];
 	uint32_t count, free;
 
-	sq->tail = read_doorbell(nvme, sqid, false, sq->tail, sq->size, &sq->bad_tail);
+	sq->tail = read_doorbell(nvme, sqid, false, &sq->bell, sq->tail, sq->size);
 	if (sq->tail == sq->head || nvme->csts & NVME_CSTS_CFS)
 		return false;
 	count = (sq->tail > sq->head ? sq->tail : sq->size) - sq->head;

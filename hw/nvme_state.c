@@ -101,7 +101,7 @@ static void read_cq(struct hw_reader *reader, struct nvme *to, unsigned int qid)
 {
 	struct nvme_cq *cq = &to->cq[qid];
 
-	*cq = (struct nvme_cq){.exists = hw_read_below(reader, 1), .bad_head = UINT32_MAX};
+	*cq = (struct nvme_cq){.exists = hw_read_below(reader, 1), .bell = NVME_NEW_BELL};
 	if (!cq->exists)
 		return;
 	cq->base = hw_read64(reader);
@@ -118,7 +118,7 @@ static void read_sq(struct hw_reader *reader, struct nvme *to, unsigned int qid)
 {
 	struct nvme_sq *sq = &to->sq[qid];
 
-	*sq = (struct nvme_sq){.exists = hw_read_below(reader, 1), .bad_tail = UINT32_MAX};
+	*sq = (struct nvme_sq){.exists = hw_read_below(reader, 1), .bell = NVME_NEW_BELL};
 	if (!sq->exists)
 		return;
 	sq->base = hw_read64(reader);

@@ -53,4 +53,7 @@ void fault_end(void)
 {
 	if (vfio_fault_count() > LINES_MAX)
 		notice("%" PRIu64 " accesses of devices were refused", vfio_fault_count());
+	vfio_fault_told = NULL;
+	/* What a model has of a file is written. */
+	vfio_pci_end();
 }

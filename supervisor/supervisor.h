@@ -352,7 +352,7 @@ ssize_t sysfs_write(const struct node *node, const char *text, size_t length);
 /* ---- fault.c: accesses of devices that are refused ---- */
 
 void fault_start(void);
-/* The last words about them. */
+/* The last words about them; devices go. */
 void fault_end(void);
 
 /* ---- fail.c: faults that are injected into the calls of one thread ---- */

@@ -194,6 +194,16 @@ static inline unsigned int host_signals(struct host *host, unsigned int vector)
 	return signals;
 }
 
+static inline unsigned int host_accesses(struct host *host)
+{
+	unsigned int accesses;
+
+	pthread_mutex_lock(&host->lock);
+	accesses = host->nr_accesses;
+	pthread_mutex_unlock(&host->lock);
+	return accesses;
+}
+
 static inline bool host_pin(struct host *host)
 {
 	bool pin;

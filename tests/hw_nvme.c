@@ -285,37 +285,54 @@ static bool must_ring(uint16_t event_index, uint16_t new_value, uint16_t old)
 	return (uint16_t)(new_value - event_index - 1) < (uint16_t)(new_value - old);
 }
 
+static void ring_shadow(struct nvme_driver *driver, bool completion, uint32_t old, uint32_t value)
+{
+	const uint64_t offset = 8 + 4 * completion;
+	uint32_t raw = htole32(value);
+
+	host_put(driver->host, 0x5000000 + offset, &raw, 4);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	host_get(driver->host, 0x5001000 + offset, &raw, 4);
+	if (must_ring((uint16_t)le32toh(raw), (uint16_t)value, (uint16_t)old))
+		reg_write32(driver->host, doorbell_of(1, completion), value);
+}
+
 static void shadow_doorbells(void **state)
 {
 	for (int mapped = 0; mapped < 2; mapped++) {
 		struct nvme_driver *driver = nvme_begin("", mapped);
-		const uint64_t shadow = 0x5000000, index = 0x5001000;
-		uint32_t value, old = 0;
+		struct nvme_driver_queue *queue = &driver->queue[1];
+		struct command config = {.opcode = 0x7c, .dptr = {0x5000000, 0x5001000}};
 		struct completion completion;
+		unsigned int before, head, tail;
+		uint32_t raw;
 
-		host_map(driver->host, shadow, 0x2000);
-		assert_int_equal(
-			nvme_run(driver, 0,
-				 &(struct command){.opcode = 0x7c, .dptr = {shadow, index}}, NULL),
-			0);
+		host_map(driver->host, 0x5000000, 0x2000);
+		assert_int_equal(nvme_run(driver, 0, &config, NULL), 0);
 		nvme_open_queue(driver, 1, 16);
 		for (unsigned int i = 0; i < 2000; i++) {
-			nvme_queue_command(driver, 1, &(struct command){.nsid = 1});
-			value = htole32(driver->queue[1].tail);
-			host_put(driver->host, shadow + 8, &value, 4);
-			__atomic_thread_fence(__ATOMIC_SEQ_CST);
-			host_get(driver->host, index + 8, &value, 4);
-			if (must_ring((uint16_t)le32toh(value), (uint16_t)driver->queue[1].tail,
-				      (uint16_t)old))
-				reg_write32(driver->host, doorbell_of(1, false),
-					    driver->queue[1].tail);
-			old = driver->queue[1].tail;
-			while (!nvme_peek(driver, 1, &completion))
-				sched_yield();
-			assert_int_equal(completion.status, 0);
-			value = htole32(driver->queue[1].head);
-			host_put(driver->host, shadow + 12, &value, 4);
+			tail = queue->tail;
+			head = queue->head;
+			for (unsigned int n = 0; n <= i % 15; n++)
+				nvme_queue_command(driver, 1, &(struct command){.nsid = 1});
+			ring_shadow(driver, false, tail, queue->tail);
+			for (unsigned int n = 0; n <= i % 15; n++) {
+				while (!nvme_peek(driver, 1, &completion))
+					sched_yield();
+				assert_int_equal(completion.status, 0);
+			}
+			ring_shadow(driver, true, head, queue->head);
 		}
+		/* Without work no memory is accessed: it waits for the next ring. */
+		do
+			host_get(driver->host, 0x5001008, &raw, 4);
+		while (le32toh(raw) != queue->tail || host_pin(driver->host));
+		driver->host->model->stop(driver->host->dev);
+		before = host_accesses(driver->host);
+		driver->host->model->start(driver->host->dev);
+		for (int i = 0; i < 100; i++)
+			host_pause();
+		assert_int_equal(host_accesses(driver->host), before);
 		/* They go with a reset of the controller. */
 		nvme_disable(driver);
 		assert_int_equal(nvme_enable(driver, 8), 1);

@@ -93,7 +93,7 @@ static inline void engine_begin(struct engine *e)
 	set_master(e->device, true);
 	*(volatile uint8_t *)(e->bar + CHANCMD) = 0x20;
 	while (*(volatile uint8_t *)(e->bar + CHANCMD))
-		;
+		usleep(10);
 	e->count = 0;
 }
 
@@ -121,6 +121,12 @@ static inline void engine_close(struct engine *e)
 	check(!close(e->iommu));
 }
 
+/* Done, or halted by an error. */
+static inline bool is_over(uint64_t status, const struct engine *e)
+{
+	return (status & 7) == 1 || ((status & 7) == 3 && *(volatile uint32_t *)(e->bar + CHANERR));
+}
+
 /* Copy by the device. Its error register, 0 when it came to its end. */
 static inline uint32_t engine_copy_with(struct engine *e, uint64_t to, uint64_t from, uint32_t size,
 					uint32_t control)
@@ -131,7 +137,7 @@ static inline uint32_t engine_copy_with(struct engine *e, uint64_t to, uint64_t 
 		/* A chain that has ended goes on at its descriptor's next, and errors stay. */
 		*(volatile uint8_t *)(e->bar + CHANCMD) = 0x20;
 		while (*(volatile uint8_t *)(e->bar + CHANCMD))
-			;
+			usleep(10);
 	}
 	e->descriptor[0] = (uint64_t)control << 32 | size;
 	e->descriptor[1] = from;
@@ -141,10 +147,9 @@ static inline uint32_t engine_copy_with(struct engine *e, uint64_t to, uint64_t 
 	e->count = 1;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	*(volatile uint16_t *)(e->bar + DMACOUNT) = e->count;
-	do
-		status = *(volatile uint64_t *)(e->bar + CHANSTS);
-	while ((status & 7) == 0 || (status & 7) == 2 ||
-	       ((status & 7) == 3 && !*(volatile uint32_t *)(e->bar + CHANERR)));
+	/* The device's thread may need this processor. */
+	while (!is_over(status = *(volatile uint64_t *)(e->bar + CHANSTS), e))
+		usleep(10);
 	return (status & 7) == 1 ? 0 : *(volatile uint32_t *)(e->bar + CHANERR);
 }
 

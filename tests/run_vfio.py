@@ -49,10 +49,10 @@ def parts():
         done = program(part)
         tap.ok(done.returncode == 0, f'{part}: as on Linux', said(done))
         tap.equal(sum(current(done)), 0, f'{part}: nothing is charged at the end')
-    for options in (('--iommu', 'amdv1'), ('--iommu', 'x86_64'), ('--iommu', 'arm64-s2'),
-                    ('--iommu', 'riscv64'), ('--phys', 'scattered'), ('--phys', 'identity')):
-        done = program('canary', *options)
-        tap.ok(done.returncode == 0, f'canary {options}: a device reaches what is mapped', said(done))
+    for more in (('--iommu', 'amdv1', '--phys', 'scattered'), ('--iommu', 'arm64-s2'),
+                 ('--iommu', 'riscv64', '--phys', 'identity')):
+        done = program('canary', *more)
+        tap.ok(done.returncode == 0, f'canary {more}: a device reaches what is mapped', said(done))
 
 
 def faults():

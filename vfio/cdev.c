@@ -99,9 +99,9 @@ static void give_up(struct vfio_cdev *cdev)
 
 	if (!atomic_exchange(&cdev->granted, false) || !pci)
 		return;
-	atomic_store(&pci->user, 0);
 	vfio_irqs_release(pci);
 	vfio_pci_use(pci, -1);
+	atomic_store(&pci->user, 0);
 }
 
 static void unbind(struct vfio_cdev *cdev)

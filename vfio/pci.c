@@ -257,10 +257,21 @@ static void remove_device(struct vfio_pci *pci)
 	free(pci);
 }
 
-void vfio_pci_remove_all(void)
+void vfio_pci_end(void)
 {
-	while (nr_devices)
-		remove_device(devices[--nr_devices]);
+	for (unsigned int i = 0; i < nr_devices; i++) {
+		struct vfio_pci *pci = devices[i];
+
+		pthread_mutex_lock(&pci->model_lock);
+		/* A file that is not closed yet uses what is there. */
+		if (atomic_load(&pci->user)) {
+			pci->model->stop(pci->dev);
+		} else {
+			pci->model->destroy(pci->dev);
+			pci->dev = NULL;
+		}
+		pthread_mutex_unlock(&pci->model_lock);
+	}
 }
 
 /* Take "addr=..." out of "key=value,...": the value, or NULL. */

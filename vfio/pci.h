@@ -74,7 +74,8 @@ struct vfio_pci {
  * @error. Before there are threads.
  */
 int vfio_pci_add(const char *spec, unsigned int index, char *error, size_t size);
-void vfio_pci_remove_all(void);
+/* The run is over: no device works any more, and models have written what they had. */
+void vfio_pci_end(void);
 unsigned int vfio_pci_count(void);
 struct vfio_pci *vfio_pci_at(unsigned int n);
 /* NULL when there is none. */
