@@ -129,8 +129,9 @@ struct iommu_pasid_table *iommu_pasid_table_alloc(const struct iommu_pasid_param
 	struct mem_cgroup *owner = gfp & __GFP_ACCOUNT ? mem_cgroup_active() : NULL;
 	struct iommu_pasid_table *table;
 
-	if ((unsigned int)params->layout >= ARRAY_SIZE(layouts) || !params->pasid_bits ||
-	    params->pasid_bits > PASID_BITS)
+	might_sleep_if(mm_thread_self(), gfpflags_allow_blocking(gfp));
+	if (gfp_refused(gfp) || (unsigned int)params->layout >= ARRAY_SIZE(layouts) ||
+	    !params->pasid_bits || params->pasid_bits > PASID_BITS)
 		return ERR_PTR(-EINVAL);
 	table = kzalloc(sizeof(*table), gfp, owner);
 	if (!table)
@@ -249,7 +250,8 @@ int iommu_pasid_set(struct iommu_pasid_table *table, uint32_t pasid, struct iomm
 	struct pasid_entry entry;
 	uint64_t *at;
 
-	if (pasid >> table->params.pasid_bits)
+	might_sleep_if(mm_thread_self(), gfpflags_allow_blocking(gfp));
+	if (gfp_refused(gfp) || pasid >> table->params.pasid_bits)
 		return -EINVAL;
 	iommu_domain_get_info(domain, &info);
 	if (!info.format || table->layout->entry(&info, first, id, &entry))

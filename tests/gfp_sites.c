@@ -132,6 +132,34 @@ static void tables_take_the_callers_gfp(void **state)
 	}
 }
 
+static void pasid_tables_take_the_callers_gfp(void **state)
+{
+	static const char *const formats[] = {"vtd", "arm64-s1", "x86_64"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(formats) * ARRAY_SIZE(gfps); i++) {
+		gfp_t gfp = gfps[i % ARRAY_SIZE(gfps)];
+		unsigned int layout = (unsigned int)(i / ARRAY_SIZE(gfps));
+		const struct iommu_pasid_params params = {.layout = layout, .pasid_bits = 20};
+		const struct shape shape = {iommu_format_find(formats[layout]), 0};
+		struct iommu_domain *domain =
+			alloc_domain(&shape, IOMMU_DOMAIN_UNMANAGED, GFP_KERNEL);
+		struct iommu_pasid_table *table;
+
+		assert_false(IS_ERR(domain));
+		record_begin();
+		table = iommu_pasid_table_alloc(&params, gfp);
+		assert_false(IS_ERR(table));
+		assert_int_equal(seen.tables, 1);
+		assert_int_equal(iommu_pasid_set(table, 5, domain, NULL, 1, gfp), 0);
+		seen.on = false;
+		assert_true(seen.tables >= 2);
+		assert_int_equal(seen.table, gfp);
+		assert_int_equal(seen.mixed, 0);
+		iommu_pasid_table_free(table);
+		iommu_domain_free(domain);
+	}
+}
+
 static void unmap_all(struct iommu_domain *domain, uint64_t span, uint64_t page)
 {
 	assert_int_equal(iommu_unmap(domain, 2 * page, page), page);
@@ -308,6 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables_take_the_callers_gfp),
+		cmocka_unit_test(pasid_tables_take_the_callers_gfp),
 		cmocka_unit_test(ways_back_allocate_nothing),
 		cmocka_unit_test(dma_maps_atomically),
 		cmocka_unit_test(dma_allocates_as_told),

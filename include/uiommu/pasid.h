@@ -57,7 +57,8 @@ struct iommu_pasid_params {
  *       the owner, which everything is charged to that is ever linked to the table.
  *
  * Context: May block if @gfp does. Any thread.
- * Return: the table; as ERR_PTR(): -EINVAL; -ENOMEM when memory or the owner's budget is short.
+ * Return: the table; as ERR_PTR(): -EINVAL, also for a @gfp that iommu_map() would refuse;
+ * -ENOMEM when memory or the owner's budget is short.
  */
 struct iommu_pasid_table *iommu_pasid_table_alloc(const struct iommu_pasid_params *params,
 						  gfp_t gfp);
@@ -95,7 +96,8 @@ struct iommu_pasid_first {
  *
  * Context: May block if @gfp does. Calls on one table one after another.
  * Return: 0; -EINVAL for a PASID that is too wide, a format or a first stage that the layout
- * does not have; -ENOMEM when memory or the owner's budget is short.
+ * does not have, a @gfp that iommu_map() would refuse; -ENOMEM when memory or the owner's budget is
+ * short.
  */
 int iommu_pasid_set(struct iommu_pasid_table *table, uint32_t pasid, struct iommu_domain *domain,
 		    const struct iommu_pasid_first *first, uint16_t id, gfp_t gfp);
