@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "iommufd/test_abi.h"
 #include "run_program.h"
 
 #define PAGE     4096ul
@@ -103,6 +104,41 @@ static void test_huge(void)
 	check(unmap(fd, ioas, 0, SIZE_MAX) == (int)((3 * huge) / PAGE) + 3);
 }
 
+/* What a process has mapped of a file stays pinned when that process and the file's name end. */
+static void test_outlives(void)
+{
+	struct iommu_test_cmd mock = {.size = sizeof(mock), .op = IOMMU_TEST_OP_MOCK_DOMAIN};
+	struct iommu_test_cmd access = {.size = sizeof(access), .op = IOMMU_TEST_OP_CREATE_ACCESS};
+	struct iommu_test_cmd copy = {.size = sizeof(copy), .op = IOMMU_TEST_OP_ACCESS_RW};
+	char text[16] = "";
+	pid_t child;
+
+	fd = open_iommu();
+	ioas = mock.id = access.id = ioas_alloc(fd);
+	check(!ioctl(fd, IOMMU_TEST_CMD, &mock));
+	check(!ioctl(fd, IOMMU_TEST_CMD, &access));
+	child = fork();
+	if (!child) {
+		int file = memfd_create("guest", 0);
+		char *at;
+
+		check(file >= 0 && !ftruncate(file, M));
+		at = mmap(NULL, M, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+		check(at != MAP_FAILED);
+		strcpy(at + 5 * PAGE, "of the child");
+		check(!map(fd, ioas, at, M, 32 * M));
+		_exit(0);
+	}
+	wait_for(child, 0);
+	copy.id = access.create_access.out_access_fd;
+	copy.access_rw.iova = 32 * M + 5 * PAGE;
+	copy.access_rw.length = sizeof("of the child");
+	copy.access_rw.uptr = (uintptr_t)text;
+	check(!ioctl(fd, IOMMU_TEST_CMD, &copy));
+	check(!strcmp(text, "of the child"));
+	check(unmap(fd, ioas, 32 * M, M) == 256);
+}
+
 /* ---- memory that is mapped for devices, and then is no longer there ---- */
 
 static char *mapped;
@@ -173,9 +209,9 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{"files", test_files},       {"huge", test_huge},     {"munmap", test_munmap},
-	{"moved", test_moved},       {"shrunk", test_shrunk}, {"replaced", test_replaced},
-	{"in-order", test_in_order},
+	{"files", test_files},       {"huge", test_huge},         {"outlives", test_outlives},
+	{"munmap", test_munmap},     {"moved", test_moved},       {"shrunk", test_shrunk},
+	{"replaced", test_replaced}, {"in-order", test_in_order},
 };
 
 int main(int argc, char **argv)

@@ -22,7 +22,7 @@ tap = Tap()
 
 def run(part):
     path = os.path.join(SCRATCH, 'report.json')
-    done = subprocess.run([COMMAND, 'run', '--devices', '1', '--memlock', 'unlimited', '--json', '--report', path,
+    done = subprocess.run([COMMAND, 'run', '--devices', '1', '--memlock', 'unlimited', '--test-abi', '--json', '--report', path,
                            '--', PROGRAM, part], capture_output=True, text=True)
     with open(path) as report:
         return done, json.load(report)
@@ -44,6 +44,7 @@ def check(name, part, iova=None, length=0):
 with tempfile.TemporaryDirectory() as SCRATCH:
     check('files: a memfd is mapped, what is none is refused', 'files')
     check('files: hugetlbfs', 'huge')
+    check('a file of a process that has ended stays pinned', 'outlives')
     check('munmap', 'munmap', IOVA + M, M)
     check('mremap to another place', 'moved', IOVA, 4 * M)
     check('mremap that makes it smaller', 'shrunk', IOVA + 3 * M, M)
