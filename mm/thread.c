@@ -50,11 +50,25 @@ static void refuse_orphans(void)
 			   "were using it; see uiommu_init(3)");
 }
 
+/*
+ * Other threads are not in the child, but what they were doing is: locks that they
+ * hold, walks that do not end, tables half made. Where there was none it goes on.
+ */
+static void forked(void)
+{
+	unsigned int own = plat_self != NULL;
+
+	if (atomic_load(&mm_nr_threads) == own && atomic_load(&mm_state) != MM_COMING_UP)
+		return;
+	atomic_store(&orphaned, true);
+	plat_forked();
+}
+
 static int mm_init(uint64_t arena_bytes, unsigned int reserve, uint64_t phys_base)
 {
 	int ret;
 
-	plat_watch_forks();
+	plat_watch_forks(forked);
 	refuse_orphans();
 	if (mm_is_up())
 		return -EBUSY;
@@ -123,20 +137,6 @@ void mm_barrier_all(void)
 		plat_yield();
 }
 
-/*
- * Other threads are not in the child, but what they were doing is: locks that they
- * hold, walks that do not end, tables half made. Where there was none it goes on.
- */
-void mm_forked(void)
-{
-	unsigned int own = plat_self != NULL;
-
-	if (atomic_load(&mm_nr_threads) == own && atomic_load(&mm_state) != MM_COMING_UP)
-		return;
-	atomic_store(&orphaned, true);
-	plat_forked();
-}
-
 struct mm_thread *mm_thread_register(void)
 {
 	struct mm_thread *self;
@@ -161,7 +161,7 @@ struct mm_thread *mm_thread_register(void)
 	if (!self)
 		self = new_state();
 	plat_self = self;
-	plat_thread_started(self);
+	plat_thread_started(self, mm_thread_exit);
 	return self;
 }
 

@@ -54,6 +54,9 @@ struct mm_thread {
 /* Make a state for the calling thread and set the library up if need be. */
 struct mm_thread *mm_thread_register(void) __cold;
 
+/* Give the state up; what runs when the thread ends. */
+void mm_thread_exit(struct mm_thread *self);
+
 /*
  * Make every other thread pass a memory barrier, which may mean to wait a little for
  * what it has stored; or say from when on that is visible, 0 for now.

@@ -17,7 +17,7 @@ void uiommu_plat_set(const struct uiommu_plat_ops *new_ops)
 	ops = new_ops;
 }
 
-void plat_thread_started(struct mm_thread *self)
+void plat_thread_started(struct mm_thread *self, void (*ended)(struct mm_thread *self))
 {
 }
 
@@ -54,7 +54,7 @@ uint64_t plat_clock_ms(void)
 	return 0;
 }
 
-void plat_watch_forks(void)
+void plat_watch_forks(void (*forked)(void))
 {
 }
 

@@ -19,9 +19,8 @@ extern __thread struct mm_thread *plat_self __attribute__((tls_model("initial-ex
 extern struct mm_thread *plat_self;
 #endif
 
-/* Arrange for mm_thread_exit(), which is mm's, to run on this thread's state when it ends. */
-void plat_thread_started(struct mm_thread *self);
-void mm_thread_exit(struct mm_thread *self);
+/* Arrange for ended() to run on this thread's state when it ends; it is always the same. */
+void plat_thread_started(struct mm_thread *self, void (*ended)(struct mm_thread *self));
 
 /* Reserve address space, aligned to 2 MiB; NULL when there is none. */
 void *plat_reserve(size_t size);
@@ -48,11 +47,10 @@ bool plat_barrier_all(void);
 uint64_t plat_clock_ms(void);
 
 /*
- * From now on mm_forked(), which is mm's, runs in the child of a fork(), as far as that
+ * From now on forked(), always the same, runs in the child of a fork(), as far as that
  * has a copy of the library's memory.
  */
-void plat_watch_forks(void);
-void mm_forked(void);
+void plat_watch_forks(void (*forked)(void));
 /* The child's thread has no state yet, whatever that of its parent had. */
 void plat_forked(void);
 

@@ -25,10 +25,11 @@ __thread struct mm_thread *plat_self __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t thread_key;
 static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
+static void (*_Atomic thread_end)(struct mm_thread *self);
 
 static void thread_ended(void *self)
 {
-	mm_thread_exit(self);
+	thread_end(self);
 	plat_self = NULL;
 }
 
@@ -38,8 +39,9 @@ static void make_thread_key(void)
 		plat_panic("no thread-specific key is left");
 }
 
-void plat_thread_started(struct mm_thread *self)
+void plat_thread_started(struct mm_thread *self, void (*ended)(struct mm_thread *self))
 {
+	thread_end = ended;
 	pthread_once(&thread_key_once, make_thread_key);
 	pthread_setspecific(thread_key, self);
 }
@@ -52,21 +54,24 @@ void plat_forked(void)
 	plat_self = NULL;
 }
 
+static void (*_Atomic fork_handler)(void);
+
 /* Its thread is the one that forked, of which it has a copy with all variables. */
-static void forked(void)
+static void in_child(void)
 {
-	mm_forked();
+	fork_handler();
 }
 
 static void register_fork_handler(void)
 {
-	pthread_atfork(NULL, NULL, forked);
+	pthread_atfork(NULL, NULL, in_child);
 }
 
-void plat_watch_forks(void)
+void plat_watch_forks(void (*forked)(void))
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+	fork_handler = forked;
 	pthread_once(&once, register_fork_handler);
 }
 

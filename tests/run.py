@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from replay_tap import Tap
 
@@ -209,6 +210,52 @@ def traces():
            'trace: the replay needs the same tables', replay.stdout[:3000])
 
 
+def alive(pid):
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def no_wait():
+    """The command ends with the program; what that leaves is served, and reported."""
+    path, fifo = (os.path.join(SCRATCH, name) for name in ('no-wait.json', 'fifo'))
+    os.mkfifo(fifo)
+    # The process that is left uses the IOMMU only after the command has ended.
+    script = f'(read go <{fifo}; exec {PROGRAM} leak) & echo $PPID; exit 7'
+    # To a file: at a pipe one would wait for all that have it.
+    with open(os.path.join(SCRATCH, 'out'), 'w+') as out:
+        done = subprocess.run([COMMAND, 'run', '--no-wait', '--devices', '1', '--json', '--report', path, '--',
+                               'sh', '-c', script], stdout=out, stderr=out, timeout=600)
+        out.seek(0)
+        text = out.read()
+    tap.equal(done.returncode, 7, 'no-wait: the status of the program')
+    tap.ok(text.strip().isdigit() and alive(text.strip()),
+           'no-wait: it ends before what the program leaves, which the supervisor goes on to serve', text)
+    tap.ok(not os.path.exists(path), 'no-wait: the report is not written yet')
+    with open(fifo, 'w') as file:
+        file.write('go\n')
+    while alive(text.strip()):
+        time.sleep(0.01)
+    with open(path) as file:
+        report = json.load(file)
+    left = [one for one in report['processes'] if one['files_open'] or one['domains']]
+    tap.ok(len(left) == 1 and left[0]['domains'][0]['peak']['mapped_bytes'] == 4 << 20 and
+           left[0]['state'] == 'exited' and report['exit_status'] == 7,
+           'no-wait: the report has what was done afterwards', report)
+    for part, status in ('killed', 128 + signal.SIGKILL), ('exit 0', 0):
+        done = run('--no-wait', '--devices', '1', '--report', 'none', '--', PROGRAM, *part.split())
+        tap.ok(done.status == status and not done.err, f'no-wait: {part}: status {status}', done)
+    done = run('--no-wait', '--', '/nonexistent/program')
+    tap.ok(done.status == 127 and done.err.count('\n') == 1, 'no-wait: a program that is not there', done)
+    with subprocess.Popen([COMMAND, 'run', '--no-wait', '--report', 'none', '--', 'sh', '-c', 'echo; exec cat'],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        running.stdout.readline()
+        running.send_signal(signal.SIGTERM)
+        tap.equal(running.wait(), 128 + signal.SIGTERM, 'no-wait: SIGTERM is passed on')
+
+
 def texts():
     done = run('--devices', '1', '--', PROGRAM, 'leak')
     for pattern in (r'run-program\[\d+\]: exit status 0', r'peak +\d.* memory\.peak',
@@ -313,7 +360,7 @@ def surroundings():
 
 
 with tempfile.TemporaryDirectory() as SCRATCH:
-    for part in (parts, formats, report, ends, budgets, events, traces, texts, refused, not_started,
+    for part in (parts, formats, report, ends, budgets, events, traces, no_wait, texts, refused, not_started,
                  surroundings):
         part()
 tap.done()
