@@ -298,7 +298,7 @@ static int choose_format(struct sizing *s, const char *name, unsigned int width)
 }
 
 /* What is wrong with a map's numbers each by itself. */
-static enum iommu_size_reason judge_map(const struct iommu_size_map *map, uint64_t granule)
+static enum iommu_size_reason check_map(const struct iommu_size_map *map, uint64_t granule)
 {
 	if (map->iova & (granule - 1))
 		return IOMMU_SIZE_BAD_IOVA;
@@ -316,7 +316,7 @@ static enum iommu_size_reason judge_map(const struct iommu_size_map *map, uint64
 }
 
 /* What is wrong with where it ends up. */
-static enum iommu_size_reason judge_range(const struct iommu_size_map *map, uint64_t aperture_last)
+static enum iommu_size_reason check_range(const struct iommu_size_map *map, uint64_t aperture_last)
 {
 	unsigned __int128 last = map->iova + (map->size - 1);
 
@@ -339,10 +339,10 @@ static uint64_t map_last(const struct iommu_size_map *map)
 static int check_maps(struct sizing *s)
 {
 	for (size_t i = 0; i < s->nr; i++) {
-		enum iommu_size_reason reason = judge_map(&s->maps[i], s->size->granule);
+		enum iommu_size_reason reason = check_map(&s->maps[i], s->size->granule);
 
 		if (reason == IOMMU_SIZE_GOOD)
-			reason = judge_range(&s->maps[i], s->size->aperture_last);
+			reason = check_range(&s->maps[i], s->size->aperture_last);
 		if (reason != IOMMU_SIZE_GOOD)
 			return refuse(s->size, reason, i, i);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The platform where there is no system: one thread, and what the embedder's
- * callbacks give. Locks and barriers have nobody to keep out.
+ * The platform without an operating system: one thread, and the embedder's callbacks.
+ * Locks and barriers do nothing, since there are no other threads.
  */
 #include <uiommu/plat.h>
 

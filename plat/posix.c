@@ -52,7 +52,7 @@ void plat_forked(void)
 	plat_self = NULL;
 }
 
-/* Its thread is the one that forked, of which it has a copy with all variables. */
+/* The child's thread is the one that forked, and has a copy of its variables. */
 static void forked(void)
 {
 	mm_forked();
@@ -105,7 +105,7 @@ int plat_commit(void *base, size_t size)
 #ifdef MADV_POPULATE_WRITE
 	if (!madvise(base, size, MADV_POPULATE_WRITE))
 		return 0;
-	if (errno != EINVAL) /* the kernel knows how, but has no memory */
+	if (errno != EINVAL) /* the kernel has the command, but no memory */
 		return -ENOMEM;
 #endif
 	for (size_t at = 0; at < size; at += (size_t)page)
@@ -118,13 +118,13 @@ static int membarrier(int command)
 	return (int)syscall(SYS_membarrier, command, 0, 0);
 }
 
-/* The call reaches the threads of this process only. */
+/* The barrier reaches the threads of this process only. */
 bool plat_barrier_init(void)
 {
 	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
-/* A filter of system calls may have come since it was registered. */
+/* A seccomp filter may have been installed since the registration. */
 bool plat_barrier_all(void)
 {
 	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
