@@ -411,7 +411,7 @@ static bool check_aims(void)
 	if (wants("vtd")) {
 		report_due("vtd: " FILL_1G, report_min("vtd", FILL_1G), 0.3);
 		report_due("vtd: " MAP_256, report_min("vtd", MAP_256), 80);
-		report_due("vtd: dearest size over 1M, per entry", growth(), 1.5);
+		report_due("vtd: slowest size over 1M, per entry", growth(), 1.5);
 	}
 	if (most_left() >= 0 || !options.format)
 		report_due("all: " LEFT, most_left(), 0);

@@ -64,7 +64,7 @@ void plat_forked(void)
 
 void plat_yield(void)
 {
-	plat_panic("a lock is held by nobody who could release it");
+	plat_panic("a lock is held, and no other thread can release it");
 }
 
 void plat_warn(const char *line)
