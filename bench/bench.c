@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a mapping costs, through the public API only, with accounting on: every
- * domain belongs to a memory cgroup two levels deep. Beside each operation
- * stands the bare memory fill of as many items, measured in the same run.
+ * The cost of mappings, measured through the public API only, with accounting: every
+ * domain belongs to a memory cgroup two levels deep. Each operation is compared with a
+ * memory fill of as many items, measured in the same run.
  *
- * Physical addresses are a page off the input addresses, so that no format joins
- * 4K pages into larger leaves.
+ * Physical addresses are one page off the input addresses, so that no format joins 4K
+ * pages into larger leaves.
  */
 #include <argp.h>
 #include <math.h>
@@ -77,8 +77,8 @@ static void unmap_strided(struct iommu_domain *domain, uint64_t at, uint64_t siz
 /* One page per call, all in one leaf table, whose page 0 stays mapped. */
 static void bench_single(const char *format, struct iommu_domain *domain)
 {
-	struct series *on = report_row(format, "map 4K", BARE_1);
-	struct series *off = report_row(format, "unmap 4K", BARE_1);
+	struct series *on = report_row(format, "map 4K", MEMORY_1);
+	struct series *off = report_row(format, "unmap 4K", MEMORY_1);
 
 	for (unsigned int round = rounds(2000); round; round--) {
 		uint64_t start = clock_now();
@@ -91,11 +91,11 @@ static void bench_single(const char *format, struct iommu_domain *domain)
 	}
 }
 
-/* The same over random pages of 1 GiB, whose 512 leaf tables are there. */
+/* The same over random pages of 1 GiB, whose 512 leaf tables exist. */
 static void bench_random(const char *format, struct iommu_domain *domain)
 {
-	struct series *on = report_row(format, "map 4K, random in 1G", BARE_1);
-	struct series *off = report_row(format, "unmap 4K, random in 1G", BARE_1);
+	struct series *on = report_row(format, "map 4K, random in 1G", MEMORY_1);
+	struct series *off = report_row(format, "unmap 4K, random in 1G", MEMORY_1);
 
 	for (unsigned int round = rounds(200); round; round--) {
 		uint64_t start = clock_now();
@@ -112,8 +112,8 @@ static void bench_random(const char *format, struct iommu_domain *domain)
 
 static void bench_256(const char *format, struct iommu_domain *domain)
 {
-	struct series *on = report_row(format, MAP_256, BARE_256);
-	struct series *off = report_row(format, "unmap 256x4K", BARE_256);
+	struct series *on = report_row(format, MAP_256, MEMORY_256);
+	struct series *off = report_row(format, "unmap 256x4K", MEMORY_256);
 
 	for (unsigned int round = rounds(2000); round; round--) {
 		uint64_t start = clock_now();
@@ -126,11 +126,11 @@ static void bench_256(const char *format, struct iommu_domain *domain)
 	}
 }
 
-/* 1 GiB of 2M leaves; a 4K page elsewhere keeps the upper levels. */
+/* 1 GiB of 2M leaves; a 4K page at another address keeps the upper levels. */
 static void bench_512x2m(const char *format, struct iommu_domain *domain)
 {
-	struct series *on = report_row(format, "map 512x2M", BARE_512);
-	struct series *off = report_row(format, "unmap 512x2M", BARE_512);
+	struct series *on = report_row(format, "map 512x2M", MEMORY_512);
+	struct series *off = report_row(format, "unmap 512x2M", MEMORY_512);
 
 	map(domain, IOVA + 20 * G1, PA, K4);
 	for (unsigned int round = rounds(2000); round; round--) {
@@ -175,7 +175,7 @@ static uint64_t table_bytes(struct iommu_domain *domain)
 	return info.table_bytes;
 }
 
-/* Bytes that a domain has over what it had when it was new. */
+/* The bytes that a domain takes beyond those of a new domain. */
 static void report_left(const char *format, struct iommu_domain *domain, uint64_t empty)
 {
 	uint64_t left = table_bytes(domain) - empty;
@@ -186,8 +186,8 @@ static void report_left(const char *format, struct iommu_domain *domain, uint64_
 
 static void bench_gigabyte(const char *format)
 {
-	struct series *on = report_row(format, FILL_1G, BARE_262144);
-	struct series *off = report_row(format, UNMAP_1G, BARE_262144);
+	struct series *on = report_row(format, FILL_1G, MEMORY_262144);
+	struct series *off = report_row(format, UNMAP_1G, MEMORY_262144);
 
 	for (unsigned int round = rounds(60); round; round--) {
 		struct iommu_domain *domain = new_domain(format);
@@ -205,7 +205,7 @@ static void bench_gigabyte(const char *format)
 
 static void bench_lookup(const char *format)
 {
-	struct series *series = report_row(format, "lookup, random in 1G of 4K", BARE_READ);
+	struct series *series = report_row(format, "lookup, random in 1G of 4K", MEMORY_READ);
 	struct iommu_domain *domain = new_domain(format);
 
 	map(domain, IOVA, PA, G1);
@@ -224,22 +224,22 @@ static const struct {
 	uint64_t size;
 	const char *map, *unmap;
 	unsigned int rounds;
-	enum bare bare;
+	enum memory memory;
 } sizes[] = {
-	{M1, "map 1M of 4K, per entry", "unmap 1M of 4K, per entry", 2000, BARE_262144},
-	{16 * M1, "map 16M of 4K, per entry", "unmap 16M of 4K, per entry", 500, BARE_262144},
-	{256 * M1, "map 256M of 4K, per entry", "unmap 256M of 4K, per entry", 100, BARE_262144},
-	{G1, "map 1G of 4K, per entry", "unmap 1G of 4K, per entry", 30, BARE_262144},
-	{16 * G1, "map 16G of 4K, per entry", "unmap 16G of 4K, per entry", 5, BARE_4M},
-	{64 * G1, "map 64G of 4K, per entry", "unmap 64G of 4K, per entry", 3, BARE_16M},
+	{M1, "map 1M of 4K, per entry", "unmap 1M of 4K, per entry", 2000, MEMORY_262144},
+	{16 * M1, "map 16M of 4K, per entry", "unmap 16M of 4K, per entry", 500, MEMORY_262144},
+	{256 * M1, "map 256M of 4K, per entry", "unmap 256M of 4K, per entry", 100, MEMORY_262144},
+	{G1, "map 1G of 4K, per entry", "unmap 1G of 4K, per entry", 30, MEMORY_262144},
+	{16 * G1, "map 16G of 4K, per entry", "unmap 16G of 4K, per entry", 5, MEMORY_4M},
+	{64 * G1, "map 64G of 4K, per entry", "unmap 64G of 4K, per entry", 3, MEMORY_16M},
 };
 
-/* One call for a range of each size, from no tables to no tables. */
+/* One call for a range of each size, from no tables to no tables again. */
 static void bench_sizes(const char *format)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct series *on = report_row(format, sizes[i].map, sizes[i].bare);
-		struct series *off = report_row(format, sizes[i].unmap, sizes[i].bare);
+		struct series *on = report_row(format, sizes[i].map, sizes[i].memory);
+		struct series *off = report_row(format, sizes[i].unmap, sizes[i].memory);
 		double items = (double)(sizes[i].size / K4);
 
 		for (unsigned int round = rounds(sizes[i].rounds); round; round--) {
@@ -265,7 +265,7 @@ struct worker {
 	double ns; /* per map and unmap of 1 MiB */
 };
 
-/* Map and unmap 256 pages at a time all over one GiB of the domain. */
+/* Map and unmap 256 pages at a time, all over one GiB of the domain. */
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
@@ -289,7 +289,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* @nr threads in one domain, each in a GiB of its own: ns per thread and call pair. */
+/* @nr threads in one domain, each in its own GiB: ns per thread and pair of calls. */
 static void run_workers(const char *format, struct mem_cgroup *cg, unsigned int nr,
 			struct series *series)
 {
@@ -313,8 +313,8 @@ static void run_workers(const char *format, struct mem_cgroup *cg, unsigned int 
 static void bench_threads(const char *format, struct mem_cgroup *cg)
 {
 	struct series *one =
-		report_row(format, "map + unmap 256x4K over 1G, one thread", BARE_NONE);
-	struct series *two = report_row(format, "the same, two threads, each", BARE_NONE);
+		report_row(format, "map + unmap 256x4K over 1G, one thread", MEMORY_NONE);
+	struct series *two = report_row(format, "the same, two threads, each", MEMORY_NONE);
 
 	for (unsigned int round = 3; round; round--) {
 		run_workers(format, cg, 1, one);
@@ -325,7 +325,7 @@ static void bench_threads(const char *format, struct mem_cgroup *cg)
 
 static void bench_format(const char *format, struct mem_cgroup *cg)
 {
-	bare_measure();
+	memory_measure();
 	bench_calls(format);
 	bench_gigabyte(format);
 	bench_lookup(format);
@@ -361,19 +361,19 @@ static bool is_rows(const char *name)
 	return false;
 }
 
-/* Are those rows wanted? */
+/* Were those rows asked for? */
 static bool wants(const char *rows)
 {
 	return !options.format || !strcmp(options.format, rows);
 }
 
-/* Everything here counts in pages of 4 KiB. */
+/* All sizes here are multiples of 4 KiB. */
 static bool is_wanted(const struct iommu_format *format)
 {
 	return format->granule == K4 && (!options.format || !strcmp(options.format, format->name));
 }
 
-/* The most that is left behind by any format that was measured. */
+/* The most that any measured format leaves behind. */
 static double most_left(void)
 {
 	double most = -1;
@@ -389,7 +389,7 @@ static double most_left(void)
 	return most;
 }
 
-/* The dearest size over the first; NAN when one is missing. */
+/* The slowest size over the first size; NAN when one is missing. */
 static double growth(void)
 {
 	double most = 0;
@@ -405,14 +405,14 @@ static double growth(void)
 	return most / report_min("vtd", sizes[0].map);
 }
 
-/* What vtd must reach, and what every format must leave behind. */
+/* Check the figures that vtd must reach, and what every format may leave behind. */
 static bool check_aims(void)
 {
 	puts("\naims, and what is due");
 	if (wants("vtd")) {
 		report_due("vtd: " FILL_1G, report_min("vtd", FILL_1G), 0.3);
 		report_due("vtd: " MAP_256, report_min("vtd", MAP_256), 80);
-		report_due("vtd: dearest size over 1M, per entry", growth(), 1.5);
+		report_due("vtd: slowest size over 1M, per entry", growth(), 1.5);
 	}
 	if (most_left() >= 0 || !options.format)
 		report_due("all: " LEFT, most_left(), 0);
@@ -476,7 +476,7 @@ int main(int argc, char **argv)
 		argp_options,
 		parse,
 		NULL,
-		"Nanoseconds per call, beside the bare memory fill. Exit status 1 when "
+		"Nanoseconds per call, compared with a memory fill. Exit status 1 when "
 		"what is due is missed, or a row is missing.",
 		NULL,
 		NULL,

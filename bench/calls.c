@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that knows of no library: the time of calls on /dev/iommu, and of the same
- * calls on other files. Under `uiommu run`, or under bench/notify.
+ * A program that does not know the library: the time of calls on /dev/iommu, and of the
+ * same calls on other files. It runs under `uiommu run`, or under bench/notify.
  */
 #include <fcntl.h>
 #include <stdio.h>

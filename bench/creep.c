@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * A day of random load on one set of addresses, a million allocations and as many
- * frees an hour: does what the allocator takes, in memory and in time, creep? A
- * line of CSV for each hour, on the standard output; the verdict on stderr, exit
- * status 1 if it does.
+ * A day of random load on one set of addresses, with a million allocations and as many
+ * frees an hour: does the memory or the time that the allocator takes grow? Prints a
+ * line of CSV for each hour on standard output and the verdict on stderr; the exit
+ * status is 1 if it grows.
  *
- * Of the ranges most live for some hundred calls, some for about an hour of two.
- * Each is looked for below 4 GiB first, where there is not room for all of them,
- * and then anywhere, as for a device that can address more. Three of four calls go
- * through the magazines, which need frees and allocations of a size to meet.
+ * Most ranges live for some hundred calls, some for an hour or two. Each is tried below
+ * 4 GiB first, which does not have room for all of them, and then anywhere, as for a
+ * device that can address more. Three of four calls use the magazines, which need frees
+ * and allocations of the same size.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -79,7 +79,7 @@ static void run_calls(unsigned int nr)
 	}
 }
 
-/* The least ns of a search up to a limit and what undoes it, over some rounds. */
+/* The least ns of a search up to a limit and its undoing, over some rounds. */
 static double probe(uint64_t size, uint64_t limit)
 {
 	struct series series = {0};
@@ -118,7 +118,7 @@ static struct hour run_hour(unsigned int number)
 		series_add(&calls, clock_since(start, AN_HOUR / 100));
 	}
 	iova_domain_get_info(iovad, &info);
-	/* The least of a hundred: what else runs here only adds. */
+	/* The least of a hundred: other processes only add to the time. */
 	hour = (struct hour){.bytes = (double)info.bytes,
 			     .call_ns = series_min(&calls),
 			     .search_ns = probe(1, END_32BIT),
@@ -138,7 +138,7 @@ static bool creeps(const char *what, double first, double last, double most)
 	return last > first * most;
 }
 
-/* Hour by hour, once the ranges that last have reached their number. */
+/* The mean of hours in which the number of long-lived ranges has become constant. */
 static struct hour mean(const struct hour *hours)
 {
 	struct hour sum = {0};

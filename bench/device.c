@@ -201,7 +201,7 @@ static void bench_idle(void)
 
 void bench_device(double scale, unsigned int cpu)
 {
-	struct series *reads = report_row(DEVICE_ROWS, READS, BARE_NONE);
+	struct series *reads = report_row(DEVICE_ROWS, READS, MEMORY_NONE);
 	const struct hw_model *model = hw_model_find("nvme");
 	unsigned int nr = (unsigned int)(200000 * scale) + DEPTH;
 	uint8_t *disk = malloc(DISK);

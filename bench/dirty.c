@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Dirty bits of 64 GiB in 4K, read and cleared: beside a bare read of as many items,
- * and where all are dirty beside as many atomic operations on bare memory. And one
- * thread's calls while another splits leaves of 1 GiB in the same domain.
+ * Dirty bits of 64 GiB in 4K, read and cleared: compared with a read of as many items
+ * from memory and, if all are dirty, with as many atomic operations. Also the calls of
+ * one thread while another one splits leaves of 1 GiB in the same domain.
  */
 #include "bench/dirty.h"
 
@@ -64,8 +64,8 @@ static void mark(struct iommu_domain *domain, uint64_t stride)
 
 static volatile uint64_t sink;
 
-/* What the hardware can do with 128 MiB: read it, and set and clear a bit in each item. */
-static void bare(struct series *scan, struct series *clear)
+/* The hardware's speed on 128 MiB: reading it, and setting and clearing a bit in each item. */
+static void measure_memory(struct series *scan, struct series *clear)
 {
 	uint64_t *items = aligned_alloc(M2, ITEMS * sizeof(*items)), start, sum = 0;
 
@@ -87,17 +87,18 @@ static void bare(struct series *scan, struct series *clear)
 
 static void bench_reading(unsigned int rounds)
 {
-	struct series *clean = report_row(DIRTY_ROWS, CLEAN, BARE_NONE);
-	struct series *sparse = report_row(DIRTY_ROWS, SPARSE, BARE_NONE);
-	struct series *half = report_row(DIRTY_ROWS, HALF, BARE_NONE);
-	struct series *all = report_row(DIRTY_ROWS, ALL, BARE_NONE);
+	struct series *clean = report_row(DIRTY_ROWS, CLEAN, MEMORY_NONE);
+	struct series *sparse = report_row(DIRTY_ROWS, SPARSE, MEMORY_NONE);
+	struct series *half = report_row(DIRTY_ROWS, HALF, MEMORY_NONE);
+	struct series *all = report_row(DIRTY_ROWS, ALL, MEMORY_NONE);
 	struct iommu_domain *domain = new_domain("vtd");
 
 	map(domain, 0, PA, SIZE);
 	if (iommu_set_dirty_tracking(domain, true))
 		fail("cannot track dirty bits");
 	for (; rounds; rounds--) {
-		bare(report_baseline(DIRTY_ROWS, CLEAN), report_baseline(DIRTY_ROWS, ALL));
+		measure_memory(report_baseline(DIRTY_ROWS, CLEAN),
+			       report_baseline(DIRTY_ROWS, ALL));
 		read_dirty(domain, 0, clean);
 		read_dirty(domain, 0, clean);
 		mark(domain, 64 * K4);
@@ -117,7 +118,7 @@ static void bench_reading(unsigned int rounds)
 struct other {
 	struct iommu_domain *domain;
 	struct mem_cgroup *cg;
-	bool splits; /* else it has called the library, and sleeps */
+	bool splits; /* if not, it has called the library, and sleeps */
 	unsigned int cpu;
 	atomic_bool ready, stop;
 	atomic_ulong done; /* splits */
@@ -155,7 +156,7 @@ static void *run_other(void *arg)
 	return NULL;
 }
 
-/* Map, look up and unmap half a table at a time, in tables that stay. */
+/* Map, look up and unmap half a table at a time, in tables that exist. */
 static void call(struct iommu_domain *domain, unsigned int nr)
 {
 	uint64_t sum = 0;
@@ -171,7 +172,7 @@ static void call(struct iommu_domain *domain, unsigned int nr)
 	sink = sum;
 }
 
-/* Processor time per round of calls; *ns per split of the other thread. */
+/* Processor time per round of calls; *ns is that per split of the other thread. */
 static double beside(struct mem_cgroup *cg, unsigned int cpu, unsigned int nr, double *ns)
 {
 	struct other other = {.domain = new_domain("vtd"), .cg = cg, .splits = ns, .cpu = cpu + 1};
@@ -197,12 +198,12 @@ static double beside(struct mem_cgroup *cg, unsigned int cpu, unsigned int nr, d
 	return used / nr;
 }
 
-/* Medians, since what else runs here may keep the other thread from its processor. */
+/* Medians, since other processes may take the other thread's processor. */
 static void bench_splitting(struct mem_cgroup *cg, unsigned int cpu, unsigned int nr)
 {
-	struct series *alone = report_row(DIRTY_ROWS, IDLE, BARE_NONE);
-	struct series *both = report_row(DIRTY_ROWS, SPLITTING, BARE_NONE);
-	struct series *split = report_row(DIRTY_ROWS, SPLIT, BARE_NONE);
+	struct series *alone = report_row(DIRTY_ROWS, IDLE, MEMORY_NONE);
+	struct series *both = report_row(DIRTY_ROWS, SPLITTING, MEMORY_NONE);
+	struct series *split = report_row(DIRTY_ROWS, SPLIT, MEMORY_NONE);
 
 	for (unsigned int round = 0; round < 25; round++) {
 		double ns;
@@ -228,8 +229,8 @@ static double over_baseline(const char *operation, const char *of)
 
 void check_dirty_aims(void)
 {
-	report_aim("dirty: all clean, over a bare read", over_baseline(CLEAN, CLEAN), 1.5);
-	report_aim("dirty: all dirty, over bare atomic operations", over_baseline(ALL, ALL), 1.5);
+	report_aim("dirty: all clean, over a memory read", over_baseline(CLEAN, CLEAN), 1.5);
+	report_aim("dirty: all dirty, over atomic operations", over_baseline(ALL, ALL), 1.5);
 	report_aim("dirty: calls beside an idle thread, over beside a split",
 		   1 / report_get(DIRTY_ROWS, BESIDE), 1.1);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What it costs to hand memory to a device and to take it back, as a driver does:
- * some buffers stay mapped all the time, so that the tables are there. The IOTLB
- * is one whose flushes cost a call and nothing more.
+ * The cost of mapping memory for a device and unmapping it, as a driver does. Some
+ * buffers stay mapped all the time, so that the tables exist. A flush of the IOTLB
+ * costs a call and nothing more.
  */
 #include "bench/dma.h"
 
@@ -69,7 +69,7 @@ static struct rig rig_new(bool lazy)
 	must(!iommu_group_set_default_domain(rig.group, rig.domain), "set_default_domain()");
 	must(!iommu_setup_dma_ops(rig.dev, GFP_KERNEL), "iommu_setup_dma_ops()");
 	must(!lazy || !iommu_dma_init_fq(rig.domain, GFP_KERNEL), "iommu_dma_init_fq()");
-	/* The arena does not grow for who may not block: see that it has something. */
+	/* The arena does not grow for callers that must not block: let it grow now. */
 	sgt = dma_alloc_noncontiguous(rig.dev, 8 << 20, DMA_BIDIRECTIONAL, GFP_KERNEL, 0);
 	must(sgt, "dma_alloc_noncontiguous()");
 	dma_free_noncontiguous(rig.dev, sgt);
@@ -91,7 +91,7 @@ static dma_addr_t map(struct iommu_device *dev, uint64_t paddr)
 	return addr;
 }
 
-/* Every other page of a range: wherever one is mapped next, the table is there. */
+/* Map every other page of a range, so that the table exists wherever one is mapped next. */
 static void keep_some(struct iommu_device *dev)
 {
 	dma_addr_t addr[2 * KEPT];
@@ -120,7 +120,7 @@ static void call_lists(struct iommu_device *dev, unsigned int nr)
 	}
 }
 
-/* A ring of buffers: the oldest goes, a new one comes. */
+/* A ring of buffers: the oldest one is unmapped, a new one is mapped. */
 static void call_ring(struct iommu_device *dev, unsigned int nr)
 {
 	static dma_addr_t ring[BATCH];
@@ -137,7 +137,7 @@ static void call_ring(struct iommu_device *dev, unsigned int nr)
 static void bench_calls(const char *operation, bool lazy, unsigned int rounds, bool keep,
 			void (*call)(struct iommu_device *dev, unsigned int nr))
 {
-	struct series *series = report_row(DMA_ROWS, operation, BARE_NONE);
+	struct series *series = report_row(DMA_ROWS, operation, MEMORY_NONE);
 	struct rig rig = rig_new(lazy);
 
 	if (keep)
@@ -166,7 +166,7 @@ static void *work(void *arg)
 
 	pin_to(worker->cpu);
 	mem_cgroup_set_active(worker->cg);
-	/* One after the other, as drivers come up: each has its addresses together. */
+	/* One after the other, as drivers are loaded: each has its addresses together. */
 	while (atomic_load(worker->turn) != worker->index)
 		;
 	keep_some(worker->dev);
@@ -206,7 +206,7 @@ static double throughput(struct mem_cgroup *cg, unsigned int nr, unsigned int cp
 	return sum;
 }
 
-/* The best of each: what else runs here takes from two threads more than from one. */
+/* The best of each: other processes take more from two threads than from one. */
 static void bench_two(struct mem_cgroup *cg, unsigned int cpu, unsigned int rounds)
 {
 	double alone = 0, both = 0;

@@ -4,7 +4,7 @@
 
 #include <uiommu/memcontrol.h>
 
-/* The name that stands in the place of a format. */
+/* Used in place of a format's name. */
 #define DMA_ROWS "dma"
 
 /* Measure the DMA API; @cpu as for pin_to(), and the next one. */

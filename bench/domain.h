@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Domains for the benchmarks: each call must do all that it was asked for.
- */
+/* Domains for the benchmarks. Each call must do all that it was asked for. */
 #ifndef BENCH_DOMAIN_H
 #define BENCH_DOMAIN_H
 
@@ -13,7 +11,7 @@
 #define M1 (1ULL << 20)
 #define M2 (2ULL << 20)
 #define G1 (1ULL << 30)
-#define PA (64 * G1 + K4) /* a page off, so that 4K pages are not joined */
+#define PA (64 * G1 + K4) /* one page off, so that 4K pages are not joined */
 
 static inline struct iommu_domain *new_domain(const char *format)
 {

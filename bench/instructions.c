@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hot paths, for instructions.py, which runs this under callgrind: counted() is
- * called twice per format and operation, for few calls and for many, and after it a
- * line tells which that was. What a call costs is in the difference.
+ * The hot paths, for instructions.py, which runs this under callgrind. counted() is
+ * called twice per format and operation, for few calls and for many calls; the line
+ * printed after it names the operation. The cost of a call is the difference.
  *
- * Operations are those of `make bench-peers`, charged to a memory cgroup two levels
- * deep; tables are there before, but those of map_512x2m, which it fills.
+ * The operations are those of `make bench-peers`, charged to a memory cgroup two levels
+ * deep. All tables exist before, except those of map_512x2m, which fills them.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* What is called, how often; addresses are those of the first call, from IOVA on. */
+/* The call, and how often it is made; addresses are those of the first call, from IOVA on. */
 struct operation {
 	const char *name;
 	uint64_t (*calls)(struct iommu_domain *domain, const struct operation *op, unsigned int nr);
@@ -69,7 +69,7 @@ static uint64_t call_lookups(struct iommu_domain *domain, const struct operation
 	return sum;
 }
 
-/* callgrind counts what is in this function, which it knows by its name. */
+/* callgrind counts the instructions in this function, by its name. */
 static __attribute__((noinline)) bool counted(struct iommu_domain *domain,
 					      const struct operation *op, unsigned int nr)
 {
@@ -90,7 +90,7 @@ static void map(struct iommu_domain *domain, uint64_t at, uint64_t size)
 		fail("cannot map");
 }
 
-/* A domain with page 0 of each leaf table, and the upper levels of the rest. */
+/* A domain with page 0 of each leaf table mapped, and with the upper levels of the rest. */
 static struct iommu_domain *prepare(const char *format, const struct operation *op)
 {
 	const struct iommu_domain_params params = {.format = format};

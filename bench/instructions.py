@@ -3,7 +3,7 @@
 """Count the instructions of the hot paths: instructions.py PROGRAM RESULTS.json
 
 callgrind counts them, so the machine's noise does not matter: what grew here has
-become dearer. It has no AVX-512, so these are the loops of processors without it.
+become slower. It has no AVX-512, so these are the loops of processors without it.
 PROGRAM is bench/instructions.c; the counts are printed, and added to the results of
 the benchmark as "instructions".
 """

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each sample of IOAS_MAP is followed by one of the engine alone, which maps the
- * same layout in a domain of its own. Memory is there before.
+ * Each sample of IOAS_MAP is followed by one of the engine only, which maps the same
+ * layout in a domain of its own. The memory exists before.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -130,7 +130,7 @@ static void ioas_unmap(struct machine *m, uint64_t iova, uint64_t length)
 	call(m, IOMMU_IOAS_UNMAP, &unmap);
 }
 
-/* ---- what the engine alone needs ---- */
+/* ---- the engine only ---- */
 
 struct layout {
 	enum iommufd_phys_mode phys;
@@ -140,7 +140,10 @@ struct layout {
 	uint64_t *entries; /* of /proc/self/pagemap */
 };
 
-/* One pass over what tells the frames: of each page, or of one in each huge page. */
+/*
+ * Read once the entries that tell the frames: of each page, or of one page in each huge
+ * page.
+ */
 static void read_frames(const struct layout *layout)
 {
 	const uint64_t step = layout->huge ? M2 / K4 : 1, nr = layout->huge ? 1 : 2048;
@@ -227,7 +230,7 @@ static char *resident_memory(bool huge)
 static void bench_map(const char *operation, struct layout *layout, struct mem_cgroup *cg,
 		      unsigned int rounds)
 {
-	struct series *on = report_row(IOMMUFD, operation, BARE_NONE);
+	struct series *on = report_row(IOMMUFD, operation, MEMORY_NONE);
 	struct series *engine = report_baseline(IOMMUFD, operation);
 	const double per = (double)(layout->huge ? G1 / M2 : PAGES);
 	struct machine m;
@@ -245,7 +248,7 @@ static void bench_map(const char *operation, struct layout *layout, struct mem_c
 	close_machine(&m);
 }
 
-/* The iova is a page off what would let the best case have larger leaves. */
+/* The iova is one page off where the best case could have larger leaves. */
 static void bench_maps(struct mem_cgroup *cg, unsigned int rounds)
 {
 	uint64_t *entries = calloc(PAGES, sizeof(*entries));
@@ -271,8 +274,8 @@ static void bench_maps(struct mem_cgroup *cg, unsigned int rounds)
 
 static void bench_small(struct mem_cgroup *cg, unsigned int rounds)
 {
-	struct series *map = report_row(IOMMUFD, "IOAS_MAP 4K", BARE_NONE);
-	struct series *unmap = report_row(IOMMUFD, "IOAS_UNMAP 4K", BARE_NONE);
+	struct series *map = report_row(IOMMUFD, "IOAS_MAP 4K", MEMORY_NONE);
+	struct series *unmap = report_row(IOMMUFD, "IOAS_UNMAP 4K", MEMORY_NONE);
 	static char page[8192] = {1};
 	char *at = (char *)(((uintptr_t)page + K4 - 1) & ~(uintptr_t)(K4 - 1));
 	struct machine m;
@@ -294,7 +297,7 @@ static void bench_small(struct mem_cgroup *cg, unsigned int rounds)
 	close_machine(&m);
 }
 
-/* Without a domain, so that it is only what iommufd itself keeps. */
+/* Without a domain, so that only what iommufd itself keeps is counted. */
 static void bench_area_bytes(struct mem_cgroup *cg)
 {
 	static char page[8192];
@@ -310,7 +313,7 @@ static void bench_area_bytes(struct mem_cgroup *cg)
 	close_machine(&m);
 }
 
-/* ---- a program that knows of nothing ---- */
+/* ---- a program that does not know the library ---- */
 
 struct program_row {
 	const char *key, *operation;
@@ -322,8 +325,8 @@ static const struct program_row program_rows[] = {
 };
 
 /*
- * Add what bench/calls.c prints under `uiommu run` or, as what to compare with, under a
- * filter that does the least.
+ * Add the figures that bench/calls.c prints under `uiommu run` or, for comparison,
+ * under a minimal filter.
  */
 static void run_calls(bool supervised)
 {
@@ -342,7 +345,7 @@ static void run_calls(bool supervised)
 			if (!strcmp(key, program_rows[i].key))
 				series_add((supervised
 						    ? report_row(IOMMUFD, program_rows[i].operation,
-								 BARE_NONE)
+								 MEMORY_NONE)
 						    : report_baseline(IOMMUFD,
 								      program_rows[i].operation)),
 					   ns);
@@ -374,10 +377,10 @@ void check_iommufd_aims(void)
 	report_due(SCATTERED ", to engine", ratio(SCATTERED), 1.5);
 	report_due(AUTO ", to engine and pass", ratio(AUTO), 1.5);
 	report_due(HUGE_PAGES ", to engine and pass", ratio(HUGE_PAGES), 1.5);
-	report_due(NOTIFIED_TRIP ", to a bare one", ratio(NOTIFIED_TRIP), 1.3);
-	report_due(OPEN_TRIP ", to a bare one", ratio(OPEN_TRIP), 1.3);
-	report_due(OTHER_IOCTL ", to a bare filter", ratio(OTHER_IOCTL), 1.1);
-	report_due(OTHER_READ ", to a bare filter", ratio(OTHER_READ), 1.1);
-	report_due(OTHER_CLOSE ", to a bare filter", ratio(OTHER_CLOSE), 1.1);
+	report_due(NOTIFIED_TRIP ", over a minimal one", ratio(NOTIFIED_TRIP), 1.3);
+	report_due(OPEN_TRIP ", over a minimal one", ratio(OPEN_TRIP), 1.3);
+	report_due(OTHER_IOCTL ", over a minimal filter", ratio(OTHER_IOCTL), 1.1);
+	report_due(OTHER_READ ", over a minimal filter", ratio(OTHER_READ), 1.1);
+	report_due(OTHER_CLOSE ", over a minimal filter", ratio(OTHER_CLOSE), 1.1);
 	report_due(AREA_BYTES, report_get(IOMMUFD, AREA_BYTES), 256);
 }

@@ -7,12 +7,11 @@
 #define IOMMUFD "iommufd"
 
 /*
- * Through ioctls: maps beside what the engine alone needs for the same, round
- * trips, calls on descriptors that are not ours, and bytes per area. @scale is
- * that of the number of rounds.
+ * Through ioctls: maps compared with the engine only, round trips, calls on other
+ * descriptors, and bytes per area. @scale is that of the number of rounds.
  */
 void bench_iommufd(struct mem_cgroup *cg, double scale);
-/* Prints them; false when one is missed. */
+/* Prints them; returns false when one is missed. */
 void check_iommufd_aims(void);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What it costs to take an address and to give it back: from the magazines, and
- * from the tree with few and with many ranges in use.
+ * The cost of taking an address and freeing it: from the magazines, and from the tree
+ * with few and with many ranges in use.
  */
 #include "bench/iova.h"
 
@@ -48,7 +48,7 @@ static void call_fast(struct iova_domain *iovad, unsigned int nr)
 
 static void bench_magazines(unsigned int rounds)
 {
-	struct series *series = report_row(IOVA_ROWS, MAGAZINE, BARE_NONE);
+	struct series *series = report_row(IOVA_ROWS, MAGAZINE, MEMORY_NONE);
 	struct iova_domain *iovad = new_set();
 
 	for (call_fast(iovad, BATCH); rounds; rounds--) {
@@ -72,7 +72,7 @@ static void swap(unsigned int *a, unsigned int *b)
 	*b = was;
 }
 
-/* Give random ranges back and take new ones, so that the holes lie anywhere. */
+/* Free random ranges and take new ones, so that the holes are anywhere. */
 static void bench_tree(struct iova_domain *iovad, struct live *live, unsigned int nr,
 		       struct series *series, unsigned int rounds)
 {
@@ -109,11 +109,11 @@ static uint64_t mixed(void)
 	return 1 + random_next() % (1ULL << random_next() % 8);
 }
 
-/* Holes among them: every eighth range is given back before it is measured. */
+/* With holes: every eighth range is freed before the measurement. */
 static void bench_live(const char *operation, unsigned int nr, uint64_t (*size)(void),
 		       unsigned int rounds)
 {
-	struct series *series = report_row(IOVA_ROWS, operation, BARE_NONE);
+	struct series *series = report_row(IOVA_ROWS, operation, MEMORY_NONE);
 	struct live *live = malloc(nr * sizeof(*live));
 	struct iova_domain *iovad = new_set();
 
@@ -183,7 +183,7 @@ static double throughput(unsigned int nr, unsigned int cpu, unsigned int rounds)
 	return sum;
 }
 
-/* The best of each: what else runs here takes from two threads more than from one. */
+/* The best of each: other processes take more from two threads than from one. */
 static void bench_two(unsigned int cpu, unsigned int rounds)
 {
 	double alone = 0, both = 0;

@@ -68,7 +68,7 @@ static uint64_t monotonic(void)
 static double ns_per_tick = 1;
 
 #ifdef __x86_64__
-/* The time stamp counter, kept in its place among the instructions around it. */
+/* The time stamp counter, not reordered with the instructions around it. */
 uint64_t clock_now(void)
 {
 	uint64_t ticks;
@@ -111,7 +111,7 @@ double thread_ns(void)
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* What the process may use at its start, before anything is pinned. */
+/* The processors that the process may use at its start, before it is pinned. */
 static cpu_set_t *allowed(void)
 {
 	static cpu_set_t set;
@@ -153,7 +153,7 @@ uint64_t random_next(void)
 	return state;
 }
 
-/* As wide as the processor can. */
+/* With vectors as wide as the processor has them. */
 #ifdef __x86_64__
 #define WIDEST __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
@@ -167,10 +167,10 @@ WIDEST __attribute__((noinline)) void fill_items(uint64_t *items, uint64_t first
 	__asm__ volatile("" ::: "memory");
 }
 
-static struct series bare[BARE_NONE];
+static struct series memory[MEMORY_NONE];
 static uint32_t places[4096];
 
-static uint64_t *bare_memory(void)
+static uint64_t *memory_items(void)
 {
 	static uint64_t *items;
 	const size_t size = MOST_ITEMS * sizeof(*items);
@@ -186,46 +186,46 @@ static uint64_t *bare_memory(void)
 	return items;
 }
 
-/* @times fills of @nr items, @step items apart; @per: what the time is divided by. */
-static void measure_fill(enum bare which, size_t nr, size_t times, size_t step, double per)
+/* @times fills of @nr items, @step items apart; the time is divided by @per. */
+static void measure_fill(enum memory which, size_t nr, size_t times, size_t step, double per)
 {
-	uint64_t *items = bare_memory();
+	uint64_t *items = memory_items();
 	uint64_t start = clock_now();
 
 	for (size_t i = 0; i < times; i++)
 		fill_items(items + i * step, i | 3, nr);
-	series_add(&bare[which], clock_since(start, per));
+	series_add(&memory[which], clock_since(start, per));
 }
 
 static void measure_read(void)
 {
-	volatile const uint64_t *items = bare_memory();
+	volatile const uint64_t *items = memory_items();
 	const size_t nr = sizeof(places) / sizeof(places[0]);
 	uint64_t start = clock_now();
 
 	for (size_t i = 0; i < nr; i++)
 		(void)items[places[i]];
-	series_add(&bare[BARE_READ], clock_since(start, (double)nr));
+	series_add(&memory[MEMORY_READ], clock_since(start, (double)nr));
 }
 
-void bare_measure(void)
+void memory_measure(void)
 {
 	for (int round = 0; round < 3; round++) {
-		measure_fill(BARE_4M, MOST_ITEMS / 4, 1, 0, MOST_ITEMS / 4);
-		measure_fill(BARE_16M, MOST_ITEMS, 1, 0, MOST_ITEMS);
+		measure_fill(MEMORY_4M, MOST_ITEMS / 4, 1, 0, MOST_ITEMS / 4);
+		measure_fill(MEMORY_16M, MOST_ITEMS, 1, 0, MOST_ITEMS);
 	}
 	for (int round = 0; round < 200; round++) {
-		measure_fill(BARE_262144, HUGE_ITEMS, 1, 0, HUGE_ITEMS);
+		measure_fill(MEMORY_262144, HUGE_ITEMS, 1, 0, HUGE_ITEMS);
 		measure_read();
 	}
 	for (int round = 0; round < 2000; round++) {
-		measure_fill(BARE_1, 1, TABLE_ITEMS - 1, 1, TABLE_ITEMS - 1);
-		measure_fill(BARE_256, 256, 16, 0, 16);
-		measure_fill(BARE_512, 512, 16, 0, 16);
+		measure_fill(MEMORY_1, 1, TABLE_ITEMS - 1, 1, TABLE_ITEMS - 1);
+		measure_fill(MEMORY_256, 256, 16, 0, 16);
+		measure_fill(MEMORY_512, 512, 16, 0, 16);
 	}
 }
 
-double bare_min(enum bare which)
+double memory_min(enum memory which)
 {
-	return which == BARE_NONE ? 0 : series_min(&bare[which]);
+	return which == MEMORY_NONE ? 0 : series_min(&memory[which]);
 }

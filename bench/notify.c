@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The least that a supervisor of system calls can do: `notify PROGRAM [ARG...]` runs a
- * program under a filter that brings opens and ioctls of iommufd's type here, where an
- * ioctl is one copy in, one copy out and success, and the path of an open is read. What
- * `uiommu run` costs is measured against this.
+ * A minimal supervisor of system calls: `notify PROGRAM [ARG...]` runs a program under
+ * a filter that notifies it of opens and of ioctls of iommufd's type. An ioctl is
+ * answered by one copy in, one copy out and success; the path of an open is read.
+ * `uiommu run` is compared with this.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -47,7 +47,7 @@ static int install_filter(void)
 			    &prog);
 }
 
-/* By number: the listener of the child is fetched from it. */
+/* By number: fetch the listener from the child. */
 static int fetch_listener(pid_t pid, int number)
 {
 	long pidfd = syscall(SYS_pidfd_open, pid, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command itself, on traces that are made here: a disk that maps and unmaps 64 KiB at
- * a time, by the IOMMU's events and by those of the DMA API. The time is that of a
- * processor, for the whole process.
+ * The command itself, on generated traces: a disk maps and unmaps 64 KiB at a time,
+ * with the IOMMU's events and with those of the DMA API. The figure is the processor
+ * time of the whole process.
  */
 #include "bench/replay.h"
 
@@ -23,7 +23,7 @@
 #define PAGE    UINT64_C(4096)
 #define SEGMENT (PIECES * PAGE)
 
-/* So many ranges; each is one of its own as long as it is live. */
+/* The number of ranges; each is a different one as long as it is live. */
 static unsigned int write_iommu(FILE *file, unsigned int ranges)
 {
 	for (unsigned int i = 0; i < ranges; i++) {
@@ -89,7 +89,7 @@ static void replay(const char *path)
 static void bench_trace(const char *row, unsigned int (*make)(FILE *file, unsigned int ranges),
 			unsigned int ranges)
 {
-	struct series *series = report_row(REPLAY_ROWS, row, BARE_NONE);
+	struct series *series = report_row(REPLAY_ROWS, row, MEMORY_NONE);
 	char path[] = "/tmp/uiommu-bench-XXXXXX";
 	int fd = mkstemp(path);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");

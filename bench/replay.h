@@ -3,12 +3,12 @@
 #ifndef BENCH_REPLAY_H
 #define BENCH_REPLAY_H
 
-/* The rows' name in the place of a format's. */
+/* Used in place of a format's name. */
 #define REPLAY_ROWS "replay"
 
 /* scale: of the number of events. */
 void bench_replay(double scale);
-/* Print how far from the aims. */
+/* Print how far the figures are from the aims. */
 void check_replay_aims(void);
 
 #endif

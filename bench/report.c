@@ -11,7 +11,7 @@
 static struct row {
 	const char *format;
 	const char *operation;
-	enum bare bare;
+	enum memory memory;
 	struct series series;
 	struct series baseline;
 	double value; /* of a row without samples */
@@ -37,15 +37,15 @@ static struct row *find_or_add(const char *format, const char *operation)
 	row = &rows[nr_rows++];
 	row->format = format;
 	row->operation = operation;
-	row->bare = BARE_NONE;
+	row->memory = MEMORY_NONE;
 	return row;
 }
 
-struct series *report_row(const char *format, const char *operation, enum bare which)
+struct series *report_row(const char *format, const char *operation, enum memory which)
 {
 	struct row *row = find_or_add(format, operation);
 
-	row->bare = which;
+	row->memory = which;
 	return &row->series;
 }
 
@@ -115,14 +115,14 @@ bool report_aims_end(void)
 	return !aims.due_missed && !aims.no_row;
 }
 
-static double row_bare(struct row *row)
+static double row_baseline(struct row *row)
 {
-	return row->baseline.nr ? series_min(&row->baseline) : bare_min(row->bare);
+	return row->baseline.nr ? series_min(&row->baseline) : memory_min(row->memory);
 }
 
 static void print_row(struct row *row)
 {
-	double min = series_min(&row->series), fill = row_bare(row);
+	double min = series_min(&row->series), fill = row_baseline(row);
 
 	if (!row->series.nr) {
 		printf("  %-42s %9.10g\n", row->operation, row->value);
@@ -141,7 +141,7 @@ void report_print(void)
 	for (size_t i = 0; i < nr_rows; i++) {
 		if (strcmp(rows[i].format, format)) {
 			format = rows[i].format;
-			printf("\n%-44s %9s %9s %9s %7s\n", format, "min ns", "median", "bare",
+			printf("\n%-44s %9s %9s %9s %7s\n", format, "min ns", "median", "memory",
 			       "ratio");
 		}
 		print_row(&rows[i]);
@@ -151,7 +151,7 @@ void report_print(void)
 static struct json_object *row_json(struct row *row)
 {
 	struct json_object *object = json_object_new_object();
-	double fill = row_bare(row);
+	double fill = row_baseline(row);
 
 	json_object_object_add(object, "format", json_object_new_string(row->format));
 	json_object_object_add(object, "operation", json_object_new_string(row->operation));
@@ -164,7 +164,7 @@ static struct json_object *row_json(struct row *row)
 			       json_object_new_double(series_median(&row->series)));
 	json_object_object_add(object, "samples", json_object_new_uint64(row->series.nr));
 	if (fill > 0)
-		json_object_object_add(object, "bare_ns", json_object_new_double(fill));
+		json_object_object_add(object, "baseline_ns", json_object_new_double(fill));
 	return object;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls where there is much of everything, each beside the same with little of it, in
- * tables of vtd. What grows with the memory that is touched stands beside bare reads of
- * as much memory.
+ * Calls where there is much of everything, each compared with the same where there is
+ * little, in tables of vtd. What grows with the memory that is touched is compared with
+ * reads of as much memory.
  */
 #include "bench/scale.h"
 
@@ -27,13 +27,13 @@ static volatile uint64_t sink;
 /* ---- spans of addresses ---- */
 
 /*
- * Chunks of mapped addresses, so far apart. As much is mapped of 1 TiB as of 64 GiB,
- * which is what the tables may take here.
+ * Chunks of mapped addresses at a distance. As much is mapped of 1 TiB as of 64 GiB,
+ * since that is the most that the tables may take here.
  */
 static const struct span {
 	uint64_t chunk, stride;
 	unsigned int nr;
-	size_t items; /* that the tables have at the lowest level */
+	size_t items; /* items of the tables of the lowest level */
 	const char *map, *unmap, *single, *lookup;
 } spans[] = {
 	{M2, M2, 1, 512, "map 2M of 4K, per entry", "unmap 2M of 4K, per entry",
@@ -65,7 +65,7 @@ static void choose_places(const struct span *span)
 	}
 }
 
-static uint64_t *bare_items(void)
+static uint64_t *memory_items(void)
 {
 	static uint64_t *items;
 	const size_t size = (16 << 20) * sizeof(*items);
@@ -79,10 +79,10 @@ static uint64_t *bare_items(void)
 	return memset(items, 1, size);
 }
 
-/* Random items of bare memory, read, or changed and changed back. */
-static void bare_random(const struct span *span)
+/* Read random items of memory, or change each of them twice. */
+static void memory_random(const struct span *span)
 {
-	uint64_t *items = bare_items(), sum = 0, start = clock_now();
+	uint64_t *items = memory_items(), sum = 0, start = clock_now();
 
 	for (unsigned int i = 0; i < PLACES; i++)
 		sum += items[item[i]];
@@ -96,13 +96,13 @@ static void bare_random(const struct span *span)
 	series_add(report_baseline(SCALE_ROWS, span->single), clock_since(start, PLACES));
 }
 
-static void bare_fill(const struct span *span)
+static void memory_fill(const struct span *span)
 {
 	size_t times = span->items < 262144 ? 262144 / span->items : 1;
 	uint64_t start = clock_now();
 
 	for (size_t i = 0; i < times; i++)
-		fill_items(bare_items(), 3, span->items);
+		fill_items(memory_items(), 3, span->items);
 	series_add(report_baseline(SCALE_ROWS, span->map),
 		   clock_since(start, (double)(times * span->items)));
 }
@@ -131,10 +131,10 @@ static void change(struct iommu_domain *domain, struct series *series)
 
 static void bench_span(const struct span *span, unsigned int rounds)
 {
-	struct series *on = report_row(SCALE_ROWS, span->map, BARE_NONE);
-	struct series *off = report_row(SCALE_ROWS, span->unmap, BARE_NONE);
-	struct series *single = report_row(SCALE_ROWS, span->single, BARE_NONE);
-	struct series *lookup = report_row(SCALE_ROWS, span->lookup, BARE_NONE);
+	struct series *on = report_row(SCALE_ROWS, span->map, MEMORY_NONE);
+	struct series *off = report_row(SCALE_ROWS, span->unmap, MEMORY_NONE);
+	struct series *single = report_row(SCALE_ROWS, span->single, MEMORY_NONE);
+	struct series *lookup = report_row(SCALE_ROWS, span->lookup, MEMORY_NONE);
 	double entries = (double)span->nr * (double)(span->chunk / K4);
 
 	for (; rounds; rounds--) {
@@ -144,12 +144,12 @@ static void bench_span(const struct span *span, unsigned int rounds)
 		/* The tables above the lowest stay. */
 		map(domain, 128 * T1, PA, K4);
 		choose_places(span);
-		bare_fill(span);
+		memory_fill(span);
 		start = clock_now();
 		for (uint64_t i = 0; i < span->nr; i++)
 			map(domain, i * span->stride, PA + i * span->stride, span->chunk);
 		series_add(on, clock_since(start, entries));
-		bare_random(span);
+		memory_random(span);
 		look_up(domain, lookup);
 		change(domain, single);
 		start = clock_now();
@@ -184,10 +184,10 @@ static void bench_walk(void)
 			}
 			unmap(domain, at, K4);
 		}
-		series_add(report_row(SCALE_ROWS, WALK, BARE_NONE),
+		series_add(report_row(SCALE_ROWS, WALK, MEMORY_NONE),
 			   clock_since(start, (double)(T1 / M2)));
 		if (t == 15)
-			series_add(report_row(SCALE_ROWS, WALK_END, BARE_NONE),
+			series_add(report_row(SCALE_ROWS, WALK_END, MEMORY_NONE),
 				   clock_since(start, (double)(T1 / M2)));
 	}
 	report_value(SCALE_ROWS, WALK_BYTES, (double)most);
@@ -203,7 +203,7 @@ static void bench_walk(void)
 #define ROUND_FEW  "map + unmap 4K, in each of 10 domains"
 #define ROUND_MANY "the same, in each of 10,000"
 
-/* A page in each domain in turn, the way that its tables are already. */
+/* A page in each domain in turn, as many as its tables cover already. */
 static void each_domain(struct iommu_domain **domains, unsigned int nr, unsigned int calls,
 			struct series *series)
 {
@@ -240,8 +240,9 @@ static void bench_domains(struct mem_cgroup *cg)
 	if (!domains)
 		fail("out of memory");
 	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
-		struct series *fresh = report_row(SCALE_ROWS, i ? NEW_MANY : NEW_FEW, BARE_NONE);
-		struct series *each = report_row(SCALE_ROWS, i ? ROUND_MANY : ROUND_FEW, BARE_NONE);
+		struct series *fresh = report_row(SCALE_ROWS, i ? NEW_MANY : NEW_FEW, MEMORY_NONE);
+		struct series *each =
+			report_row(SCALE_ROWS, i ? ROUND_MANY : ROUND_FEW, MEMORY_NONE);
 
 		for (; nr < numbers[i]; nr++) {
 			domains[nr] = new_domain("vtd");
@@ -305,9 +306,9 @@ static void bench_cgroups(struct mem_cgroup *cg, unsigned int rounds)
 		for (unsigned int i = 0; i < ARRAY_SIZE(charged); i++) {
 			unsigned int calls = charged[i].size == G1 ? 8 : 2000;
 
-			series_add(report_row(SCALE_ROWS, charged[i].flat, BARE_NONE),
+			series_add(report_row(SCALE_ROWS, charged[i].flat, MEMORY_NONE),
 				   in_cgroup(path[0], charged[i].size, calls));
-			series_add(report_row(SCALE_ROWS, charged[i].deep, BARE_NONE),
+			series_add(report_row(SCALE_ROWS, charged[i].deep, MEMORY_NONE),
 				   in_cgroup(path[DEEP - 1], charged[i].size, calls));
 		}
 	}
@@ -329,9 +330,9 @@ static void bench_cgroups(struct mem_cgroup *cg, unsigned int rounds)
 static void bench_sg(unsigned int rounds)
 {
 	static struct iommu_sg sg[MANY_PIECES];
-	struct series *few = report_row(SCALE_ROWS, SG_FEW, BARE_NONE);
-	struct series *many = report_row(SCALE_ROWS, SG_MANY, BARE_NONE);
-	struct series *off = report_row(SCALE_ROWS, SG_UNMAP, BARE_NONE);
+	struct series *few = report_row(SCALE_ROWS, SG_FEW, MEMORY_NONE);
+	struct series *many = report_row(SCALE_ROWS, SG_MANY, MEMORY_NONE);
+	struct series *off = report_row(SCALE_ROWS, SG_UNMAP, MEMORY_NONE);
 	struct iommu_domain *domain = new_domain("vtd");
 
 	for (unsigned int i = 0; i < MANY_PIECES; i++)
@@ -361,26 +362,26 @@ static void bench_sg(unsigned int rounds)
 
 #define PIECE (M1 / 2)
 
-/* What each of two threads has to itself. */
+/* What each of two threads has for itself. */
 enum apart {
-	BARE,      /* memory of its own, to which it writes as many items */
-	OWN_GIB,   /* a domain's GiB: nothing above the leaf tables is shared but the top */
-	NEIGHBOUR, /* each second leaf table: the tables above them are shared */
-	SAME_LEAF, /* half of each leaf table */
-	COMING,    /* as OWN_GIB, but the leaf tables come and go */
+	OWN_MEMORY, /* memory of its own, to which it writes as many items */
+	OWN_GIB,    /* a domain's GiB: nothing above the leaf tables is shared but the top */
+	NEIGHBOUR,  /* each second leaf table: the tables above them are shared */
+	SAME_LEAF,  /* half of each leaf table */
+	COMING,     /* as OWN_GIB, but the leaf tables come and go */
 	COMING_NEIGHBOUR,
 };
 
 #define ROWS(what)                                                                \
 	{                                                                         \
-		"two threads, bare fills over " what, what ": one thread",        \
+		"two threads, memory fills over " what, what ": one thread",      \
 			what ": one beside an idle thread", what ": two, each",   \
 			what ": two over one", what ": two over one beside idle", \
 	}
 static const struct {
 	const char *aim, *alone, *idle, *two, *over_alone, *over_idle;
 } sharing[] = {
-	[BARE] = ROWS("fill of 128"),
+	[OWN_MEMORY] = ROWS("fill of 128"),
 	[OWN_GIB] = ROWS("map + unmap 128x4K"),
 	[NEIGHBOUR] = ROWS("common parents"),
 	[SAME_LEAF] = ROWS("common leaf tables"),
@@ -395,7 +396,7 @@ struct worker {
 	enum apart apart;
 	unsigned int nr, index, cpu, calls;
 	double ns;      /* per call pair */
-	bool disturbed; /* it had to wait for its processor */
+	bool disturbed; /* another process has used its processor */
 };
 
 static uint64_t address_of(const struct worker *worker, uint64_t i)
@@ -418,7 +419,7 @@ static void call_all(const struct worker *worker, unsigned int calls)
 	for (uint64_t i = 0; i < calls; i++) {
 		uint64_t iova = address_of(worker, i);
 
-		if (worker->apart == BARE) {
+		if (worker->apart == OWN_MEMORY) {
 			fill_items(items[worker->index], i, PIECE / K4);
 			fill_items(items[worker->index], i, PIECE / K4);
 			continue;
@@ -436,7 +437,7 @@ static void *work(void *arg)
 
 	pin_to(worker->cpu);
 	mem_cgroup_set_active(worker->cg);
-	/* All that it will touch, so that its processor has it. */
+	/* Touch all that will be used, so that its processor has it in its caches. */
 	call_all(worker, 512);
 	atomic_fetch_add(worker->ready, 1);
 	while (atomic_load(worker->ready) < worker->nr)
@@ -451,8 +452,9 @@ static void *work(void *arg)
 }
 
 /*
- * Time per call pair in each of nr new threads, or in the calling one for 0. Only when
- * all had their processors all the time: else two may have taken turns.
+ * Time per pair of calls in each of nr new threads, or in the calling thread for 0.
+ * Counts only if all threads had their processors all the time: otherwise two may have
+ * taken turns.
  */
 static void share(struct series *series, struct mem_cgroup *cg, enum apart apart, unsigned int nr,
 		  unsigned int cpu, unsigned int calls)
@@ -489,25 +491,25 @@ static void share(struct series *series, struct mem_cgroup *cg, enum apart apart
 		series_add(series, sum / working);
 }
 
-/* Each round has all rows, so that each meets the same of what comes and goes beside them. */
+/* Each round has all rows, so that other processes disturb all rows alike. */
 static void bench_threads(struct mem_cgroup *cg, unsigned int cpu, unsigned int calls)
 {
 	struct series *alone[ARRAY_SIZE(sharing)], *idle[ARRAY_SIZE(sharing)];
 	struct series *two[ARRAY_SIZE(sharing)];
 
-	for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
-		alone[apart] = report_row(SCALE_ROWS, sharing[apart].alone, BARE_NONE);
-		idle[apart] = report_row(SCALE_ROWS, sharing[apart].idle, BARE_NONE);
-		two[apart] = report_row(SCALE_ROWS, sharing[apart].two, BARE_NONE);
+	for (enum apart apart = OWN_MEMORY; apart <= COMING_NEIGHBOUR; apart++) {
+		alone[apart] = report_row(SCALE_ROWS, sharing[apart].alone, MEMORY_NONE);
+		idle[apart] = report_row(SCALE_ROWS, sharing[apart].idle, MEMORY_NONE);
+		two[apart] = report_row(SCALE_ROWS, sharing[apart].two, MEMORY_NONE);
 	}
 	for (unsigned int round = 0; round < 25; round++) {
-		for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
+		for (enum apart apart = OWN_MEMORY; apart <= COMING_NEIGHBOUR; apart++) {
 			share(alone[apart], cg, apart, 0, cpu, calls);
 			share(idle[apart], cg, apart, 1, cpu, calls);
 			share(two[apart], cg, apart, 2, cpu, calls);
 		}
 	}
-	for (enum apart apart = BARE; apart <= COMING_NEIGHBOUR; apart++) {
+	for (enum apart apart = OWN_MEMORY; apart <= COMING_NEIGHBOUR; apart++) {
 		double both = report_min(SCALE_ROWS, sharing[apart].two);
 
 		report_value(SCALE_ROWS, sharing[apart].over_alone,
@@ -536,25 +538,25 @@ static double ratio(const char *is, const char *to)
 	return report_min(SCALE_ROWS, is) / report_min(SCALE_ROWS, to);
 }
 
-/* Per entry, over a bare fill of as many items. */
+/* Per entry, over a memory fill of as many items. */
 static double over_fill(const struct span *span)
 {
 	return report_min(SCALE_ROWS, span->map) / report_baseline_min(SCALE_ROWS, span->map);
 }
 
-/* Over a bare read of random items among as many. */
+/* Over a memory read of random items among as many. */
 static double lookup_over_read(const struct span *span)
 {
 	return report_min(SCALE_ROWS, span->lookup) / report_baseline_min(SCALE_ROWS, span->lookup);
 }
 
 /*
- * Two processors may be less than two of one, where they are parts of one or lent: due
- * is 1.85 of 2, or as much of what two bare fills reach.
+ * Two processors may be less than twice one, if they share a core or are virtual:
+ * required is 1.85 of 2, or as much of that as two memory fills reach.
  */
 static double thread_loss(enum apart apart)
 {
-	double fills = report_get(SCALE_ROWS, sharing[BARE].over_idle);
+	double fills = report_get(SCALE_ROWS, sharing[OWN_MEMORY].over_idle);
 	double calls = report_get(SCALE_ROWS, sharing[apart].over_idle);
 
 	return (fills > 2 ? 2 : fills) / calls;
@@ -562,10 +564,10 @@ static double thread_loss(enum apart apart)
 
 void check_scale_aims(void)
 {
-	report_due("scale: 1G of 4K, over a bare fill", over_fill(&spans[1]), 2);
-	report_due("scale: 64G of 4K, over a bare fill", over_fill(&spans[2]), 2);
-	report_due("scale: 64G spread over 1T, over a bare fill", over_fill(&spans[3]), 2);
-	report_due("scale: lookup over a bare read, 64G over 1G",
+	report_due("scale: 1G of 4K, over a memory fill", over_fill(&spans[1]), 2);
+	report_due("scale: 64G of 4K, over a memory fill", over_fill(&spans[2]), 2);
+	report_due("scale: 64G spread over 1T, over a memory fill", over_fill(&spans[3]), 2);
+	report_due("scale: lookup over a memory read, 64G over 1G",
 		   lookup_over_read(&spans[2]) / lookup_over_read(&spans[1]), 1.1);
 	report_due("scale: table bytes of a walk over 16T", report_get(SCALE_ROWS, WALK_BYTES),
 		   64 * K4);

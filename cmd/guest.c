@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known of a guest, collected; its address spaces, counted. */
+/* Collects what is known of a guest, and counts its address spaces. */
 #include <string.h>
 
 #include "cmd/cmd.h"
@@ -95,9 +95,9 @@ uint64_t guest_domains(const struct guest *guest)
 	return domains ? domains : 1;
 }
 
-/* ---- what does not fit together ---- */
+/* ---- contradictions ---- */
 
-#define MEMORY_MAX (1ULL << 56) /* more than any CPU addresses; sums do not overflow */
+#define MEMORY_MAX (1ULL << 56) /* more than any CPU can address; sums do not overflow */
 
 static void check_plugs(struct guest *guest)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtual machine as far as its devices' I/O page tables need it: which of its
- * addresses are RAM or ROM, what lies behind them, and how many address spaces
- * its devices have. It is read from a QEMU command line or a libvirt domain.
+ * A virtual machine, as far as its devices' I/O page tables depend on it: which of its
+ * addresses are RAM or ROM, what memory backs them, and how many address spaces its
+ * devices have. It is read from a QEMU command line or a libvirt domain.
  *
- * QEMU maps for VFIO what its memory map shows as RAM or ROM in whole pages:
- * hw/vfio/listener.c. Flash and registers are neither.
+ * QEMU maps for VFIO what its memory map has as RAM or ROM in whole pages:
+ * hw/vfio/listener.c. It maps neither flash nor registers.
  */
 #ifndef CMD_GUEST_H
 #define CMD_GUEST_H
@@ -21,7 +21,7 @@
 #define MIB (1ULL << 20)
 #define GIB (1ULL << 30)
 
-/* Where a machine has its RAM, ROM and PCI memory. */
+/* The placement of RAM, ROM and PCI memory in a machine. */
 enum guest_board {
 	BOARD_PLAIN, /* --guest: RAM as q35 has it, and nothing else */
 	BOARD_Q35,
@@ -34,7 +34,7 @@ enum guest_board {
 /* Pages of the host's default huge page size. */
 #define GUEST_HUGE 1
 
-/* A stretch of RAM with pages of one size behind it: 0 is ordinary memory. */
+/* A part of RAM that is backed by pages of one size; 0 is ordinary memory. */
 struct guest_part {
 	uint64_t bytes;
 	uint64_t page;
@@ -46,10 +46,10 @@ struct guest_plug {
 	uint64_t bytes;
 	uint64_t page;
 	uint64_t align; /* of its address */
-	uint64_t at;    /* its address, if it has one given */
+	uint64_t at;    /* its address, if one is given */
 	bool placed;
 	uint64_t now;   /* bytes that are plugged from the start */
-	uint64_t block; /* what is plugged in one piece, 0: all of it */
+	uint64_t block; /* the size of the parts that are plugged one by one; 0: all of it */
 };
 
 /* When something is mapped. */
@@ -59,12 +59,12 @@ enum guest_when {
 	WHEN_FULL = 4,     /* when all memory is plugged */
 };
 
-/* Memory behind a BAR, which firmware places; @span is the size of the BAR. */
+/* Memory behind a BAR, which the firmware places; @span is the size of the BAR. */
 struct guest_bar {
 	const char *name;
 	uint64_t bytes, span;
 	uint64_t page;
-	bool prefetch; /* it is prefetchable: those lie together */
+	bool prefetch; /* it is prefetchable; such BARs lie together */
 	bool wide;     /* it may lie above 4 GiB */
 	enum guest_when when;
 };
@@ -76,7 +76,7 @@ struct guest_device {
 };
 
 enum guest_vendor {
-	VENDOR_HOST, /* the CPU's is the host's */
+	VENDOR_HOST, /* the guest's CPU is of the host's vendor */
 	VENDOR_AMD,
 	VENDOR_OTHER,
 };
@@ -86,8 +86,8 @@ struct guest {
 	const char *source; /* "qemu", for JSON */
 	enum guest_board board;
 	const char *machine;   /* its name */
-	bool old_split;        /* a PC of before QEMU 2.0 */
-	bool keeps_below_1t;   /* a PC of before QEMU 7.1 */
+	bool old_split;        /* a PC of a QEMU before 2.0 */
+	bool keeps_below_1t;   /* a PC of a QEMU before 7.1 */
 	uint64_t max_below_4g; /* 0: not given */
 	uint64_t pci_hole64;   /* 0: not given */
 	enum guest_vendor vendor;
@@ -96,7 +96,7 @@ struct guest {
 	uint64_t rom;       /* bytes of firmware that are mapped as ROM below 4 GiB */
 	bool vga;           /* there is a hole for it at 0xa0000 */
 	bool option_rom;    /* firmware reads at least one from a BAR */
-	uint64_t ordinary;  /* pieces behind ordinary memory; 0: the smallest page */
+	uint64_t ordinary;  /* size of contiguous pieces in ordinary memory; 0: the smallest page */
 	const char *viommu; /* the virtual IOMMU, or NULL */
 	bool own_spaces;    /* with it each device has an address space of its own */
 	bool bypass;        /* no device is behind it */
@@ -123,12 +123,13 @@ struct guest_range {
 struct guest_ranges {
 	struct guest_range *ranges; /* ascending */
 	size_t nr;
-	bool above_1t; /* the machine has moved memory there */
+	bool above_1t; /* the machine has memory moved there */
 };
 
 /*
- * guest_memory.c: memory that lasts as long as the guest does. The first is zeroed;
- * guest_grow() returns @list with room for one more than @nr elements of @size bytes.
+ * guest_memory.c: memory that exists as long as the guest. guest_alloc() returns zeroed
+ * memory; guest_grow() returns @list with space for one more than @nr elements of @size
+ * bytes.
  */
 void *guest_alloc(struct guest *guest, size_t bytes);
 char *guest_copy(struct guest *guest, const char *text);
@@ -144,24 +145,27 @@ struct guest_plug *guest_add_plug(struct guest *guest);
 struct guest_bar *guest_add_bar(struct guest *guest);
 struct guest_device *guest_add_device(struct guest *guest);
 
-/* Note what was assumed or not read; what is noted already is not noted again. */
+/* Note what was assumed or not read. A note is added only once. */
 void guest_note(struct guest *guest, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void guest_set_viommu(struct guest *guest, const char *name, bool own_spaces);
 
-/* Whether the machine has a place for memory devices. */
+/* Does the machine have an address for memory devices? */
 bool guest_can_plug(const struct guest *guest);
 
-/* Dies if what is known of the guest cannot be. */
+/* Exits with a message if the guest is not possible. */
 void guest_check(struct guest *guest);
 
 /* How many domains its devices have: at least 1. */
 uint64_t guest_domains(const struct guest *guest);
 
-/* guest_machine.c: the board that a machine's name stands for, or dies; @arch may be NULL. */
+/*
+ * guest_machine.c: find the board by the machine's name, or exit with a message; @arch
+ * may be NULL.
+ */
 void guest_set_machine(struct guest *guest, const char *name, const char *arch);
 
-/* guest_layout.c: the pieces behind memory with pages of @page bytes. */
+/* guest_layout.c: the size of contiguous pieces in memory with pages of @page bytes. */
 uint64_t guest_page_bytes(const struct guest *guest, const struct iommu_format *format,
 			  uint64_t page);
 
@@ -169,7 +173,7 @@ uint64_t guest_page_bytes(const struct guest *guest, const struct iommu_format *
 struct guest_ranges guest_layout(const struct guest *guest, const struct iommu_format *format);
 void guest_ranges_free(struct guest_ranges *ranges);
 
-/* qemu.c, libvirt.c: readers; each dies with a line that names what it cannot use. */
+/* qemu.c, libvirt.c: readers; each exits with a line that names what it cannot use. */
 void guest_read_qemu(struct guest *guest, const char *text);
 void guest_read_libvirt(struct guest *guest, const char *path);
 

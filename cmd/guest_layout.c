@@ -10,7 +10,7 @@
 #include "cmd/cmd.h"
 #include "cmd/guest.h"
 
-/* What the layout of a machine depends on besides the guest. */
+/* What the layout of a machine depends on, besides the guest. */
 struct plan {
 	const struct guest *guest;
 	const struct iommu_format *format;
@@ -37,7 +37,7 @@ uint64_t guest_page_bytes(const struct guest *guest, const struct iommu_format *
 
 	if (!page)
 		page = guest->ordinary;
-	/* A table of pages spans a huge page: 2M of 4K pages, 32M of 16K, 512M of 64K. */
+	/* A table of pages spans a huge page: 2M for 4K pages, 32M for 16K, 512M for 64K. */
 	if (page == GUEST_HUGE)
 		page = granule * (granule / 8);
 	return page > granule ? page : granule;
@@ -49,8 +49,8 @@ static uint64_t page_bytes(const struct plan *plan, uint64_t page)
 }
 
 /*
- * Add what is mapped of @bytes at @iova: whole pages. Its memory begins @offset
- * bytes after a multiple of @page.
+ * Add the whole pages of @bytes at @iova. Their memory begins @offset bytes after a
+ * multiple of @page.
  */
 static void add_range(struct plan *plan, const char *what, uint64_t iova, uint64_t bytes,
 		      uint64_t page, uint64_t offset, enum guest_when when)
@@ -61,7 +61,7 @@ static void add_range(struct plan *plan, const char *what, uint64_t iova, uint64
 
 	if (first >= end)
 		return;
-	/* No leaf is larger than the distance between the two allows. */
+	/* No leaf is larger than the distance between the two addresses allows. */
 	if (skew && (skew & -skew) < page)
 		page = skew & -skew;
 	plan->out->ranges =
@@ -76,7 +76,7 @@ static void add_range(struct plan *plan, const char *what, uint64_t iova, uint64
 				      .when = when};
 }
 
-/* RAM from @offset on is at @iova: a range for each part that is behind it. */
+/* Add the RAM from @offset on, at @iova: a range for each part that backs it. */
 static void add_ram(struct plan *plan, uint64_t iova, uint64_t offset, uint64_t bytes)
 {
 	const struct guest_part *part = plan->guest->parts;
@@ -128,8 +128,8 @@ static uint64_t plugged_space(const struct guest *guest)
 }
 
 /*
- * With an AMD vCPU what would reach the addresses below 1 TiB that HyperTransport
- * has lies from 1 TiB on (QEMU 7.1). The 64-bit PCI window counts.
+ * With an AMD vCPU, what would extend to the addresses of HyperTransport below 1 TiB is
+ * placed at 1 TiB (QEMU 7.1). The 64-bit PCI window counts.
  */
 static bool above_1t(const struct plan *plan)
 {
@@ -193,7 +193,7 @@ static void lay_board(struct plan *plan)
 
 /* ---- PCI memory ---- */
 
-/* BARs that lie together, the largest first. */
+/* BARs that lie together, with the largest first. */
 struct window {
 	struct guest_bar *bars;
 	size_t nr;
@@ -215,7 +215,7 @@ static void window_add(struct window *window, const struct guest_bar *bar)
 		window->largest = bar->span;
 }
 
-/* Place its BARs one after another, the first at a multiple of the largest. */
+/* Place the BARs of a window one after another, the first at a multiple of the largest. */
 static void window_lay(struct plan *plan, struct window *window, uint64_t at)
 {
 	qsort(window->bars, window->nr, sizeof(*window->bars), larger_first);
@@ -228,7 +228,7 @@ static void window_lay(struct plan *plan, struct window *window, uint64_t at)
 	}
 }
 
-/* Let a window end at or below @end; returns where it begins. */
+/* Let a window end at or below @end. Returns its start. */
 static uint64_t window_below(struct plan *plan, struct window *window, uint64_t end)
 {
 	uint64_t at = (end - window->total) & -window->largest;
@@ -237,10 +237,10 @@ static uint64_t window_below(struct plan *plan, struct window *window, uint64_t 
 	return at;
 }
 
-/* Sort BARs into what is prefetchable, what is not, and what has to lie above 4 GiB. */
+/* Sort BARs into prefetchable ones, others, and those that must lie above 4 GiB. */
 static void fill_windows(const struct plan *plan, struct window windows[3])
 {
-	/* One of the ROMs: firmware reads one after the other. */
+	/* One of the ROMs: the firmware reads one after the other. */
 	static const struct guest_bar rom = {
 		.name = "option ROM", .bytes = 256 * KIB, .span = 256 * KIB, .when = WHEN_FIRMWARE};
 	const struct guest *guest = plan->guest;
@@ -260,10 +260,10 @@ static void fill_windows(const struct plan *plan, struct window windows[3])
 }
 
 /*
- * As SeaBIOS: of the two windows below 4 GiB the one with the larger BARs is below
- * the other, which ends where the chip set's registers begin. If that needs too
- * much, 64-bit BARs are put above all memory. Other firmware has other places, but
- * in general as many tables.
+ * As in SeaBIOS: of the two windows below 4 GiB, the one with the larger BARs is below
+ * the other one, which ends where the chip set's registers begin. If they do not fit,
+ * 64-bit BARs are placed above all memory. Other firmware uses other addresses, but
+ * usually as many tables.
  */
 static void lay_pci(struct plan *plan)
 {
@@ -290,7 +290,7 @@ static void lay_pci(struct plan *plan)
 
 /* ---- memory devices ---- */
 
-/* The first address from *at on where @plug fits between those that have theirs. */
+/* The first address from *at on where @plug fits between the devices with given addresses. */
 static uint64_t find_place(const struct plan *plan, const uint64_t *at, size_t nr,
 			   const struct guest_plug *plug)
 {
@@ -321,7 +321,7 @@ static void lay_plug(struct plan *plan, const struct guest_plug *plug, uint64_t 
 		  WHEN_FULL);
 }
 
-/* Memory devices in their order, then what there is room for besides. */
+/* Place the memory devices in their order, and then what fits in addition. */
 static void lay_plugs(struct plan *plan)
 {
 	const struct guest *guest = plan->guest;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory for what is read of a guest: all of it goes at once. */
+/* Memory for what is read of a guest. All of it is freed at once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,7 @@ void *guest_grow(struct guest *guest, void *list, size_t nr, size_t size)
 {
 	void *larger;
 
-	/* By doubling: it is full when there are 0 or a power of two. */
+	/* Double the list when it is full, which is when nr is 0 or a power of two. */
 	if (nr & (nr - 1))
 		return list;
 	larger = guest_alloc(guest, (nr ? 2 * nr : 1) * size);

@@ -14,7 +14,7 @@
 #include "cmd/output.h"
 #include "hw/walk.h"
 
-/* What is asked for. */
+/* The arguments. */
 struct image_args {
 	const char *iommu;
 	uint64_t granule; /* 0: not given */
@@ -43,31 +43,34 @@ struct image {
 	size_t nr, room;
 	uint64_t nr_tables[HW_MAX_LEVELS], leaves[HW_MAX_LEVELS];
 	uint64_t size;   /* of the image */
-	uint64_t space;  /* for it, up to the end of physical addresses; 0: 64 bits of them */
+	uint64_t space;  /* bytes up to the end of physical addresses; 0: all 64 bits */
 	uint64_t mapped; /* bytes */
-	double all;      /* bytes that are to be mapped */
+	double all;      /* bytes that will be mapped */
 	struct output *out;
 };
 
-/* image_args.c: read the arguments; dies if they cannot be used. */
+/* image_args.c: read the arguments; exits with a message if they cannot be used. */
 void image_parse(int argc, char **argv, struct image_args *args);
 
-/* image_size.c: the bytes that the tables take; false when that has to be tried. */
+/* image_size.c: the bytes that the tables take; false when only making them can tell. */
 bool image_count(const struct image_args *args, uint64_t *bytes);
-/* Of both addresses of the nth range of a mapping: what no page is larger than. */
+/* The largest page that both addresses of the nth range of a mapping allow. */
 uint64_t image_alignment(const struct map_origin *origin, const struct iommu_size_map *map,
 			 uint64_t nth);
 
-/* image_tables.c: make the tables at their final addresses; dies if it cannot. */
+/* image_tables.c: make the tables at their final addresses; exits with a message on failure. */
 void image_make(struct image *image, const struct image_args *args);
-/* There are fewer than so many bytes of address above the base; 0: it is not known how many. */
+/*
+ * Exit because there are less than @bytes of address above the base; 0: their number is
+ * unknown.
+ */
 void image_refuse_base(const struct image *image, const struct image_args *args, uint64_t bytes)
 	__attribute__((noreturn));
 
 /* image_walk.c: find the tables by walking them, and check what they translate. */
 void image_collect(struct image *image, const struct image_args *args);
 
-/* image_write.c: write the file, and finish it; 0, or 1 after a message. */
+/* image_write.c: write the file and complete it. Returns 0, or 1 after a message. */
 int image_write(const struct image *image, const struct image_args *args);
 
 #endif

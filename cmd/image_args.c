@@ -114,7 +114,7 @@ void image_parse(int argc, char **argv, struct image_args *args)
 		die("--base is missing: expected the physical address of the image");
 	if (!args->out)
 		die("--out is missing: expected the file to write");
-	/* What it does not know, or cannot tell, shows when the tables are made. */
+	/* What this does not know, or cannot tell, shows when the tables are made. */
 	if (iommu_size(args->format->name, args->address_width, args->maps.maps, args->maps.nr,
 		       &size) &&
 	    size.reason != IOMMU_SIZE_FORMAT && size.reason != IOMMU_SIZE_INTERLEAVED)

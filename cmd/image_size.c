@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uiommu image: how much the tables take, before any is made, as `uiommu size` counts
- * them. Unlike there the physical memory is known, and with it how large pages can be.
+ * uiommu image: how much the tables take, before any is made, counted as in `uiommu
+ * size`. Unlike there, the physical addresses are known, and with them how large pages
+ * can be.
  */
 #include "cmd/cmd.h"
 #include "cmd/image.h"
 
-/* Mappings that are counted one by one. */
+/* The most mappings that are counted one by one. */
 #define EACH_MAX 4096
 
 static uint64_t lowest_bit(uint64_t distance)
@@ -14,7 +15,7 @@ static uint64_t lowest_bit(uint64_t distance)
 	return distance ? distance & -distance : UINT64_C(1) << 63;
 }
 
-/* How far the @nth range is from its physical memory: it says how large pages can be. */
+/* The distance of the @nth range from its physical memory, which limits the size of pages. */
 static uint64_t distance(const struct map_origin *origin, const struct iommu_size_map *map,
 			 uint64_t nth)
 {
@@ -31,7 +32,7 @@ uint64_t image_alignment(const struct map_origin *origin, const struct iommu_siz
 
 /*
  * A range whose largest page has @backing bytes: pages grow up to its first multiple.
- * Where @map is made many times, each begins as the first does.
+ * All repeats of @map begin alike.
  */
 static void add_range(struct maps *maps, struct iommu_size_map map, uint64_t backing)
 {
@@ -65,8 +66,8 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 }
 
 /*
- * Many ranges as one: when all have pages of the same size, be it for their distance to
- * their memory or for their own size, and begin alike. False when not.
+ * Count many ranges as one, if all have pages of the same size, because of the distance
+ * to their memory or because of their own size, and begin alike. Returns false if not.
  */
 static bool add_many(struct maps *maps, const struct image_args *args, size_t nr)
 {
@@ -84,7 +85,7 @@ static bool add_many(struct maps *maps, const struct image_args *args, size_t nr
 	return true;
 }
 
-/* False when it can only be told by making the tables. */
+/* Returns false when only making the tables can tell. */
 static bool add_map(struct maps *maps, const struct image_args *args, size_t nr)
 {
 	const struct map_origin *origin = &args->maps.origins[nr];

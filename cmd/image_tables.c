@@ -26,13 +26,13 @@
 #define ARENA_SPARE ((uint64_t)64 << 20) /* for what the library keeps beside tables */
 #define BLOCK_BYTES (PAGE_SIZE << MAX_ORDER)
 
-/* What is mapped at once where pages are smaller; and all of it, where they may not be. */
+/* The most that is mapped at once where pages are smaller; all is mapped at once otherwise. */
 #define PART            (UINT64_C(1) << 30)
 #define PART_NONE       (UINT64_C(1) << 63)
 #define PROGRESS_PIECES 4096 /* from one look at the clock to the next */
 
 static uint64_t arena_limit;
-static bool limited_by_base; /* and not by memory */
+static bool limited_by_base; /* and not by the available memory */
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
@@ -53,7 +53,7 @@ static uint64_t available_memory(void)
 	return (uint64_t)kib << 10;
 }
 
-/* What tables may take without swapping, and without the end of a cgroup of its own. */
+/* The memory that tables may take without swapping or exceeding the process's own cgroup. */
 static uint64_t usable_memory(void)
 {
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -85,7 +85,7 @@ static void __attribute__((noreturn)) refuse_memory(uint64_t bytes, uint64_t mem
 	     format_bytes(bytes, needed), format_bytes(memory, usable));
 }
 
-/* As much as the tables take, where that is known before; else as much as can be had. */
+/* The memory that the tables take, if that is known before; else as much as is available. */
 static void choose_limit(const struct image *image, const struct image_args *args)
 {
 	uint64_t memory = usable_memory(), bytes;
@@ -140,8 +140,8 @@ static struct iommu_domain *new_domain(const struct image_args *args)
 }
 
 /*
- * Let the library make what it keeps beside tables, and then use up what is left
- * of its last block: the next page is the first of an untouched one.
+ * Let the library allocate what it keeps besides tables, and then use up the rest of
+ * its last block: the next page is the first one of an unused block.
  */
 static void warm_up(const struct image_args *args)
 {
@@ -165,7 +165,7 @@ static uint64_t largest_table(const struct hw_layout *layout)
 	return UINT64_C(8) << bits;
 }
 
-/* Put the block that begins with the top table at the base. */
+/* Let the block that begins with the top table be at the base. */
 static void place(struct image *image, const struct image_args *args)
 {
 	uint64_t table = largest_table(&image->layout), granule = args->format->granule;
@@ -207,7 +207,7 @@ static void refuse_piece(const struct image *image, const struct image_args *arg
 	    info->format);
 }
 
-/* One piece, in parts that take no time where no page is larger. */
+/* Map one piece, in parts that take little time each if pages are small. */
 static void map_piece(struct image *image, const struct image_args *args,
 		      const struct map_origin *origin, uint64_t iova, uint64_t paddr, uint64_t size,
 		      uint64_t part)
@@ -255,7 +255,7 @@ static void map_one(struct image *image, const struct image_args *args, size_t n
 	}
 }
 
-/* What hardware is told of the tables, but for where they are. */
+/* What hardware must know of the tables, except where they are. */
 static void describe(struct image *image, const struct image_args *args)
 {
 	struct hw_tables *hw = &image->hw;
@@ -282,7 +282,7 @@ void image_make(struct image *image, const struct image_args *args)
 	if (image->space && image->info.table_bytes > image->space)
 		image_refuse_base(image, args, image->info.table_bytes);
 	image->hw.root = image->info.root;
-	/* Where the width does not say how many levels there are. */
+	/* If the width does not determine the number of levels. */
 	if (image->layout.levels != image->info.levels)
 		image->hw.levels = image->info.levels;
 	if (hw_layout(&image->hw, &image->layout))

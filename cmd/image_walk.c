@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uiommu image: the tables that belong into the image are those that a walk of
- * them finds. The walker shares no code with what made them, so what it finds
- * mapped is also checked against what was asked for.
+ * uiommu image: the tables of the image are found by walking them. The walker shares no
+ * code with the engine, so the mappings that it finds are also compared with those that
+ * were asked for.
  */
 #include <errno.h>
 #include <stdlib.h>

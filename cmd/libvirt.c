@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A libvirt domain: it is turned into the options that libvirt would start QEMU
- * with, as far as they matter here, and read as those.
+ * A libvirt domain. It is converted to the options that libvirt would start QEMU with,
+ * as far as they matter here, which are then read.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,7 +110,7 @@ static void read_cpu(struct libvirt *domain)
 		libvirt_option(domain, "cpu", "%s", name);
 }
 
-/* ---- what changes libvirt's or QEMU's answer ---- */
+/* ---- what changes the results of libvirt or QEMU ---- */
 
 static void read_tuning(struct libvirt *domain)
 {
@@ -126,7 +126,7 @@ static void read_tuning(struct libvirt *domain)
 					  "counted");
 }
 
-/* Options that the domain hands to QEMU as they are. */
+/* Options that the domain passes to QEMU unchanged. */
 static void read_arguments(struct libvirt *domain)
 {
 	const struct xml *line = xml_child(domain->top, "qemu:commandline");

@@ -40,7 +40,10 @@ static uint64_t page_bytes(const struct libvirt *domain, const struct xml *at, c
 	return bytes;
 }
 
-/* The huge pages behind a node: of the <page> that names it, or else names none. */
+/*
+ * The huge pages of a node: of the <page> that names the node, or else of one that
+ * names none.
+ */
 static uint64_t page_of_node(struct libvirt *domain, unsigned long node)
 {
 	const struct xml *huge = xml_path(domain->top, "memoryBacking/hugepages");
@@ -207,7 +210,7 @@ static void add_sizes(struct libvirt *domain, const struct xml *max, uint64_t ra
 		       slots ? slots : "0", (unsigned long long)most);
 }
 
-/* What <memory> says includes memory devices; nodes say what there is without them. */
+/* The amount in <memory> includes memory devices; nodes have the amount without them. */
 void libvirt_memory(struct libvirt *domain)
 {
 	const struct xml *memory = xml_child(domain->top, "memory");

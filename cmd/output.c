@@ -239,7 +239,7 @@ static void open_file(struct output *output)
 	/* A user that may not write the file may not replace it either. */
 	open_directly(output);
 	if (!old.st_size)
-		return; /* there is nothing to lose, and somebody may have it open to read it */
+		return; /* nothing is lost, and another process may have it open for reading */
 	close(output->fd);
 	make_beside(output);
 	copy_owner_and_mode(output, &old);

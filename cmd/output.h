@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files that commands write. What is to replace a file is written beside it and put
- * in its place when it is whole: a command that fails leaves the old file as it was, and
- * nothing else behind. An empty file is written itself, since somebody may have it open to
- * read it, and is empty again after a failure. Pipes, devices and what is open already,
- * such as /dev/stdout, are written themselves too.
+ * The files that commands write. A new file is written beside the old one and replaces it
+ * when it is complete: a command that fails leaves the old file unchanged, and no other
+ * file. An empty file is written in place, since another process may have it open for
+ * reading, and is empty again after a failure. Pipes, devices and open files such as
+ * /dev/stdout are written in place, too.
  */
 #ifndef CMD_OUTPUT_H
 #define CMD_OUTPUT_H
@@ -15,8 +15,8 @@
 struct output;
 
 /*
- * Begin to write @path, which @option gives. Exits with CMD_FAILED and one line when
- * that cannot be: commands call it before they begin with what takes long.
+ * Begin to write @path, the argument of @option. Exits with CMD_FAILED and one line on
+ * failure: commands call this before anything that takes long.
  */
 struct output *output_open(const char *option, const char *path);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A QEMU command line: which of its words say what a device reaches. */
+/* A QEMU command line: finds the options that determine what a device can access. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 
 /* ---- options ---- */
 
-/* Those without an argument; every other option has one. */
+/* Options without an argument; all others have one. */
 static const char alone[] =
 	" S alt-grab async-teardown audio-help ctrl-grab curses daemonize enable-fips enable-hax "
 	"enable-kvm enable-sync-profile full-screen h help mem-prealloc no-acpi no-fd-bootchk "
@@ -107,7 +107,7 @@ static size_t command_length(const struct words *words, size_t start)
 	return end - start;
 }
 
-/* The last command that is one of QEMU, as in a log, or options alone. */
+/* The last command in the words that runs QEMU, as in a log; or only options. */
 static void find_command(struct qemu_line *line, const struct words *words)
 {
 	size_t start, nr, best = words->nr, best_nr = 0;

@@ -14,8 +14,8 @@ static bool begins(const char *text, const char *start)
 }
 
 /*
- * Whose CPU the guest's is: with KVM the host's, unless the model says otherwise;
- * without, that of the model, where QEMU's own models are AMD's.
+ * The vendor of the guest's CPU: with KVM that of the host, unless the model tells
+ * otherwise; without KVM that of the model, and QEMU's own models are AMD's.
  */
 static enum guest_vendor vendor_of(const struct qemu_line *line)
 {
@@ -150,7 +150,7 @@ static int lower_node(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* A node with a memory backend; "mem=SIZE" only says whose a part of the one RAM is. */
+/* Read a node with a memory backend; "mem=SIZE" only assigns a part of the one RAM. */
 static bool read_node(struct qemu_line *line, const char *value, struct node *node, uint64_t *next)
 {
 	const struct qemu_memory *memory;
@@ -193,7 +193,7 @@ static bool read_nodes(struct qemu_line *line)
 	return nr != 0;
 }
 
-/* All -m together; "-machine memory.size=" is the same. */
+/* Read all -m options; "-machine memory.size=" is the same. */
 static void read_sizes(struct qemu_line *line, const struct qemu_memory *whole)
 {
 	struct guest *guest = line->guest;
@@ -210,7 +210,7 @@ static void read_sizes(struct qemu_line *line, const struct qemu_memory *whole)
 	if (qemu_opt(&all, "size") && whole && guest->ram != whole->bytes)
 		die("%s %s: the memory backend %s has another size", all.where,
 		    qemu_opt(&all, "size"), whole->id);
-	/* QEMU makes it whole pages of the largest target. */
+	/* QEMU rounds it to whole pages of the largest target. */
 	if (!whole && guest->ram <= UINT64_MAX - 8191)
 		guest->ram = (guest->ram + 8191) & ~8191ULL;
 	guest->max_ram = qemu_opt_bytes(&all, "maxmem", 1, guest->ram);

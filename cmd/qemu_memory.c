@@ -11,7 +11,7 @@
 
 #define HUGETLBFS 0x958458f6
 
-/* The size in the name of a place for huge pages, "hugepages1G" or "huge-2048kB", or 0. */
+/* The size in the name of a mount point of huge pages, "hugepages1G" or "huge-2048kB", or 0. */
 static uint64_t named_page(const char *name)
 {
 	char *end;

@@ -29,7 +29,7 @@ static const char *next_field(const char *text, char *field)
 	return NULL;
 }
 
-/* A key alone is switched on. */
+/* A key without a value is switched on. */
 static void read_keys(struct qemu_opts *opts, const char *text, const char *implied)
 {
 	char *field = guest_alloc(opts->guest, strlen(text) + 1);

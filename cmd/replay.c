@@ -117,7 +117,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {options, parse_option, "TRACE|-", doc, NULL, NULL, NULL};
 
-/* What describes one format does not go with all. */
+/* The options that describe one format do not go with "all". */
 static void choose_all(struct replay_args *args)
 {
 	const struct iommu_format *format = NULL;
@@ -181,7 +181,7 @@ static void on_row(void *context, const struct timeline_row *row)
 		replay_csv_row(output_stream(job->csv), row);
 }
 
-/* Rows that were written one by one count no more. */
+/* Rows that were written before a restart do not count. */
 static void on_restart(void *context)
 {
 	struct job *job = context;
@@ -244,7 +244,7 @@ static void run(struct job *job, struct trace_reader *reader, struct replay_repo
 		out_of_memory();
 }
 
-/* Whether a replay of a format has left something behind: 1 after a message. */
+/* Has a replay of a format left something behind? Returns 1 after a message. */
 static int check_left(const struct replay_report *report)
 {
 	if (!report->left_charged)
@@ -274,7 +274,7 @@ static int finish(struct job *job, const struct replay_report reports[])
 	return status;
 }
 
-/* The exit status of --check: whether the budget broke with any of the formats. */
+/* The exit status of --check: was the budget exceeded with any of the formats? */
 static int check_budget(const struct replay_args *args, const struct replay_report reports[])
 {
 	for (size_t i = 0; i < args->nr_formats && args->check; i++)
@@ -288,8 +288,8 @@ int cmd_replay(int argc, char **argv)
 	struct replay_args args = {.memory_max = UINT64_MAX, .iommu = "vtd"};
 	struct job job = {.args = &args};
 	static struct replay_report reports[REPLAY_FORMATS_MAX];
-	const struct replay_report *report = &reports[0]; /* what all agree on */
-	static struct trace_reader *reader;               /* within reach when die() leaves */
+	const struct replay_report *report = &reports[0]; /* what is the same in all */
+	static struct trace_reader *reader;               /* static, for die() */
 	char why[256];
 	int status;
 

@@ -26,11 +26,11 @@ struct replay_args {
 	const char *csv;
 	const char *plot;
 	bool csv_all;
-	bool check; /* a budget that breaks is an exit status */
+	bool check; /* exceeding the budget is an exit status */
 	bool json;
 };
 
-/* The report on stdout: of the one format, or the reports of all, compared. */
+/* Print the report on stdout: of the one format, or the comparison of all. */
 void replay_print_text(const struct replay_args *args, const struct replay_report reports[]);
 void replay_print_json(const struct replay_args *args, const struct replay_report reports[]);
 
@@ -38,7 +38,7 @@ void replay_print_json(const struct replay_args *args, const struct replay_repor
 void replay_csv_head(FILE *file);
 void replay_csv_row(FILE *file, const struct timeline_row *row);
 
-/* Draw the timeline, and finish the file: 0, or 1 after a message. */
+/* Draw the timeline and complete the file. Returns 0, or 1 after a message. */
 int replay_plot(struct output *output, const struct replay_args *args,
 		const struct replay_report *report, const struct timeline_row *rows, size_t nr);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The timeline as a picture, drawn by gnuplot: what is mapped above, and below
- * over the same time the tables for it, live and as a kernel would hold them
- * that never frees one.
+ * The timeline as a plot, drawn by gnuplot: above, what is mapped; below, over the same
+ * time, the tables for it, live and as a kernel that never frees one would hold them.
  */
 #include "cmd/plot.h"
 #include "cmd/replay.h"
@@ -34,7 +33,7 @@ static struct unit choose_unit(uint64_t most)
 	return units[i];
 }
 
-/* Everything that happens within the width of a column, which is about a pixel. */
+/* The events within the width of a column, which is about a pixel. */
 struct column {
 	uint64_t mapped_least;
 	uint64_t mapped_most;
@@ -59,7 +58,7 @@ static void add_to_column(struct column *column, const struct timeline_row *row)
 		column->held = held;
 }
 
-/* What stands since @row, until the next event. */
+/* The state since @row, until the next event. */
 static struct column column_of(const struct timeline_row *row)
 {
 	struct column column = {row->mapped_bytes, row->mapped_bytes, row->table_bytes,
@@ -69,7 +68,7 @@ static struct column column_of(const struct timeline_row *row)
 	return column;
 }
 
-/* What the pictures are drawn over: the time, or, where there is none, the events. */
+/* The horizontal axis: the time or, without time stamps, the events. */
 struct axis {
 	uint64_t first, span;
 	double unit; /* of what the axis shows */
@@ -151,7 +150,7 @@ static void print_frame(FILE *pipe, const struct replay_args *args,
 		report->domains == 1 ? "" : "s", report->format->name, report->address_width);
 }
 
-/* An area up to the most that a column saw, darker up to the least. */
+/* Fill an area up to the maximum of each column, and darker up to its minimum. */
 static void print_area(FILE *pipe, unsigned int least, struct unit unit, const char *color,
 		       const char *title)
 {
@@ -184,7 +183,7 @@ static void print_tables(FILE *pipe, const struct replay_args *args,
 			 const struct replay_report *report)
 {
 	uint64_t most = report->never_freed.bytes ? report->never_freed.bytes : 1;
-	/* A budget far above all that is needed would flatten the rest. */
+	/* A budget far above the maximum would flatten the curves. */
 	bool budget = args->memory_max <= 2 * most;
 	struct unit unit = choose_unit(most);
 

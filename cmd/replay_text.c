@@ -54,7 +54,7 @@ static void print_events(const struct replay_report *report)
 			    "dropped by the tracer: what follows may be wrong");
 }
 
-/* What is known of the devices, and what they cost where it is on one format. */
+/* What is known of the devices, and their costs if there is one format. */
 static void print_devices(const struct replay_args *args, const struct replay_report *report)
 {
 	char maps[COUNT_TEXT], unmaps[COUNT_TEXT], mapped[BYTES_TEXT], now[BYTES_TEXT];
@@ -161,7 +161,7 @@ static void print_failure(const struct replay_report *report, enum replay_failur
 		       format_place(report, &report->first_failed[failure], place, sizeof(place)));
 }
 
-/* What failed on each format; their names are told if there are several. */
+/* The failures on each format, with the formats' names if there are several. */
 static void print_failures(const struct replay_args *args, const struct replay_report reports[])
 {
 	char bytes[BYTES_TEXT];
@@ -183,7 +183,7 @@ static void print_failures(const struct replay_args *args, const struct replay_r
 				      args->nr_formats > 1 ? reports[i].format->name : "");
 }
 
-/* One format beside the others: no figures when its pages are too large for the trace. */
+/* One format in the comparison: no figures if its pages are too large for the trace. */
 static void print_costs(const struct replay_report *report)
 {
 	char page[BYTES_TEXT], now[BYTES_TEXT], peak[BYTES_TEXT], never[BYTES_TEXT];

@@ -32,7 +32,7 @@ struct total size_total(const struct iommu_size *one, const char *option, uint64
 }
 
 /*
- * Map what begins at @iova and has pieces of @backing behind it, which begin at
+ * Map a range at @iova that is backed by pieces of @backing bytes, which begin at
  * multiples of that: smaller pieces up to the first such address.
  */
 static void add_range(struct maps *maps, const struct request *request,

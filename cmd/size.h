@@ -14,7 +14,7 @@
 
 #define SIZE_FORMATS_MAX 32
 
-/* What is asked for. */
+/* The arguments. */
 struct request {
 	const char *iommu; /* "all" for every format */
 	uint64_t granule;  /* 0: not given */
@@ -32,7 +32,7 @@ struct request {
 	bool described;     /* by --qemu or --libvirt, not by --guest */
 };
 
-/* What it needs in all domains together, or dies. */
+/* The tables of all domains together; exits with a message if they cannot be computed. */
 struct total {
 	struct iommu_size one; /* domain */
 	uint64_t domains;
@@ -50,12 +50,12 @@ struct need {
 	uint64_t memlock;
 };
 
-/* The needs as the guest is started, and with all memory plugged if it may be more. */
+/* The needs when the guest is started, and with all memory plugged if that is more. */
 struct needs {
 	struct need now, full;
 };
 
-/* What a format needs. */
+/* What is needed with one format. */
 struct answer {
 	const struct iommu_format *format;
 	char *why; /* why there is no answer; NULL if there is one */
@@ -64,18 +64,22 @@ struct answer {
 	/* for a guest */
 	struct guest_ranges ranges;
 	uint64_t backing;        /* of its RAM, or of the first part of it */
-	uint64_t firmware_bytes; /* of @total only while firmware reads option ROMs */
+	uint64_t firmware_bytes; /* part of @total that is needed only while the firmware reads
+				    option ROMs */
 	struct needs shared;     /* in one domain, or in as many as it has */
-	struct needs each;       /* in one for each device; not if it is described */
+	struct needs each; /* with one domain for each device; not if the guest is described */
 };
 
-/* size_args.c: read the arguments; dies if they cannot be used. */
+/* size_args.c: read the arguments; exits with a message if they cannot be used. */
 void size_parse(int argc, char **argv, struct request *request);
 
-/* size_guest.c: what a guest maps with a format, and what that needs. */
+/* size_guest.c: what a guest maps with a format, and the tables and memory for that. */
 void size_guest(const struct request *request, struct answer *answer);
 
-/* size.c: the tables for --map and for what of a guest's ranges is in @when; 0 or -1. */
+/*
+ * size.c: the tables for --map and for the guest's ranges that are in @when. Returns 0
+ * or -1.
+ */
 int size_count(const struct request *request, struct answer *answer, unsigned int when,
 	       struct iommu_size *size);
 struct total size_total(const struct iommu_size *one, const char *option, uint64_t domains);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uiommu size --iommu all: the formats compared, and what is said of every answer. */
+/* uiommu size --iommu all: the formats compared, and notes that belong to every answer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "cmd/cmd.h"
 #include "cmd/size.h"
 
-/* Columns of amounts: for mappings what they are made of, for guests the cases. */
+/* Columns of amounts: for mappings the kinds of tables, for guests the cases. */
 struct column {
 	const char *head;
 	uint64_t (*bytes)(const struct answer *answer);
@@ -111,7 +111,7 @@ static void print_limits(const char *what, const struct need *need)
 	       format_bytes(need->memlock, memlock));
 }
 
-/* What is pinned depends on the smallest page only, and hardly on that. */
+/* The pinned memory depends only on the smallest page, and hardly on that. */
 static void print_guest_limits(const struct request *request, const struct answer *answers)
 {
 	const struct answer *answer = answers;

@@ -156,7 +156,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* What describes one format does not go with all. */
+/* The options that describe one format do not go with "all". */
 static void choose_formats(struct request *request)
 {
 	const struct iommu_format *format = NULL;

@@ -33,7 +33,7 @@ static void add_limits(struct need *need, const struct request *request, uint64_
 		    (unsigned long long)domains);
 }
 
-/* RAM, and what of memory devices is plugged from the start. */
+/* RAM, and the part of memory devices that is plugged from the start. */
 static uint64_t started_ram(const struct guest *guest)
 {
 	uint64_t bytes = guest->ram;
@@ -56,7 +56,7 @@ static void find_needs(const struct request *request, struct answer *answer,
 		   mapped_bytes(answer, WHEN_STARTED | WHEN_FULL));
 }
 
-/* --guest takes RAM in whole pages only; what is described is cut to them. */
+/* --guest takes RAM in whole pages only; a described guest's RAM is cut to whole pages. */
 static bool in_pages(const struct request *request, struct answer *answer)
 {
 	const struct guest *guest = &request->guest;

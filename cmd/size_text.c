@@ -47,7 +47,7 @@ static void print_need(const struct need *need)
 	print_sum("  memlock limit", need->memlock);
 }
 
-/* What it is as it starts, and with all memory plugged if that is more. */
+/* The needs when the guest starts, and with all memory plugged if that is more. */
 static void print_needs(const struct needs *needs, const char *what)
 {
 	char text[BYTES_TEXT];

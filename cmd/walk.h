@@ -12,7 +12,7 @@
 #include "cmd/output.h"
 #include "hw/walk.h"
 
-/* What is asked for. */
+/* The arguments. */
 struct walk_args {
 	const char *iommu;
 	uint64_t granule; /* 0: not given */
@@ -29,7 +29,7 @@ struct walk_args {
 	bool json;
 };
 
-/* A file that stands for the physical memory from @base on. */
+/* A file that holds the physical memory from @base on. */
 struct walk_image {
 	const char *name; /* as it was given */
 	int fd;
@@ -37,7 +37,7 @@ struct walk_image {
 	int error; /* of the first read that failed, or 0 */
 };
 
-/* What is to be walked. */
+/* What is walked. */
 struct walk {
 	struct walk_image image;
 	struct hw_memory memory;
@@ -45,7 +45,7 @@ struct walk {
 	struct hw_layout layout;
 };
 
-/* Leaves that follow each other in both kinds of address and allow the same. */
+/* Leaves that adjoin in both kinds of addresses and allow the same accesses. */
 struct walk_range {
 	uint64_t iova, paddr, size; /* size 0: all 64 bits */
 	unsigned int access;
@@ -65,9 +65,9 @@ struct walk_level {
 	uint64_t tables, items, leaves, links, bad;
 };
 
-#define WALK_PROBLEMS 32 /* that are told one by one */
+#define WALK_PROBLEMS 32 /* the most that are reported one by one */
 
-/* Everything that the tables hold, as far as it is kept. */
+/* Everything in the tables, as far as it is kept. */
 struct walk_list {
 	struct walk_range *ranges;
 	size_t nr, room, most;
@@ -77,18 +77,21 @@ struct walk_list {
 	struct walk_level level[HW_MAX_LEVELS];
 	struct walk_problem problems[WALK_PROBLEMS];
 	uint64_t nr_problems, faults[HW_NR_FAULTS];
-	uint64_t *tables; /* where they are, for as many as there is room */
+	uint64_t *tables; /* their addresses, up to the limit */
 	size_t nr_tables, tables_room;
-	uint64_t nr_shared;     /* times that a table was met again */
+	uint64_t nr_shared;     /* times that a table was found again */
 	bool cut;               /* the budget was used up */
-	struct walk_range last; /* not added yet, if one has begun */
+	struct walk_range last; /* not added yet, if it has begun */
 	bool begun;
 };
 
-/* walk_args.c: read the arguments; dies if they cannot be used. */
+/* walk_args.c: read the arguments; exits with a message if they cannot be used. */
 void walk_parse(int argc, char **argv, struct walk_args *args);
 
-/* walk_image.c: open the file and find out how its tables lie; dies if it cannot. */
+/*
+ * walk_image.c: open the file and find the layout of its tables; exits with a message
+ * on failure.
+ */
 void walk_open(struct walk *walk, const struct walk_args *args);
 void walk_close(struct walk *walk);
 
@@ -115,7 +118,7 @@ bool walk_field_applies(const struct hw_field *field, const struct hw_step *step
 #define WALK_SMALL_FIELD 16
 uint64_t walk_field_value(const struct hw_field *field, uint64_t item);
 
-/* walk_plot.c: draw what is mapped, and finish the file; 0, or 1 after a message. */
+/* walk_plot.c: draw what is mapped and complete the file. Returns 0, or 1 after a message. */
 int walk_plot(struct output *output, const struct walk *walk, const struct walk_args *args,
 	      const struct walk_list *list);
 

@@ -8,7 +8,7 @@
 /* Gaps of less than this part of all regions together are drawn. */
 #define SMALL_GAP 40
 
-/* The part of the width that regions share evenly; the rest is by their size. */
+/* The part of the width that all regions share evenly. The rest is shared by size. */
 #define EVEN_SHARE 0.6
 
 /* ---- regions ---- */
@@ -21,7 +21,7 @@ static void join_regions(struct walk_columns *columns, unsigned int at)
 		columns->regions[i] = columns->regions[i + 1];
 }
 
-/* The region that has the smallest gap behind it; there are two at least. */
+/* The region before the smallest gap. There are at least two regions. */
 static unsigned int smallest_gap(const struct walk_columns *columns, uint64_t *gap)
 {
 	unsigned int found = 0;
@@ -156,7 +156,7 @@ static void add_table(struct walk_column *column, double bytes, const void *cont
 	column->tables += bytes * *per_byte;
 }
 
-/* A table's bytes go evenly to what is drawn of the addresses that it translates. */
+/* A table's bytes are spread evenly over the drawn addresses that it translates. */
 static bool on_table(void *context, const struct hw_table *table)
 {
 	struct walk_columns *columns = context;

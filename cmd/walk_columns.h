@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An address space cut into columns of a picture. Most of it is empty: columns
- * cover a few regions that have mappings, and leave out the large gaps.
+ * An address space cut into columns of a plot. Most of it is empty: columns cover a few
+ * regions that have mappings, and skip the large gaps.
  */
 #ifndef CMD_WALK_COLUMNS_H
 #define CMD_WALK_COLUMNS_H
@@ -31,7 +31,7 @@ struct walk_columns {
 	const struct walk *walk;
 };
 
-/* Find out what is to be drawn: two listings. */
+/* Find what is to be drawn, by two listings. */
 void walk_columns_fill(struct walk_columns *columns, const struct walk *walk,
 		       const struct walk_args *args);
 

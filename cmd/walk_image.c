@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uiommu walk: the file as physical memory. It is read piece by piece and never
- * mapped: where it turns out to be shorter than it was, there is no memory.
+ * uiommu walk: the file as physical memory. It is read piece by piece and never mapped:
+ * if it becomes shorter meanwhile, there is no memory beyond its end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +58,7 @@ static void open_image(struct walk_image *image, const struct walk_args *args)
 {
 	uint64_t room = -args->base; /* up to the end of addresses; 0: all */
 
-	/* Without O_NONBLOCK a named pipe would be waited for. */
+	/* Without O_NONBLOCK, open() would wait for the writer of a named pipe. */
 	image->fd = open(args->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (image->fd < 0)
 		die("%s: %s", quoted(args->image), strerror(errno));
@@ -74,7 +74,7 @@ static void open_image(struct walk_image *image, const struct walk_args *args)
 		    (unsigned long long)(args->base + image->size - 1));
 }
 
-/* The most bits of address that so many levels translate; 0 when there are none. */
+/* The most bits of address that so many levels translate; 0 if there are no such levels. */
 static unsigned int width_of_levels(struct hw_tables tables, unsigned int levels)
 {
 	struct hw_layout layout;
@@ -88,8 +88,8 @@ static unsigned int width_of_levels(struct hw_tables tables, unsigned int levels
 }
 
 /*
- * AMD's tables say their level themselves: the top is above the highest that it
- * points to. One that points to none is as Linux makes them.
+ * AMD's tables contain their levels: the top is one above the highest level that it
+ * points to. A top that points to none has the levels that Linux begins with.
  */
 static unsigned int levels_of_top(const struct walk *walk)
 {

@@ -7,7 +7,7 @@
 #include "cmd/cmd.h"
 #include "cmd/walk.h"
 
-/* Tables whose places are kept, to tell which are met again. */
+/* The most tables whose addresses are kept, to find those that are shared. */
 #define MOST_TABLES ((size_t)1 << 20)
 
 static void *grow_array(void *array, size_t *room, size_t most, size_t size)
@@ -21,7 +21,7 @@ static void *grow_array(void *array, size_t *room, size_t most, size_t size)
 	return array;
 }
 
-/* Put the range that is complete where it belongs. */
+/* Add the complete range to the list. */
 static void finish_range(struct walk_list *list)
 {
 	if (!list->begun)
@@ -44,7 +44,7 @@ static bool continues(const struct walk_list *list, const struct hw_found *found
 	       found->item.address == range->paddr + range->size;
 }
 
-/* There may be one for every page: touch no more of it than was used. */
+/* There may be a range for every page: touch only what is used of the memory. */
 static void begin_range(struct walk_list *list, const struct hw_found *found)
 {
 	struct walk_range *last = &list->last;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uiommu walk: the address space as a picture. Above a lane for each size of
- * page, as high as the part of the addresses that such pages map; below what the
- * tables take for it.
+ * uiommu walk: the address space as a plot. Above, a lane for each size of page, as
+ * high as the part of the addresses that such pages map; below, the size of the tables
+ * for it.
  */
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@
 #define LEAST_SHOWN  0.12 /* of a lane, for the first page */
 #define LANE         0.86 /* of its height, where all is mapped */
 
-/* A picture's lanes, from the smallest page up. */
+/* The lanes of a plot, from the smallest page up. */
 struct lanes {
 	unsigned int lg2[LEAF_SIZES];
 	unsigned int nr;
@@ -30,7 +30,7 @@ static struct lanes find_lanes(const struct walk_list *list)
 	return lanes;
 }
 
-/* The same for a size in every picture: red at 4K, by way of yellow and blue to green. */
+/* The same color for a size in every plot: from red at 4K over yellow and blue to green. */
 static unsigned int lane_color(unsigned int lg2)
 {
 	static const struct {
@@ -53,7 +53,7 @@ static unsigned int lane_color(unsigned int lg2)
 	return mixed;
 }
 
-/* Where column @c of a region is: regions stand a little apart. */
+/* The x coordinate of column @c of a region. There are gaps between regions. */
 static double x_of(const struct walk_columns *columns, const struct walk_region *region,
 		   unsigned int c)
 {
@@ -75,7 +75,7 @@ static bool alike(double a, double b)
 	return a > b * 0.99 && a < b * 1.01;
 }
 
-/* One box for neighbours that look the same. */
+/* Print one box for neighbours that look the same. */
 static void print_lane(FILE *pipe, const struct walk_columns *columns, const struct lanes *lanes,
 		       unsigned int lane)
 {
@@ -160,7 +160,7 @@ static void print_frame(FILE *pipe, const struct walk *walk, const struct walk_c
 		columns->nr > 1 ? "; large gaps are left out" : "");
 }
 
-/* A grey field behind each region, and where it begins below the last panel. */
+/* A grey background for each region, with its start below the last panel. */
 static void print_regions(FILE *pipe, const struct walk_columns *columns, bool named)
 {
 	char bytes[BYTES_TEXT];

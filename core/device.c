@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Devices: how they come, how they go, and how the hardware behind one of them
- * is switched from domain to domain. Groups decide to which (group.c).
+ * Devices: how they are registered and removed, and how the hardware behind one device
+ * is switched from one domain to another. group.c decides which domain that is.
  */
 #include "core/device.h"
 
@@ -30,7 +30,7 @@ static struct iommu_device *device_new(const char *name, const struct iommu_devi
 		return NULL;
 	dev->ops = ops;
 	dev->priv = priv;
-	/* What a device of which nobody has said anything can do, as in the kernel. */
+	/* The defaults of a device that has set nothing, as in the kernel. */
 	dev->dma.mask = dev->dma.coherent_mask = dev->dma.seg_boundary = UINT32_MAX;
 	dev->dma.max_seg_size = 65536;
 	for (size_t i = 0; i < length; i++)
@@ -124,7 +124,7 @@ struct iommu_attach *iommu_attach_new(struct iommu_device *dev, struct iommu_dom
 int iommu_device_switch(struct iommu_device *dev, struct iommu_domain *domain,
 			struct iommu_domain *old)
 {
-	/* What the firmware set going would fault from then on. */
+	/* DMA that the firmware has started would fault from then on. */
 	if (domain->type == IOMMU_DOMAIN_BLOCKED && dev->require_direct)
 		return -EINVAL;
 	return dev->ops->attach_dev(domain, dev, old);
@@ -143,7 +143,7 @@ void iommu_device_switch_back(struct iommu_device *dev, struct iommu_domain *dom
 	ret = dev->ops->attach_dev(domain, dev, from);
 	if (!ret)
 		return;
-	/* Better no access than the access that was to end. */
+	/* Rather no access at all than the access that was to end. */
 	dev->ops->detach_dev(from, dev);
 	mm_warn_once(&said, "attach_dev() failed to go back to a domain, errno, device", dev->name,
 		     (uintptr_t)-ret);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Dirty tracking: the order of things, that is. The bits are the engine's.
- */
+/* Dirty tracking: the order of the steps. The engine has the dirty bits. */
 #include <uiommu/dirty.h>
 
 #include "core/domain.h"
@@ -26,7 +24,7 @@ int iommu_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 
 	if (ret)
 		return ret;
-	/* First let new mappings begin clean, then clean the others. */
+	/* New mappings must begin clean before the existing ones are cleaned. */
 	atomic_store(&domain->pt.track_dirty, enable);
 	if (!enable)
 		return 0;

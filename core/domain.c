@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Domains come and go here. A domain remembers its owner: the object itself,
- * its top table and all that is linked to it later are charged there.
+ * Allocation and freeing of domains. A domain remembers its owner: the object itself,
+ * its top table and all that is linked to it later are charged to that memory cgroup.
  */
 #include <uiommu/iommu.h>
 
@@ -12,7 +12,7 @@
 #include "mm/slab.h"
 #include "mm/warn.h"
 
-/* Made with the first domain; one for the process, as the arena is. */
+/* Created with the first domain; there is one for the process, as there is one arena. */
 static _Atomic(struct kmem_cache *) domain_cache;
 
 static struct kmem_cache *get_domain_cache(gfp_t gfp)
@@ -78,7 +78,7 @@ static uint64_t blocked_iova_to_phys(struct pgtable *pt, uint64_t iova)
 	return 0;
 }
 
-/* Find the format and the leaf sizes; 0 when the smallest one does not remain. */
+/* Find the format and the leaf sizes; 0 when the smallest leaf size is not among them. */
 static uint64_t choose_pgsizes(const struct iommu_domain_params *params,
 			       const struct pgtable_ops *ops)
 {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Faults: from whoever finds them to the one handler of the domain.
- */
+/* Faults: from the code that finds them to the one handler of the domain. */
 #include <uiommu/iommu.h>
 
 #include "core/domain.h"

@@ -2,10 +2,10 @@
 /*
  * Groups: which domain the devices of a group are attached to.
  *
- * A switch has two steps. The first allocates each device's place in the new
- * domain; the second switches the hardware, device by device, and goes back
- * when one refuses. Going back to the default domain uses places that exist, so
- * that detaching never allocates and cannot fail.
+ * A switch has two steps. The first step allocates each device's place in the new
+ * domain. The second step switches the hardware, device by device, and goes back when
+ * one device refuses. Going back to the default domain uses places that exist, so that
+ * detaching never allocates and cannot fail.
  */
 #include "core/device.h"
 
@@ -26,7 +26,7 @@ static struct iommu_domain *default_domain(struct iommu_group *group)
 	return atomic_load_explicit(&group->default_domain, memory_order_acquire);
 }
 
-/* Let one of a group's two pointers name another domain; both count as users. */
+/* Set one of a group's two pointers to another domain. Both pointers count as users. */
 static void point_to(_Atomic(struct iommu_domain *) *place, struct iommu_domain *domain)
 {
 	struct iommu_domain *old = atomic_load_explicit(place, memory_order_relaxed);
@@ -101,7 +101,7 @@ struct iommu_domain *iommu_get_domain_for_dev(struct iommu_device *dev)
 	return current_domain(dev->group);
 }
 
-/* First step: a place for each device, in ->coming. */
+/* First step: allocate a place for each device, in ->coming. */
 static void drop_coming(struct iommu_group *group)
 {
 	for_each_device(dev, group)
@@ -124,7 +124,7 @@ static int prepare_coming(struct iommu_group *group, struct iommu_domain *domain
 	return 0;
 }
 
-/* Second step: the hardware. All devices, or none. */
+/* Second step: switch the hardware, for all devices or for none. */
 static int switch_devices(struct iommu_group *group, struct iommu_domain *domain)
 {
 	struct iommu_domain *old = current_domain(group);
@@ -157,7 +157,7 @@ static void leave_domain(struct iommu_device *dev)
 	dev->attach = dev->default_attach;
 }
 
-/* Both steps, from whatever domain to one that is not the default one. */
+/* Both steps, from any domain to one that is not the default domain. */
 static int switch_group(struct iommu_group *group, struct iommu_domain *domain)
 {
 	int ret = prepare_coming(group, domain);
@@ -286,7 +286,7 @@ void iommu_detach_device(struct iommu_domain *domain, struct iommu_device *dev)
 	mm_mutex_unlock(&group->lock);
 }
 
-/* Take the places in ->coming (NULL without a domain) as the default ones. */
+/* Make the places in ->coming (NULL without a domain) the default ones. */
 static void commit_default(struct iommu_group *group, struct iommu_domain *domain)
 {
 	for_each_device(dev, group)
@@ -361,7 +361,7 @@ int iommu_group_set_default_domain(struct iommu_group *group, struct iommu_domai
 	return ret;
 }
 
-/* Places for a device that joins: in the default domain and in the current one. */
+/* Allocate the places of a device that joins: in the default domain and in the current one. */
 static int add_places(struct iommu_group *group, struct iommu_device *dev)
 {
 	struct iommu_domain *domain = current_domain(group), *dflt = default_domain(group);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What was unmapped is flushed here, then its tables are freed: never in the
- * other order, since hardware may walk a table until it has forgotten it.
+ * Flush what was unmapped, then free its tables. Never in the other order: hardware may
+ * walk a table until the IOTLB has forgotten it.
  */
 #include <uiommu/iommu.h>
 
@@ -16,7 +16,7 @@ static void flush(struct iommu_domain *domain, const struct iommu_iotlb_gather *
 
 	if (!has_range && !gather->tables)
 		return;
-	if (!has_range) { /* tables of which nobody said what they covered */
+	if (!has_range) { /* the range that the tables covered is not known */
 		start = 0;
 		last = domain->pt.aperture_last;
 	}

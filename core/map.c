@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mapping and unmapping: the arguments are checked here, once for every format,
- * and a list that failed half-way is undone. One page is mapped and unmapped far
- * more often than anything else, so each check is a test of words at hand.
+ * Mapping and unmapping. The arguments are checked here, once for all formats, and a
+ * list that failed half-way is undone here. One page is mapped and unmapped far more
+ * often than anything else, so each check tests words that are loaded anyway.
  */
 #include <uiommu/iommu.h>
 
@@ -10,7 +10,10 @@
 #include "mm/gfp.h"
 #include "mm/page.h"
 
-/* Aligned, not empty, not wrapping, in a domain that translates. */
+/*
+ * True for a range that is aligned, not empty and does not wrap, in a domain that
+ * translates.
+ */
 static inline bool range_is_good(const struct iommu_domain *domain, uint64_t iova, uint64_t paddr,
 				 uint64_t size)
 {
@@ -39,7 +42,7 @@ __hot int iommu_map(struct iommu_domain *domain, dma_addr_t iova, phys_addr_t pa
 	return ret;
 }
 
-/* The sum of the lengths; 0 when a piece or the sum is no good. */
+/* The sum of the lengths; 0 when a piece or the sum is invalid. */
 static uint64_t sg_length(const struct iommu_domain *domain, const struct iommu_sg *sg,
 			  unsigned int nents)
 {
@@ -81,7 +84,7 @@ ssize_t iommu_map_sg(struct iommu_domain *domain, dma_addr_t iova, const struct 
 	return ret ? ret : (ssize_t)total;
 }
 
-/* Inlined, which a function that others may stand in for is not. */
+/* Inlined; a function that can be interposed would not be. */
 static inline __attribute__((always_inline)) size_t unmap_fast(struct iommu_domain *domain,
 							       dma_addr_t iova, size_t size,
 							       struct iommu_iotlb_gather *gather)
@@ -118,7 +121,7 @@ int iommu_split_mapping(struct iommu_domain *domain, dma_addr_t iova, size_t siz
 		return -EINVAL;
 	iommu_iotlb_gather_init(&gather);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ends) && !ret; i++) {
-		/* Nothing reaches over 0, nor over 2^64. */
+		/* No address is below 0 or above 2^64. */
 		if (ends[i])
 			ret = domain->pt.ops->split(&domain->pt, ends[i], gfp, &gather);
 	}

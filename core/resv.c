@@ -152,7 +152,7 @@ static bool is_direct(const struct iommu_resv_region *region)
 	return region->type == IOMMU_RESV_DIRECT || region->type == IOMMU_RESV_DIRECT_RELAXABLE;
 }
 
-/* The page's last byte is asked for, because 0 is where the first page is mapped to. */
+/* Asks for the page's last byte, because the first page is mapped to address 0. */
 static bool page_is_mapped(struct iommu_domain *domain, uint64_t address, uint64_t page_mask)
 {
 	return iommu_iova_to_phys(domain, address | page_mask) != 0;
@@ -179,8 +179,8 @@ static int map_run(struct iommu_domain *domain, uint64_t start, uint64_t last, i
 }
 
 /*
- * Page by page, since devices of a group may share a part of their regions;
- * runs of pages that are not mapped yet are mapped as one.
+ * Go page by page, since devices of a group may share a part of their regions. Runs of
+ * pages that are not mapped yet are mapped by one call.
  */
 static int map_region(struct iommu_domain *domain, const struct iommu_resv_region *region,
 		      struct iommu_resv_region **done)

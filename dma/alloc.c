@@ -2,17 +2,18 @@
 /*
  * Memory for the CPU and a device: contiguous for both, or for the device only.
  *
- * The caller's gfp is about a buffer. Its flags that choose where memory comes
- * from stay with the buffer; everything else, tables and lists and addresses,
- * gets the others.
+ * The caller's gfp is that of a buffer. Its flags that choose where memory comes from
+ * apply to the buffer only; the other flags apply to all allocations: tables, lists and
+ * addresses.
  *
- * The way back flushes at once also in lazy mode: the pages go to anybody then.
+ * Freeing flushes at once, also in lazy mode: after it the pages may be allocated by
+ * anyone.
  */
 #include "dma/dma.h"
 
 #include "mm/slab.h"
 
-#define LIST_BYTES 65536 /* most that kmalloc() has */
+#define LIST_BYTES 65536 /* the most that kmalloc() allocates */
 #define MOST_ORDER 4     /* log2 of the pages of the largest block: 64 KiB */
 
 static unsigned int smallest_order(const struct iommu_dma_cookie *cookie)
@@ -20,7 +21,7 @@ static unsigned int smallest_order(const struct iommu_dma_cookie *cookie)
 	return cookie->shift > PAGE_SHIFT ? cookie->shift - PAGE_SHIFT : 0;
 }
 
-/* The pages that @size bytes need, in multiples of a granule; 0 if that is too much. */
+/* The pages that @size bytes need, in multiples of a granule; 0 if there cannot be so many. */
 static uint64_t buffer_pages(const struct iommu_dma_cookie *cookie, size_t size)
 {
 	uint64_t unit = PAGE_SIZE << smallest_order(cookie);
@@ -30,7 +31,7 @@ static uint64_t buffer_pages(const struct iommu_dma_cookie *cookie, size_t size)
 	return ((size + unit - 1) & ~(unit - 1)) >> PAGE_SHIFT;
 }
 
-/* The least order whose block holds so many pages. */
+/* The least order whose block has so many pages. */
 static unsigned int order_of(uint64_t pages)
 {
 	return pages > 1 ? fls64_index(pages - 1) + 1 : 0;
@@ -81,10 +82,10 @@ void dma_free_attrs(struct iommu_device *dev, size_t size, void *cpu_addr, dma_a
 		free_pages(virt_to_page(cpu_addr));
 }
 
-/* Blocks in the order in which they were allocated, by ->next. */
+/* Blocks in the order of their allocation, linked by ->next. */
 struct blocks {
 	struct page *first, *last;
-	unsigned int pieces; /* blocks that adjoin are one */
+	unsigned int pieces; /* adjoining blocks count as one */
 };
 
 static bool adjoins(const struct page *before, const struct page *page)
@@ -114,8 +115,8 @@ static void blocks_free(struct page *page)
 }
 
 /*
- * The largest blocks first; where there is none of a size, smaller ones from there
- * on. Only for the smallest size other memory is given up.
+ * Allocate the largest blocks first, and smaller ones as soon as there is none of a
+ * size. Only for the smallest size other memory is reclaimed.
  */
 static int blocks_alloc(const struct iommu_dma_cookie *cookie, uint64_t pages, gfp_t gfp,
 			unsigned long attrs, struct blocks *blocks)
@@ -141,7 +142,7 @@ static int blocks_alloc(const struct iommu_dma_cookie *cookie, uint64_t pages, g
 	return 0;
 }
 
-/* The list of pieces, behind the table's head. */
+/* The list of pieces, after the head of the table. */
 static struct sg_table *table_alloc(const struct iommu_dma_cookie *cookie,
 				    const struct blocks *blocks, gfp_t gfp)
 {
@@ -220,7 +221,7 @@ void dma_free_noncontiguous(struct iommu_device *dev, struct sg_table *sgt)
 	trace_dma(free_sgt, dev, sgt);
 	if (!iommu_dma_unmap(dev, cookie, sgt->dma_address, sgt->size, false))
 		return;
-	/* The blocks are still in the order of the list, by ->next. */
+	/* The blocks are still linked by ->next in the order of the list. */
 	blocks_free(virt_to_page(phys_to_virt(sgt->sgl[0].paddr)));
 	kfree(sgt);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bounce buffers, for devices that are not trusted: what they get of a page of
- * which they may see a part only is a page of the library's with that part in it
- * and zeros around. Whole pages between are mapped as they are.
+ * Bounce buffers for devices that are not trusted. If such a device may access only a
+ * part of a page, it gets a page of the library's with a copy of that part and zeros
+ * around it. The whole pages of a mapping are mapped as they are.
  *
- * Which pages of a mapping are copies follows from its address and size. The
- * tables say which page a copy is, and its struct page in the place of what.
+ * Which pages of a mapping are copies follows from its address and size. The tables
+ * tell which page a copy is, and its struct page tells the address that it replaces.
  */
 #include "dma/dma.h"
 
@@ -21,7 +21,7 @@ static void *original(struct iommu_device *dev, phys_addr_t paddr)
 	return dev->dma.phys_to_virt ? dev->dma.phys_to_virt(dev, paddr) : phys_to_virt(paddr);
 }
 
-/* Copy @bytes from @offset on, one way or the other. */
+/* Copy @bytes from @offset on, in one direction or the other. */
 static void bounce(struct iommu_device *dev, struct page *copy, uint64_t offset, size_t bytes,
 		   enum way way)
 {
@@ -34,7 +34,7 @@ static void bounce(struct iommu_device *dev, struct page *copy, uint64_t offset,
 		memcpy(theirs, mine, bytes);
 }
 
-/* A copy of the granule at @paddr with nothing but zeros in it. */
+/* Allocate a page, full of zeros, for the copy of the granule at @paddr. */
 static struct page *copy_alloc(const struct iommu_dma_cookie *cookie, phys_addr_t paddr)
 {
 	unsigned int order = cookie->shift > PAGE_SHIFT ? cookie->shift - PAGE_SHIFT : 0;
@@ -46,14 +46,14 @@ static struct page *copy_alloc(const struct iommu_dma_cookie *cookie, phys_addr_
 	return copy;
 }
 
-/* A mapping: the part of a granule that it begins with, whole ones, another part. */
+/* The parts of a mapping: a part of a granule, whole granules, a part of another one. */
 struct parts {
-	uint64_t start, end; /* of its granules */
-	uint64_t head;       /* bytes of the device's own in a copied first granule */
-	uint64_t tail;       /* and in a copied last one */
+	uint64_t start, end; /* of the granules of the mapping */
+	uint64_t head;       /* bytes of the mapping in a copied first granule */
+	uint64_t tail;       /* bytes of the mapping in a copied last granule */
 };
 
-/* @address may be either of the addresses of a mapping. */
+/* @address may be either the input or the physical address of a mapping. */
 static struct parts find_parts(const struct iommu_dma_cookie *cookie, uint64_t address,
 			       uint64_t size)
 {
@@ -68,7 +68,7 @@ static struct parts find_parts(const struct iommu_dma_cookie *cookie, uint64_t a
 	return parts;
 }
 
-/* The copies of one mapping, NULL where there is none. */
+/* The copies of one mapping; NULL where there is none. */
 struct copies {
 	struct page *head, *tail;
 };
@@ -126,8 +126,8 @@ static int map_parts(const struct iommu_dma_cookie *cookie, dma_addr_t iova,
 }
 
 /*
- * What is there is copied also for a device that only writes: it may leave out a
- * part, and the way back copies all.
+ * The contents are copied also for a device that only writes: it may not write all of
+ * them, and unmapping copies everything back.
  */
 dma_addr_t dma_map_bounced(struct iommu_device *dev, struct iommu_dma_cookie *cookie,
 			   phys_addr_t paddr, size_t size, enum dma_data_direction dir,
@@ -158,7 +158,7 @@ free_copies:
 	return DMA_MAPPING_ERROR;
 }
 
-/* The copy that the device uses at an address, NULL if it uses the caller's memory. */
+/* The copy that the device uses at an address; NULL if it uses the caller's memory. */
 static struct page *find_copy(const struct iommu_dma_cookie *cookie, dma_addr_t iova)
 {
 	phys_addr_t paddr = iommu_iova_to_phys(cookie->domain, granule_start(cookie, iova));
@@ -167,7 +167,7 @@ static struct page *find_copy(const struct iommu_dma_cookie *cookie, dma_addr_t 
 	return page && page->use == PAGE_BOUNCE ? page : NULL;
 }
 
-/* The device has lost its access before the bytes are copied: they do not change any more. */
+/* The device has lost its access before the bytes are copied back, so they cannot change. */
 void dma_unmap_bounced(struct iommu_device *dev, struct iommu_dma_cookie *cookie, dma_addr_t addr,
 		       size_t size, enum dma_data_direction dir, unsigned long attrs)
 {
@@ -185,7 +185,7 @@ void dma_unmap_bounced(struct iommu_device *dev, struct iommu_dma_cookie *cookie
 	copies_free(copies);
 }
 
-/* Only the ends of a mapping can be copies, hence only those of a part of it. */
+/* Only the ends of a mapping can be copies, so only those of a part of it can be. */
 static void sync_part(struct iommu_device *dev, dma_addr_t addr, size_t size, enum way way)
 {
 	const struct iommu_dma_cookie *cookie = device_dma_cookie(dev);

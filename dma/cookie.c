@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a domain gets for the DMA API: a set of addresses, out of which what is
- * reserved for its devices is kept.
+ * What a domain has for the DMA API: a set of addresses, without those that are
+ * reserved for its devices.
  */
 #include "dma/dma.h"
 
@@ -18,7 +18,7 @@ static void cookie_free(struct iommu_domain *domain, struct iommu_domain_cookie 
 	kfree(cookie);
 }
 
-/* Page frame 0 is never used: address 0 means failure to many a driver. */
+/* Page frame 0 is never used: many drivers take address 0 for a failure. */
 static int find_addresses(struct iommu_dma_cookie *cookie)
 {
 	struct iommu_domain_info info;
@@ -31,7 +31,7 @@ static int find_addresses(struct iommu_dma_cookie *cookie)
 	return cookie->first_pfn <= cookie->last_pfn ? 0 : -EINVAL;
 }
 
-/* Charged to the domain's owner, whoever the calling thread works for. */
+/* Charged to the domain's owner, whatever the calling thread's cgroup is. */
 static struct iova_domain *alloc_iovad(const struct iommu_dma_cookie *cookie, gfp_t gfp)
 {
 	struct mem_cgroup *owner = dma_owner(cookie), *active;
@@ -74,7 +74,7 @@ free_cookie:
 	return ERR_PTR(ret);
 }
 
-/* Keep one region, or what of it can be an address at all. */
+/* Reserve one region, or the part of it that the set has addresses for. */
 static int reserve_region(struct iommu_dma_cookie *cookie, const struct iommu_resv_region *region,
 			  gfp_t gfp)
 {
@@ -97,7 +97,7 @@ static int reserve_regions(struct iommu_dma_cookie *cookie, struct iommu_device 
 	return ret;
 }
 
-/* The first device brings the cookie with what is reserved for it; all or nothing. */
+/* The first device sets the domain up, with the regions reserved for it; all or nothing. */
 static int setup_domain(struct iommu_domain *domain, struct iommu_device *dev, gfp_t gfp)
 {
 	struct iommu_dma_cookie *cookie = cookie_alloc(domain, gfp);
@@ -110,7 +110,7 @@ static int setup_domain(struct iommu_domain *domain, struct iommu_device *dev, g
 	if (!ret && atomic_compare_exchange_strong(&domain->cookie, &first, &cookie->cookie))
 		return 0;
 	cookie_free(domain, &cookie->cookie);
-	/* Another device was first. */
+	/* Another thread has set the domain up first. */
 	return ret ? ret : reserve_regions(domain_dma_cookie(domain), dev, gfp);
 }
 

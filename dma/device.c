@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What a device can do: the addresses that it sends, the segments that it takes.
- */
+/* The limits of a device: the addresses that it can send, the segments that it can take. */
 #include "dma/dma.h"
 
-/* All ones from bit 0 on. */
+/* A mask that is all ones from bit 0 on. */
 static bool is_bit_mask(uint64_t mask)
 {
 	return mask && !(mask & (mask + 1));

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Flush queues: addresses that were unmapped and may not be used again before
- * the next flush of the IOTLB, which one flush then does for all of them.
+ * Flush queues: addresses that were unmapped, but may not be used again before the next
+ * flush of the IOTLB. One flush serves all of them.
  *
- * A range is queued with the number of flushes that had begun by then; it is free
- * once more than that have ended, since one of those began after it. So a flush
- * needs no lock, any thread may make one, and it serves the queues of all.
+ * A range is queued with the number of flushes that had begun by then. It is free once
+ * more flushes than that have ended, since one of these began after it was queued. So a
+ * flush needs no lock, any thread may execute one, and it serves all queues.
  *
- * Each thread uses one of a few queues. Their locks are held for some stores only
- * and are just tried: who does not get one flushes for itself. Age is counted in
- * calls that used a queue, as there is no clock everywhere.
+ * Each thread uses one of a few queues. Their locks are held for a few stores only, and
+ * are only tried: a thread that does not get one flushes by itself. Age is counted in
+ * calls that used a queue, as not every platform has a clock.
  */
 #include "dma/dma.h"
 
@@ -28,21 +28,20 @@
 struct fq_entry {
 	dma_addr_t iova;
 	uint64_t bytes;
-	uint64_t flushes; /* begun when it was queued */
+	uint64_t flushes; /* flushes that had begun when it was queued */
 };
 
 /*
- * Who may touch a field:
- * (l) under lock
- * (w) written under lock, read by anybody
- * (a) atomic
+ * Which rule a field follows:
+ *
+ * (l) under lock (w) written under lock, read without it (a) atomic
  */
 struct fq_queue {
 	struct spinlock lock;
-	unsigned int head;              /* (l) where the oldest entry is */
-	atomic_uint count;              /* (w) entries from head on */
-	atomic_uint since;              /* (w) tick from which the age of what is in it counts */
-	atomic_uint tick;               /* (a) calls; some may go uncounted */
+	unsigned int head; /* (l) index of the oldest entry */
+	atomic_uint count; /* (w) number of entries from head on */
+	atomic_uint since; /* (w) the tick that the age of the entries is counted from */
+	atomic_uint tick;  /* (a) counts calls; some may not be counted */
 	struct fq_entry entry[FQ_SIZE]; /* (l) */
 } __aligned_cache;
 
@@ -78,7 +77,7 @@ static void set_count(struct fq_queue *queue, unsigned int count)
 	atomic_store_explicit(&queue->count, count, memory_order_relaxed);
 }
 
-/* The queue was empty; or what was old in it has gone, and the rest came in a flush. */
+/* The queue was empty, or the old entries are gone and the others came in since a flush. */
 static void begin_age(struct fq_queue *queue)
 {
 	atomic_store_explicit(&queue->since,
@@ -86,7 +85,7 @@ static void begin_age(struct fq_queue *queue)
 			      memory_order_relaxed);
 }
 
-/* Another call has used the queue. True when its oldest entry is old by now. */
+/* Another call has used the queue. Returns true when its oldest entry has become old. */
 static bool grow_older(struct fq_queue *queue)
 {
 	unsigned int tick = atomic_load_explicit(&queue->tick, memory_order_relaxed) + 1;
@@ -96,7 +95,7 @@ static bool grow_older(struct fq_queue *queue)
 	       tick - atomic_load_explicit(&queue->since, memory_order_relaxed) >= FQ_AGE;
 }
 
-/* Take up to FQ_BATCH entries that a flush has reached. */
+/* Take up to FQ_BATCH entries that a flush has covered. */
 static unsigned int take_flushed(struct iommu_dma_fq *fq, struct fq_queue *queue,
 				 struct fq_entry batch[FQ_BATCH])
 {
@@ -135,7 +134,7 @@ unsigned long fq_flush(struct iommu_dma_fq *fq, struct iommu_iotlb_gather *gathe
 	struct iommu_domain *domain = fq->cookie->domain;
 	unsigned long freed = 0;
 
-	/* No table waits in a queue, so leaves are all that must be forgotten. */
+	/* Queues have no tables, so only leaves must be invalidated. */
 	iommu_iotlb_gather_add_range(gather, domain->pt.aperture_start,
 				     domain->pt.aperture_last - domain->pt.aperture_start + 1);
 	atomic_fetch_add(&fq->begun, 1);
@@ -160,7 +159,7 @@ void fq_tick(struct iommu_dma_fq *fq)
 		flush_old(fq);
 }
 
-/* Queue a range. False when there is no room. */
+/* Queue a range. Returns false when the queue is full or its lock is held by another thread. */
 static bool push(struct iommu_dma_fq *fq, struct fq_queue *queue, dma_addr_t iova, uint64_t bytes)
 {
 	unsigned int count;
@@ -232,7 +231,7 @@ int iommu_dma_init_fq(struct iommu_domain *domain, gfp_t gfp)
 	return 0;
 }
 
-/* With the domain: what is queued goes with its set of addresses. */
+/* Called when the domain is freed: the queued ranges are freed with its set of addresses. */
 void fq_free(struct iommu_dma_fq *fq)
 {
 	if (!fq)

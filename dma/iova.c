@@ -2,14 +2,16 @@
 /*
  * Sets of addresses.
  *
- * A change is made under the set's lock; the nodes that it takes are counted
- * there, allocated without the lock, and then it is tried again. Who may not wait
- * for the lock tries a number of times. An allocation then fails; a free marks its
- * range in the tree (iova_tree_mark()), and the next holder of the lock frees it.
+ * A set is changed under its lock. The nodes that a change takes are counted under the
+ * lock, allocated without it, and then the change is tried again. A caller that must
+ * not wait for the lock tries a number of times. Then an allocation fails, and a free
+ * marks its range in the tree (iova_tree_mark()), where the next holder of the lock
+ * finds and frees it.
  *
- * A marker walks nodes that a wrong range does not keep in the tree. So nodes that
- * are taken out stay in ->emptied until the lock is let go with no marker inside:
- * one that comes later does not find them.
+ * A thread that marks a range (a marker) walks nodes that may be taken out of the tree
+ * meanwhile if the range is wrong. So a node that is taken out stays in ->emptied until
+ * the lock is released while there is no marker: a marker that comes later cannot find
+ * it.
  */
 #include "dma/iova.h"
 
@@ -18,7 +20,7 @@
 #include "mm/slab.h"
 #include "mm/warn.h"
 
-/* Made with the first set; one of each for the process, as the arena is. */
+/* Created with the first set. There is one of each for the process, as there is one arena. */
 static _Atomic(struct kmem_cache *) leaf_cache, node_cache, domain_cache;
 
 static struct kmem_cache *get_cache(_Atomic(struct kmem_cache *) *slot, const char *name,
@@ -70,7 +72,7 @@ static void add_in_use(struct iova_domain *iovad, uint64_t granules)
 			      memory_order_relaxed);
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static void clear(struct iova_tree *used, uint64_t lo, uint64_t hi)
 {
 	struct iova_domain *iovad = of_tree(used);
@@ -103,12 +105,12 @@ static void free_nodes(struct iova_head *head)
 	}
 }
 
-/* What was taken out of the tree and no marker can be in. */
+/* The nodes that were taken out of the tree, if there is no marker that may be in them. */
 static struct iova_head *take_emptied(struct iova_domain *iovad)
 {
 	struct iova_head *emptied = iovad->used.emptied;
 
-	/* A read that is ordered after the taking out, as one that changes is. */
+	/* A read-modify-write, so that the read is ordered after the nodes were taken out. */
 	if (likely(!emptied) || atomic_fetch_add(&iovad->markers, 0))
 		return NULL;
 	iovad->used.emptied = NULL;
@@ -133,7 +135,7 @@ static void iova_unlock(struct iova_domain *iovad)
 		count_bytes(iovad);
 		spin_unlock(&iovad->lock);
 		free_nodes(emptied);
-		/* What was marked just now does not wait for the next call. */
+		/* Ranges that were marked just now do not wait for the next call. */
 		if (likely(!iova_tree_is_marked(&iovad->used)) || !spin_trylock(&iovad->lock))
 			return;
 		iova_tree_settle(&iovad->used, clear);
@@ -179,7 +181,7 @@ static void pool_free(struct iova_pool *pool)
 
 /* ---- ranges ---- */
 
-/* Under the lock: take a range if the pool has what that needs, or tell what it is. */
+/* Under the lock: take a range if the pool has the nodes for it, or count the nodes. */
 static uint64_t take(struct iova_domain *iovad, uint64_t size, uint64_t limit, bool aligned,
 		     struct iova_pool *pool, struct iova_pool *need)
 {
@@ -197,7 +199,7 @@ static uint64_t take(struct iova_domain *iovad, uint64_t size, uint64_t limit, b
 	return pfn;
 }
 
-/* The pool grows with each round, and no change needs more than two paths. */
+/* The pool grows with each round, and no change takes more nodes than two paths have. */
 static uint64_t alloc_range(struct iova_domain *iovad, uint64_t size, uint64_t limit, bool aligned,
 			    gfp_t gfp)
 {
@@ -244,7 +246,7 @@ void free_iova(struct iova_domain *iovad, uint64_t pfn, uint64_t size)
 	atomic_fetch_sub(&iovad->markers, 1);
 	if (!right)
 		warn_bad_free(pfn);
-	/* The lock may have been let go before the marks could be seen. */
+	/* The lock may have been released before its holder could see the marks. */
 	if (iova_try_lock(&iovad->lock)) {
 		iova_tree_settle(&iovad->used, clear);
 		iova_unlock(iovad);
@@ -286,7 +288,7 @@ void free_iova_fast(struct iova_domain *iovad, uint64_t pfn, uint64_t size)
 	free_iova(iovad, pfn, size);
 }
 
-/* Under the lock: none of a range is used but what is reserved. */
+/* Under the lock: is nothing of a range in use, except reserved addresses? */
 static bool is_reservable(const struct iova_domain *iovad, uint64_t lo, uint64_t hi)
 {
 	uint64_t at = lo;
@@ -303,7 +305,7 @@ static bool is_reservable(const struct iova_domain *iovad, uint64_t lo, uint64_t
 	return true;
 }
 
-/* -EAGAIN when it needs more than there is in the pools. */
+/* Returns -EAGAIN when it needs more nodes than the pools have. */
 static int try_reserve(struct iova_domain *iovad, uint64_t lo, uint64_t hi,
 		       struct iova_pool pool[2], struct iova_pool need[2])
 {
@@ -347,7 +349,7 @@ int reserve_iova(struct iova_domain *iovad, uint64_t pfn_lo, uint64_t pfn_hi, gf
 	might_sleep_if(mm_thread_self(), gfpflags_allow_blocking(gfp));
 	if (pfn_hi < pfn_lo)
 		return -EINVAL;
-	/* The rest is never given out anyhow. */
+	/* The rest is never allocated anyway. */
 	pfn_lo = MAX(pfn_lo, iovad->start);
 	pfn_hi = MIN(pfn_hi, iovad->end);
 	if (pfn_hi < pfn_lo)
@@ -403,7 +405,7 @@ struct iova_domain *iova_domain_alloc(uint64_t granule, uint64_t start_pfn, uint
 		return ERR_PTR(-EINVAL);
 	if (!get_caches(gfp))
 		return ERR_PTR(-ENOMEM);
-	/* Not before: a shrinker may change it. */
+	/* Not before the shrinkers have run, as they may change it. */
 	owner = gfp & __GFP_ACCOUNT ? mem_cgroup_active() : NULL;
 	iovad = kmem_cache_alloc(domain_cache, gfp | __GFP_ZERO, owner);
 	if (!iovad)
@@ -440,7 +442,7 @@ uint64_t iova_granule(const struct iova_domain *iovad)
 
 void iova_domain_get_info(struct iova_domain *iovad, struct iova_domain_info *info)
 {
-	/* Frees that were put off are made up for. */
+	/* Complete the frees that were only marked. */
 	if (iova_lock(iovad, false))
 		iova_unlock(iovad);
 	info->used = atomic_load_explicit(&iovad->in_use, memory_order_relaxed);

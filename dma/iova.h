@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the IOVA allocator share. Locks: a thread's cache, before
- * the depot; the set's own with neither of them held. Each is for a few
- * instructions, and nothing is allocated or freed under it.
+ * What the files of the IOVA allocator share. Locks: that of a thread's cache comes
+ * before that of the depot; the set's own lock is taken with neither of them held. Each
+ * is held for a few instructions, and nothing is allocated or freed under it.
  */
 #ifndef DMA_IOVA_H
 #define DMA_IOVA_H
@@ -35,28 +35,28 @@ struct iova_depot {
 
 struct iova_rcache {
 	_Atomic(struct iova_cache *)
-		cache[IOVA_CACHES]; /* by mm_thread index; last as long as the set */
-	struct spinlock lock;       /* depot */
+		cache[IOVA_CACHES]; /* by mm_thread index; they exist as long as the set */
+	struct spinlock lock;       /* protects depot */
 	struct iova_depot depot[IOVA_CACHED_ORDERS];
 	_Atomic uint64_t bytes; /* of caches and magazines */
 };
 
 struct iova_domain {
 	uint64_t granule, start, end;
-	struct mem_cgroup *owner; /* a reference, or NULL */
+	struct mem_cgroup *owner; /* holds a reference; or NULL */
 	struct shrinker shrinker;
 
-	__aligned_cache struct spinlock lock; /* the trees */
+	__aligned_cache struct spinlock lock; /* protects the trees */
 	atomic_uint markers;                  /* threads in iova_tree_mark() */
-	struct iova_tree used;                /* reserved ones included */
-	struct iova_tree reserved;            /* also what is below start and above end */
+	struct iova_tree used;                /* including reserved ranges */
+	struct iova_tree reserved;            /* including what is below start and above end */
 	_Atomic uint64_t in_use;              /* granules, changed under lock */
 	_Atomic uint64_t bytes;               /* of nodes, changed under lock */
 
 	struct iova_rcache rcache;
 };
 
-/* How often to try a lock when waiting for it is not allowed. */
+/* How often a caller that must not wait tries a lock. */
 #define IOVA_LOCK_TRIES 64
 
 static inline bool iova_try_lock(struct spinlock *lock)
@@ -71,15 +71,15 @@ static inline bool iova_try_lock(struct spinlock *lock)
 
 /* A range of 2^order granules from the calling thread's cache, or 0. */
 uint64_t iova_rcache_get(struct iova_domain *iovad, unsigned int order, uint64_t limit);
-/* False if it has no room. */
+/* Returns false if the cache is full. */
 bool iova_rcache_put(struct iova_domain *iovad, unsigned int order, uint64_t pfn);
-/* After a miss: make what a coming iova_rcache_put() needs, if memory allows. */
+/* After a miss: allocate what a later iova_rcache_put() needs, if memory allows it. */
 void iova_rcache_prepare(struct iova_domain *iovad, unsigned int order, gfp_t gfp);
-/* Give back everything that is cached, but for caches that are busy. Returns granules. */
+/* Free everything that is cached, except in caches whose lock is held. Returns granules. */
 uint64_t iova_rcache_flush(struct iova_domain *iovad);
-/* How many granules iova_rcache_flush() would give back. */
+/* How many granules iova_rcache_flush() would free. */
 uint64_t iova_rcache_count(struct iova_domain *iovad);
-/* Free the caches with all that is in them; the set is not used any more. */
+/* Free the caches and all that is in them; the set is not used any more. */
 void iova_rcache_drop(struct iova_domain *iovad);
 
 #endif

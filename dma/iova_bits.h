@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks in a mask of 64 free places, and arrays of codes: 8 bits each and less
- * than 128, 8 of them in a word, the first in its lowest bits whatever the byte
- * order.
+ * Blocks in a mask of 64 free places, and arrays of codes. A code has 8 bits and is
+ * less than 128. A word has 8 codes, the first in its lowest bits whatever the byte
+ * order is.
  */
 #ifndef DMA_IOVA_BITS_H
 #define DMA_IOVA_BITS_H
@@ -30,7 +30,7 @@ static inline uint64_t block_starts(unsigned int order)
 	return starts[order];
 }
 
-/* The places where a free block of 2^order begins. */
+/* The places where a free block of 2^order places begins. */
 static inline uint64_t free_blocks(uint64_t free, unsigned int order)
 {
 	for (unsigned int i = 0; i < order; i++)
@@ -76,7 +76,7 @@ static inline void code_set(uint64_t *codes, unsigned int i, unsigned int code)
 	codes[i / 8] = (codes[i / 8] & ~(0xffULL << shift)) | (uint64_t)code << shift;
 }
 
-/* The highest bit of each byte that is at least @code. */
+/* Sets the highest bit of each byte that is at least @code. */
 static inline uint64_t word_at_least(uint64_t word, unsigned int code)
 {
 	return ((word | CODE_HIGHS) - code * CODE_ONES) & CODE_HIGHS;
@@ -99,7 +99,7 @@ static inline int codes_find_last(const uint64_t *codes, unsigned int code, int 
 	return -1;
 }
 
-/* Those of the first 8 * @words indexes whose code is at least @code, as a mask. */
+/* The indexes among the first 8 * @words whose code is at least @code, as a mask. */
 static inline uint64_t codes_at_least(const uint64_t *codes, unsigned int words, unsigned int code)
 {
 	uint64_t mask = 0;
@@ -131,7 +131,7 @@ static inline unsigned int codes_max(const uint64_t *codes, unsigned int words)
 	return max & 0xff;
 }
 
-/* The code of a node, from those of its children, which have @whole when all free. */
+/* The code of a node from the codes of its children; @whole is that of a free child. */
 static inline unsigned int codes_sum(const uint64_t *codes, unsigned int words, unsigned int whole)
 {
 	unsigned int max = codes_max(codes, words);
@@ -142,8 +142,8 @@ static inline unsigned int codes_sum(const uint64_t *codes, unsigned int words, 
 }
 
 /*
- * Change the code of a child; returns that of its node, which was @sum. Most
- * changes are seen to leave it alone without a look at the other children.
+ * Change the code of a child. Returns the code of its node, which was @sum. Most
+ * changes are known not to affect it without a look at the other children.
  */
 static inline unsigned int codes_change(uint64_t *codes, unsigned int words, unsigned int i,
 					unsigned int code, unsigned int whole, unsigned int sum)

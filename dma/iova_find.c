@@ -8,7 +8,7 @@ static uint64_t last_block(uint64_t free, unsigned int order, unsigned int last)
 	return free ? fls64_index(free) : IOVA_NONE;
 }
 
-/* The last free block of a leaf that begins at @max or below it. */
+/* The last free block of a leaf that begins at @max or below. */
 static uint64_t leaf_find(const struct iova_leaf *leaf, unsigned int order, uint64_t max)
 {
 	unsigned int last = (unsigned int)max / 64;
@@ -29,7 +29,10 @@ static uint64_t leaf_find(const struct iova_leaf *leaf, unsigned int order, uint
 	return IOVA_NONE;
 }
 
-/* Of two children that are looked into, the second is not limited, and has one. */
+/*
+ * Of two children that are searched, the second has no limit, and therefore has such a
+ * block.
+ */
 static uint64_t node_find(struct iova_head *head, unsigned int level, unsigned int order,
 			  uint64_t max)
 {
@@ -60,7 +63,7 @@ static uint64_t node_find(struct iova_head *head, unsigned int level, unsigned i
 	return IOVA_NONE;
 }
 
-/* The last free block of 2^@order that begins at @max or below it. */
+/* The last free block of 2^@order numbers that begins at @max or below. */
 static uint64_t tree_find(const struct iova_tree *tree, unsigned int order, uint64_t max)
 {
 	struct iova_head *root = root_get(tree);
@@ -71,7 +74,7 @@ static uint64_t tree_find(const struct iova_tree *tree, unsigned int order, uint
 	return root ? node_find(root, tree->level, order, max) : max & ~(BIT_ULL(order) - 1);
 }
 
-/* The first number of a leaf from @from on, or the last one up to it. */
+/* The first number of a leaf from @from on that is used or not, or the last one up to @from. */
 static uint64_t leaf_seek(const struct iova_leaf *leaf, uint64_t from, bool used, bool up)
 {
 	unsigned int w = (unsigned int)from / 64, bit = (unsigned int)from % 64;
@@ -86,7 +89,7 @@ static uint64_t leaf_seek(const struct iova_leaf *leaf, uint64_t from, bool used
 	return IOVA_NONE;
 }
 
-/* Likewise of a node. A child with a node has a number that is used. */
+/* The same in a node. A child with a node has a number that is used. */
 static uint64_t node_seek(struct iova_head *head, unsigned int level, uint64_t from, bool used,
 			  bool up)
 {
@@ -133,7 +136,7 @@ bool iova_tree_has_any(const struct iova_tree *tree, uint64_t lo, uint64_t hi)
 {
 	struct iova_head *head = root_get(tree);
 
-	/* Mostly a large child in which there is none has it all. */
+	/* A large child in which there is no such block is mostly in use as a whole. */
 	for (unsigned int level = tree->level; head && level; level--) {
 		const struct iova_node *node = to_node(head);
 		unsigned int i = child_index(lo, level);
@@ -148,9 +151,9 @@ bool iova_tree_has_any(const struct iova_tree *tree, uint64_t lo, uint64_t hi)
 }
 
 /*
- * Where @size numbers have room around a free block, @align being 1 or a power of
- * two that is not below @size. If they do not, *@max is where the next block may be,
- * IOVA_NONE when it would have to be below 0.
+ * The place for @size numbers in the free range around a free block. @align is 1, or a
+ * power of two that is not below @size. If there is no place, *@max is where the next
+ * block may be, or IOVA_NONE when that would be below 0.
  */
 static uint64_t place_around(const struct iova_tree *tree, uint64_t block, uint64_t size,
 			     uint64_t limit, uint64_t align, uint64_t *max)
@@ -175,7 +178,7 @@ static uint64_t place_around(const struct iova_tree *tree, uint64_t block, uint6
 uint64_t iova_tree_place(const struct iova_tree *tree, uint64_t size, uint64_t limit, bool aligned)
 {
 	unsigned int order = size > 1 ? fls64_index(size - 1) + 1 : 0;
-	/* The least block that there must be somewhere where size numbers are free. */
+	/* The least block that must exist somewhere if size numbers are free. */
 	unsigned int part = fls64_index(size + 1) - 1;
 	uint64_t max, place = IOVA_NONE;
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Caches of ranges that are in use to the tree and free to everybody else, as
- * the kernel's rcache.
+ * Caches of ranges that the tree has in use but that are free to all others, like the
+ * kernel's rcache.
  *
- * A thread's cache has two magazines of each order, of which the loaded one is
- * used; the previous one takes its place when that helps, so that no sequence of
- * calls makes every call trade with the depot. As a free allocates nothing, the
- * magazines are made by the allocations that find none.
+ * A thread's cache has two magazines of each order. The loaded one is used; the
+ * previous one takes its place when that helps, so that no sequence of calls goes to
+ * the depot in every call. As a free does not allocate, the magazines are allocated by
+ * the allocations that find none.
  *
- * A thread that ends leaves its cache to the next one with its index.
+ * When a thread ends, its cache is used by the next thread with its index.
  */
 #include "dma/iova.h"
 
@@ -17,13 +17,13 @@
 #include "mm/thread.h"
 
 #define MAGAZINE_ROOM 126
-/* Magazines in the depot, of each order. */
+/* The most magazines in the depot, of each order. */
 #define DEPOT_ROOM 32
 
 struct iova_magazine {
 	struct iova_magazine *next;
 	unsigned int count;
-	unsigned int order; /* for who flushes it */
+	unsigned int order; /* for the code that flushes it */
 	uint64_t pfn[MAGAZINE_ROOM];
 };
 _Static_assert(sizeof(struct iova_magazine) == 1024, "a size class of kmalloc()");
@@ -47,7 +47,7 @@ static bool is_full(const struct iova_magazine *magazine)
 	return !magazine || magazine->count == MAGAZINE_ROOM;
 }
 
-/* The newest range that ends at @limit at most, or 0. */
+/* The newest range that ends at @limit or below, or 0. */
 static uint64_t magazine_take(struct iova_magazine *magazine, unsigned int order, uint64_t limit)
 {
 	uint64_t pfn;
@@ -89,7 +89,7 @@ static void swap_magazines(struct iova_cache *cache, unsigned int order)
 	cache->of[order].prev = magazine;
 }
 
-/* Trade the empty loaded magazine for a full one. */
+/* Exchange the empty loaded magazine for a full one. */
 static bool trade_for_full(struct iova_domain *iovad, struct iova_cache *cache, unsigned int order)
 {
 	struct iova_depot *depot = &iovad->rcache.depot[order];
@@ -106,7 +106,7 @@ static bool trade_for_full(struct iova_domain *iovad, struct iova_cache *cache, 
 	return full;
 }
 
-/* Trade the full loaded magazine for an empty one. */
+/* Exchange the full loaded magazine for an empty one. */
 static bool trade_for_empty(struct iova_domain *iovad, struct iova_cache *cache, unsigned int order)
 {
 	struct iova_depot *depot = &iovad->rcache.depot[order];
@@ -210,7 +210,8 @@ static struct iova_cache *make_cache(struct iova_domain *iovad, gfp_t gfp)
 	cache = alloc_counted(iovad, sizeof(*cache), gfp);
 	if (!cache || atomic_compare_exchange_strong(&iovad->rcache.cache[index], &first, cache))
 		return cache;
-	free_counted(iovad, cache, sizeof(*cache)); /* a thread that shares it was first */
+	free_counted(iovad, cache,
+		     sizeof(*cache)); /* another thread that shares the cache was first */
 	return first;
 }
 
@@ -220,8 +221,8 @@ static bool depot_wants_empty(const struct iova_depot *depot)
 }
 
 /*
- * See whether a magazine is wanted: by the cache, or, as the next to trade for a
- * full one, by the depot. Put @magazine there, unless it is NULL.
+ * Does the cache, or the depot as the next one to exchange for a full one, need a
+ * magazine? Puts @magazine there, unless it is NULL.
  */
 static bool place_magazine(struct iova_domain *iovad, struct iova_cache *cache, unsigned int order,
 			   struct iova_magazine *magazine)
@@ -286,7 +287,7 @@ static void move_one(struct iova_magazine **to, struct iova_magazine **from)
 	}
 }
 
-/* Take all magazines of caches and depot whose lock can be had. */
+/* Take all magazines of the caches and the depot whose lock is free. */
 static struct iova_magazine *take_all(struct iova_domain *iovad)
 {
 	struct iova_rcache *rcache = &iovad->rcache;

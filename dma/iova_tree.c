@@ -52,7 +52,7 @@ static void put_emptied(struct iova_tree *tree, struct iova_head *head, unsigned
 		tree->leaves--;
 }
 
-/* The part of a range in a child, as the child counts. */
+/* The part of a range in a child, relative to the child. */
 struct part {
 	uint64_t lo, hi;
 	bool whole;
@@ -80,7 +80,7 @@ static uint64_t word_mask(uint64_t lo, uint64_t hi, unsigned int w)
 	return mask_between(w == lo / 64 ? lo % 64 : 0, w == hi / 64 ? hi % 64 : 63);
 }
 
-/* @head is NULL for a node that is yet to be taken. */
+/* @head is NULL for a node that does not exist yet. */
 static void node_missing(struct iova_head *head, unsigned int level, uint64_t lo, uint64_t hi,
 			 struct iova_pool *need)
 {
@@ -114,7 +114,7 @@ void iova_tree_missing(const struct iova_tree *tree, uint64_t lo, uint64_t hi,
 	node_missing(root, tree->level, lo, hi, need);
 }
 
-/* Use or free a part of a leaf's numbers; returns its new code. */
+/* Use or free some numbers of a leaf. Returns its new code. */
 static unsigned int leaf_change(struct iova_leaf *leaf, unsigned int code, uint64_t lo, uint64_t hi,
 				bool use)
 {
@@ -131,7 +131,7 @@ static unsigned int leaf_change(struct iova_leaf *leaf, unsigned int code, uint6
 
 /* ---- ranges in one leaf ---- */
 
-/* The inner nodes down to a leaf, by level. */
+/* The inner nodes on the way to a leaf, by level. */
 struct path {
 	struct iova_node *node[IOVA_MAX_LEVELS];
 };
@@ -141,7 +141,7 @@ static bool is_in_one_leaf(uint64_t lo, uint64_t hi)
 	return lo / LEAF_SIZE == hi / LEAF_SIZE;
 }
 
-/* The leaf of a number and the way to it; NULL where there is no leaf. */
+/* The leaf of a number and the path to it; NULL where there is no leaf. */
 static struct iova_leaf *leaf_of(const struct iova_tree *tree, uint64_t at, struct path *path)
 {
 	struct iova_head *head = root_get(tree);
@@ -153,7 +153,7 @@ static struct iova_leaf *leaf_of(const struct iova_tree *tree, uint64_t at, stru
 	return to_leaf(head);
 }
 
-/* The code of the node of a level on the way to a number. */
+/* The code of the node of a level on the path to a number. */
 static unsigned int path_code(const struct iova_tree *tree, const struct path *path, uint64_t at,
 			      unsigned int level)
 {
@@ -173,7 +173,7 @@ static void root_change(struct iova_tree *tree, unsigned int code)
 	}
 }
 
-/* Change a leaf, and above it what changes with it: mostly nothing. */
+/* Change a leaf, and the nodes above it that change with it, which is mostly none. */
 static void path_change(struct iova_tree *tree, struct iova_leaf *leaf, const struct path *path,
 			uint64_t lo, uint64_t hi, bool use)
 {
@@ -210,7 +210,7 @@ bool iova_tree_set_in_leaf(struct iova_tree *tree, uint64_t lo, uint64_t hi)
 
 /* ---- ranges of any size ---- */
 
-/* Use a part of a node's numbers; returns its new code. */
+/* Use some numbers of a node. Returns its new code. */
 static unsigned int node_set(struct iova_tree *tree, struct iova_head *head, unsigned int level,
 			     unsigned int code, uint64_t lo, uint64_t hi, struct iova_pool *pool)
 {
@@ -251,7 +251,7 @@ static bool leaf_has_all(const struct iova_leaf *leaf, uint64_t lo, uint64_t hi)
 	return true;
 }
 
-/* All of it is used, and each child without a node as a whole. */
+/* Are all these numbers used, and each child without a node completely? */
 static bool node_has_all(struct iova_head *head, unsigned int level, uint64_t lo, uint64_t hi)
 {
 	const struct iova_node *node = to_node(head);
@@ -270,7 +270,7 @@ static bool node_has_all(struct iova_head *head, unsigned int level, uint64_t lo
 	return true;
 }
 
-/* Free a part of a node's numbers; returns its new code. */
+/* Free some numbers of a node. Returns its new code. */
 static unsigned int node_clear(struct iova_tree *tree, struct iova_head *head, unsigned int level,
 			       unsigned int code, uint64_t lo, uint64_t hi)
 {
@@ -351,8 +351,8 @@ static bool leaf_mark(struct iova_leaf *leaf, uint64_t lo, uint64_t hi)
 }
 
 /*
- * From the leaves to the root, so that whoever takes a mark of a child finds those
- * in the child. A child without a node has none but its own.
+ * Marks are set from the leaves to the root, so that a thread which takes the mark of a
+ * child finds the marks in the child. A child without a node has only its own mark.
  */
 static bool node_mark(struct iova_head *head, unsigned int level, uint64_t lo, uint64_t hi)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One contiguous piece of memory: an address for it, its mapping, and the way
- * back. The order of the way back matters: the mapping goes, devices forget it,
- * and then the address may be used again.
+ * One contiguous piece of memory: allocating an address, mapping, and unmapping. The
+ * order of unmapping matters: the mapping is removed, devices forget it, and only then
+ * may the address be used again.
  */
 #include "dma/dma.h"
 
@@ -27,8 +27,9 @@ static uint64_t alloc_pfn(struct iommu_device *dev, struct iommu_dma_cookie *coo
 	uint64_t low = UINT32_MAX >> cookie->shift, pfn;
 
 	/*
-	 * Below 4 GiB first: what sends all of its addresses' bits right is only
-	 * known once it has to. Who has found nothing there does not look again.
+	 * Below 4 GiB first: whether a device sends all bits of its addresses correctly
+	 * is not known before it must. If an allocation there has failed once, it is
+	 * not tried again.
 	 */
 	if (limit > low && !atomic_load_explicit(&dev->dma.above_4g, memory_order_relaxed)) {
 		pfn = alloc_iova_fast(cookie->iovad, size, low, false, gfp);
@@ -65,7 +66,7 @@ static inline dma_addr_t map_granules(struct iommu_device *dev, struct iommu_dma
 	uint64_t bytes = granule_bytes(cookie, paddr, size);
 	dma_addr_t iova;
 
-	/* It wraps, or is as good as that. */
+	/* It wraps, or is as large as that. */
 	if (unlikely(!size || bytes < size || paddr + (size - 1) < paddr))
 		return DMA_MAPPING_ERROR;
 	iova = iommu_dma_alloc_iova(dev, cookie, bytes, dev->dma.mask, GFP_ATOMIC);
@@ -86,8 +87,8 @@ void iommu_dma_finish_unmap(struct iommu_dma_cookie *cookie, dma_addr_t iova, ui
 
 	if (unlikely(fq && lazy)) {
 		/*
-		 * Tables do not wait in a queue: until their flush each call that
-		 * maps must make one of its own (pgtable/engine.h). So flush once.
+		 * Tables do not wait in a queue: until their flush, each call that maps
+		 * would need a flush of its own (pgtable/engine.h). So flush now.
 		 */
 		if (!gather->pending && fq_put(fq, iova, bytes))
 			return;
@@ -164,7 +165,7 @@ void iommu_dma_unmap_page(struct iommu_device *dev, dma_addr_t addr, size_t size
 	unmap_page(dev, addr, size, dir, attrs);
 }
 
-/* Apart, so that who is not traced need not keep the arguments. */
+/* Not inlined, so that the untraced path need not keep the arguments. */
 static __cold dma_addr_t map_page_traced(struct iommu_device *dev, phys_addr_t paddr, size_t size,
 					 enum dma_data_direction dir, unsigned long attrs)
 {

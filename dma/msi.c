@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Message signalled interrupts are writes of a device, and pass the IOMMU unless
- * the hardware has a window for them: so the page that they are written to gets
- * a mapping, one for all devices of a domain.
+ * Message signalled interrupts are writes by a device. They go through the IOMMU unless
+ * the hardware has a window for them: so the page that they are written to gets a
+ * mapping, one for all devices of a domain.
  */
 #include "dma/dma.h"
 
@@ -14,7 +14,7 @@ struct iommu_dma_msi_page {
 	dma_addr_t iova;
 };
 
-/* The mappings go with the domain's tables, the addresses with their set. */
+/* The mappings are freed with the domain's tables, and the addresses with their set. */
 void iommu_dma_free_msi_pages(struct iommu_dma_cookie *cookie)
 {
 	while (cookie->msi_pages) {
@@ -44,7 +44,7 @@ static bool is_iova_used(const struct iommu_dma_cookie *cookie, dma_addr_t iova)
 	return page;
 }
 
-/* The first granule of a window that no page has; 0 when there is none. */
+/* The first granule of a window that is not used for a page; 0 when there is none. */
 static dma_addr_t iova_in_window(const struct iommu_dma_cookie *cookie,
 				 const struct iommu_resv_region *window)
 {
@@ -77,7 +77,7 @@ static int map_msi_page(struct iommu_device *dev, struct iommu_dma_cookie *cooki
 	return ret;
 }
 
-/* msi_lock is held. */
+/* The caller holds msi_lock. */
 static struct iommu_dma_msi_page *get_msi_page_locked(struct iommu_device *dev,
 						      struct iommu_dma_cookie *cookie,
 						      phys_addr_t paddr,

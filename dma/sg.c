@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scatter lists: all pieces in one range of addresses, joined where the device
- * can take it.
+ * Scatter lists: all pieces in one range of addresses, joined where the device can take
+ * it.
  *
- * The range is aligned to its size. So where a piece lies in it follows from the
- * lengths alone, before the range is allocated: a range that is no longer than
- * the boundary crosses none, and a longer one begins at one. A piece that would
- * cross a boundary is moved up to it, and what is left out before it is not mapped.
+ * The range is aligned to its size. So the place of a piece in it follows from the
+ * lengths, before the range is allocated: a range that is not longer than the boundary
+ * crosses none, and a longer range begins at one. A piece that would cross a boundary
+ * is moved up to it, and the gap before it is not mapped.
  *
- * Segments begin and end in granules of their own, so the way back needs nothing
- * but them: what the device could do may have been set anew meanwhile.
+ * Segments begin and end at granules of their own, so unmapping needs nothing but the
+ * segments: the limits of the device may have been changed meanwhile.
  */
 #include "dma/dma.h"
 
@@ -18,7 +18,7 @@
 struct layout {
 	const struct iommu_dma_cookie *cookie;
 	uint64_t boundary; /* mask */
-	uint64_t end;      /* of the pieces so far, from the start of the range */
+	uint64_t end;      /* end of the pieces so far, from the start of the range */
 };
 
 /* One piece in whole granules; at is from the start of the range. */
@@ -39,7 +39,7 @@ static struct placed place(struct layout *layout, const struct scatterlist *piec
 	return placed;
 }
 
-/* Bytes of the range for a list; 0 for a list without, or with one that is no good. */
+/* Bytes of the range for a list; 0 for an empty or invalid list. */
 static uint64_t range_bytes(struct layout layout, const struct scatterlist *sg, unsigned int nents)
 {
 	for (unsigned int i = 0; i < nents; i++) {
@@ -66,7 +66,7 @@ static bool can_join(const struct iommu_device *dev, const struct iommu_dma_cook
 	       dev->dma.max_seg_size - segment->dma_length >= piece->length;
 }
 
-/* Tell the caller where the device finds each piece. Returns the number of segments. */
+/* Tell the caller the device addresses of each piece. Returns the number of segments. */
 static unsigned int fill_segments(const struct iommu_device *dev, struct layout layout,
 				  dma_addr_t start, struct scatterlist *sg, unsigned int nents)
 {
@@ -92,7 +92,7 @@ static unsigned int fill_segments(const struct iommu_device *dev, struct layout 
 	return count;
 }
 
-/* Pieces that are mapped by one call, since no address between them is left out. */
+/* Pieces that are mapped by one call, since there is no gap between their addresses. */
 struct chunk {
 	struct iommu_sg sg[CHUNK];
 	unsigned int nents;
@@ -167,7 +167,7 @@ static struct run next_run(const struct iommu_dma_cookie *cookie, const struct s
 	return run;
 }
 
-/* Unmap what a list's segments cover. False when not all of it was mapped. */
+/* Unmap the segments of a list. Returns false when not all of them were mapped. */
 static bool unmap_segments(const struct iommu_dma_cookie *cookie, const struct scatterlist *sg,
 			   unsigned int nents, struct run *all, struct iommu_iotlb_gather *gather)
 {
@@ -217,7 +217,7 @@ static void unmap_each(struct iommu_device *dev, struct scatterlist *sg, unsigne
 		iommu_dma_unmap_page(dev, sg[i].dma_address, sg[i].dma_length, dir, attrs);
 }
 
-/* Each piece for itself, so that parts of pages can be copied. */
+/* Each piece by itself, so that parts of pages can be copied. */
 static unsigned int map_each(struct iommu_device *dev, struct scatterlist *sg, unsigned int nents,
 			     enum dma_data_direction dir, unsigned long attrs)
 {

@@ -11,7 +11,7 @@ struct hw_iotlb {
 	pthread_mutex_t lock;
 	struct hw_tag_cache leaves;
 	struct hw_tag_cache tables;
-	struct hw_iotlb_stat stat; /* but for the evictions */
+	struct hw_iotlb_stat stat; /* except the evictions */
 };
 
 struct hw_iotlb *hw_iotlb_create(const struct hw_iotlb_shape *shape)
@@ -44,12 +44,12 @@ void hw_iotlb_destroy(struct hw_iotlb *iotlb)
 }
 
 /*
- * The memory that a walk sees: the items of an entry of the table cache as they
- * were, everything else as it is. It also keeps what was read, item by item.
+ * The memory that a walk sees: the items of an entry of the table cache as they were,
+ * and everything else as it is now. It also keeps what was read, item by item.
  */
 struct walk_memory {
 	const struct hw_memory *below;
-	const struct hw_tag_entry *entry; /* or NULL */
+	const struct hw_tag_entry *entry; /* an entry of the table cache, or NULL */
 	unsigned int nr_read;
 	struct hw_raw_item read[HW_MAX_LEVELS];
 };
@@ -81,7 +81,7 @@ static bool walk_read(void *context, uint64_t paddr, void *to, size_t bytes)
 	return true;
 }
 
-/* Keep the item of step @last, with those that led to its table. */
+/* Keep the item of step @last, with the items that led to its table. */
 static void keep_table(struct hw_iotlb *iotlb, unsigned int domain, uint64_t iova, unsigned int lg2,
 		       const struct hw_translation *walk, unsigned int last,
 		       const struct walk_memory *memory)
@@ -98,8 +98,8 @@ static void keep_table(struct hw_iotlb *iotlb, unsigned int domain, uint64_t iov
 }
 
 /*
- * Keep what a walk found. The first @known items of tables came from the cache.
- * The walk reads one item per step before it looks at others of a run.
+ * Keep what a walk found. The first @known items of tables came from the cache. The
+ * walk reads one item per step before it reads others of a run.
  */
 static void keep_walk(struct hw_iotlb *iotlb, unsigned int domain, const struct hw_tables *tables,
 		      uint64_t iova, const struct hw_translation *walk,
@@ -207,7 +207,7 @@ void hw_iotlb_invalidate_all(struct hw_iotlb *iotlb)
 	invalidate(iotlb, &(struct hw_tag_match){.any_domain = true, .last = UINT64_MAX}, true);
 }
 
-/* Whether every byte of a translation is still where it was, however it is cut up by now. */
+/* Is any byte of a translation not where it was, however the range is split into leaves now? */
 static bool leaf_is_stale(const struct hw_tag_entry *entry, const struct hw_tables *tables,
 			  struct hw_iotlb_stale *stale)
 {

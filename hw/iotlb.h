@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An IOTLB: translations that hardware keeps, and with them the items of tables
- * on the way (a paging-structure cache, or walk cache). Walks fill it, and only
- * invalidations and a lack of room empty it: what is found there is believed
- * whatever the tables say by now. So a flush that is missing, too narrow, too
- * early, or that leaves out the tables is seen as a translation that should not
- * be there any more.
+ * An IOTLB: cached translations, and cached items of the tables on the way (a
+ * paging-structure cache, or walk cache). Walks fill it. Only invalidations and
+ * evictions remove entries, and an entry is used whatever the tables contain meanwhile.
+ * So a flush that is missing, too narrow or too early, or that does not cover the
+ * tables, shows as a translation that should not exist any more.
  *
- * One lock is held over each translation, walk included, and over each
- * invalidation. As in hardware, an invalidation therefore ends after the walks
- * that were under way when it began, and nothing that they read stays behind.
+ * One lock is held during each translation, including the walk, and during each
+ * invalidation. So an invalidation ends after the walks that were under way when it
+ * began, as in hardware, and nothing that they have read stays in the cache.
  */
 #ifndef HW_IOTLB_H
 #define HW_IOTLB_H
@@ -23,7 +22,10 @@
 
 struct hw_iotlb;
 
-/* Sets are powers of two; a victim is the entry of its set that was used longest ago. */
+/*
+ * The numbers of sets are powers of two. The victim is the least recently used entry of
+ * a set.
+ */
 struct hw_iotlb_shape {
 	unsigned int sets, ways;             /* of translations */
 	unsigned int table_sets, table_ways; /* of items of tables; 0 to keep none */
@@ -36,28 +38,28 @@ struct hw_iotlb_stat {
 	uint64_t invalidated;                               /* entries of both kinds */
 };
 
-/* NULL with errno EINVAL for a shape without sets or ways, or ENOMEM. */
+/* Returns NULL with errno EINVAL for a shape without sets or ways, or with ENOMEM. */
 struct hw_iotlb *hw_iotlb_create(const struct hw_iotlb_shape *shape);
 void hw_iotlb_destroy(struct hw_iotlb *iotlb);
 
 /*
- * As hw_translate(), for a device of @domain. What came from the IOTLB has no
- * steps. Only translations without a fault are kept, but table items also if the
- * walk ends in one.
+ * As hw_translate(), for a device of @domain. A translation from the IOTLB has no
+ * steps. Translations without a fault are kept; items of tables also if the walk ends
+ * in a fault.
  */
 enum hw_fault hw_iotlb_translate(struct hw_iotlb *iotlb, unsigned int domain,
 				 const struct hw_tables *tables, uint64_t iova, unsigned int access,
 				 struct hw_translation *out);
 
-/* Forget what concerns @first to @last of @domain; items of tables only with @tables. */
+/* Drop what concerns @first to @last of @domain; items of tables only with @tables. */
 void hw_iotlb_invalidate(struct hw_iotlb *iotlb, unsigned int domain, uint64_t first, uint64_t last,
 			 bool tables);
 void hw_iotlb_invalidate_domain(struct hw_iotlb *iotlb, unsigned int domain);
 void hw_iotlb_invalidate_all(struct hw_iotlb *iotlb);
 
-/* An entry that says something else than the tables. */
+/* An entry that differs from the tables. */
 struct hw_iotlb_stale {
-	uint64_t iova; /* where they differ first */
+	uint64_t iova; /* where they first differ */
 	unsigned int size_lg2;
 	bool is_table;
 	uint64_t cached; /* address of the memory at iova, or of a table */
@@ -65,9 +67,9 @@ struct hw_iotlb_stale {
 };
 
 /*
- * Walk again for every entry of @domain. Returns how many are stale; the first
- * one found goes to @stale, unless that is NULL. While no flush is due, and none
- * of the tables changes, there must be none.
+ * Walk again for every entry of @domain. Returns how many entries are stale; the first
+ * one found is stored in @stale, unless that is NULL. While no flush is pending and no
+ * table changes, there must be none.
  */
 unsigned int hw_iotlb_check(struct hw_iotlb *iotlb, unsigned int domain,
 			    const struct hw_tables *tables, struct hw_iotlb_stale *stale);

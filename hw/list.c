@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The listing of everything that a set of tables has.
+ * The listing of everything in a set of tables.
  *
- * A table may be pointed to from anywhere, also from within itself, so that a few
- * pages can stand for more leaves than anybody has time for. The levels go down
- * with every step, so there are no loops; against the rest there is the budget.
+ * A table may be pointed to from anywhere, also from itself, so a few pages can stand
+ * for more leaves than can be listed. Each step goes down a level, so there are no
+ * loops; the budget limits the rest.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,10 +16,10 @@ struct list_table {
 	struct hw_table about;
 	unsigned int access; /* of the items above it */
 	unsigned int count;
-	uint64_t empty; /* the last value that was found to be empty */
+	uint64_t empty; /* the last value that was found to be an empty item */
 	bool seen_empty;
 	uint64_t *values;
-	bool *readable; /* may be false for some where memory ends */
+	bool *readable; /* false for an item where memory ends */
 };
 
 struct list {
@@ -75,7 +75,7 @@ static uint64_t iova_of(const struct list *list, const struct list_table *table,
 	return iova;
 }
 
-/* Are there addresses for the item, in a table that has more than the width needs? */
+/* Does the width have addresses for this item? The table may have more items than it needs. */
 static bool has_iova(const struct hw_layout *layout, uint64_t iova)
 {
 	return layout->sign_extended || layout->address_width >= 64 ||
@@ -99,7 +99,10 @@ static int tell(struct list *list, const struct list_table *table, unsigned int 
 	return -ECANCELED;
 }
 
-/* How many items from @index on cannot be read, up to where addresses jump to the upper half. */
+/*
+ * How many items from @index on cannot be read, up to where addresses skip to the upper
+ * half.
+ */
 static unsigned int count_unreadable(const struct list *list, const struct list_table *table,
 				     unsigned int index)
 {
@@ -201,7 +204,7 @@ static int list_items(struct list *list, struct list_table *table)
 	return 0;
 }
 
-/* List a table whose place is known and all below it. */
+/* List a table whose address is known, and all tables below it. */
 static int list_table(struct list *list, unsigned int level)
 {
 	struct list_table *table = &list->table[level];

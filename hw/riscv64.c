@@ -106,7 +106,7 @@ static const char *leaf_error(const struct hw_layout *layout, uint64_t item, uns
 	return NULL;
 }
 
-/* To a device, and in a second stage, a page without U is not there for anyone. */
+/* To a device, and in a second stage, a page without U is not accessible at all. */
 static unsigned int leaf_access(uint64_t item)
 {
 	unsigned int access = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory of an IOTLB: a set-associative cache whose entries each stand for a
- * naturally aligned range of a domain's addresses. Ranges of different sizes lie
- * side by side; the size is part of the tag.
+ * The memory of an IOTLB: a set-associative cache. Each entry stands for a naturally
+ * aligned range of a domain's addresses. Ranges of different sizes are in one cache;
+ * the size is part of the tag.
  */
 #ifndef HW_TAGGED_H
 #define HW_TAGGED_H
@@ -43,14 +43,14 @@ struct hw_tag_cache {
 int hw_tag_init(struct hw_tag_cache *cache, unsigned int sets, unsigned int ways);
 void hw_tag_fini(struct hw_tag_cache *cache);
 
-/* The smallest range around @iova, now used; or NULL. */
+/* The smallest range around @iova, or NULL. It becomes the most recently used one. */
 struct hw_tag_entry *hw_tag_find(struct hw_tag_cache *cache, unsigned int domain, uint64_t iova);
 
 /* An empty entry for a range around @iova, in place of the one that was there. */
 struct hw_tag_entry *hw_tag_insert(struct hw_tag_cache *cache, unsigned int domain, uint64_t iova,
 				   unsigned int lg2);
 
-/* Which entries: those of a domain, or all, that touch a range. */
+/* Selects entries that touch a range: those of one domain, or of all. */
 struct hw_tag_match {
 	bool any_domain;
 	unsigned int domain;

@@ -95,7 +95,7 @@ static void join_run(const struct hw_tables *tables, const struct hw_layout *lay
 	}
 }
 
-/* An address fits, or is the sign extension of one that does. */
+/* Does an address fit, or is it the sign extension of one that does? */
 static bool fits(const struct hw_layout *layout, uint64_t iova)
 {
 	unsigned int width = layout->address_width;
@@ -107,7 +107,7 @@ static bool fits(const struct hw_layout *layout, uint64_t iova)
 	return iova >> (width - 1) == 0 || iova >> (width - 1) == UINT64_MAX >> (width - 1);
 }
 
-/* Where an item points past levels, the address bits that those would look at are 0. */
+/* If an item skips levels, the address bits of these levels must be 0. */
 static bool in_span(const struct hw_layout *layout, const struct hw_step *step, uint64_t iova)
 {
 	const struct hw_level *next = &layout->level[step->item.next_level];

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hardware's side of I/O page tables: what a walker of each format makes of
- * the bytes in memory. It shares nothing with pgtable/, neither code nor
- * constants, so that each can prove the other wrong.
+ * The hardware's side of I/O page tables: what a walker of each format makes of the
+ * bytes in memory. It shares nothing with pgtable/, neither code nor constants, so that
+ * each can show errors in the other.
  *
- * A format says what one item means (hw_format.decode) and how the tables lie
- * (hw_format.layout). The walk, the listing of all mappings and the IOTLB are
- * the same for all.
+ * A format defines what one item means (hw_format.decode) and how the tables lie
+ * (hw_format.layout). The walk, the listing of all mappings and the IOTLB are the same
+ * for all formats.
  *
- * Nothing here trusts what it reads. Memory is reached through a callback that
- * may refuse, walks take at most HW_MAX_LEVELS steps, listings are bounded by a
- * budget of items.
+ * Nothing here trusts what it reads. Memory is read through a callback that may refuse,
+ * walks take at most HW_MAX_LEVELS steps, and listings are limited by a budget of
+ * items.
  */
 #ifndef HW_WALK_H
 #define HW_WALK_H
@@ -21,7 +21,7 @@
 
 #define HW_MAX_LEVELS 6
 
-/* What an access wants, and what a translation allows. */
+/* What an access needs, and what a translation allows. */
 #define HW_READ  1u
 #define HW_WRITE 2u
 #define HW_EXEC  4u
@@ -36,7 +36,7 @@ enum hw_fault {
 	HW_FAULT_ACCESS_FLAG, /* the accessed bit is clear, and hardware does not set it */
 	HW_FAULT_RESERVED,    /* reserved bits or values, misaligned leaves, bad replicas */
 	HW_FAULT_ADDRESS,     /* the input address is wider than the tables */
-	HW_FAULT_LEVEL,       /* a table of a level that cannot be there, or none left */
+	HW_FAULT_LEVEL,       /* a table of a level that is not possible, or no level left */
 	HW_FAULT_MEMORY,      /* a table lies where there is no memory */
 	HW_NR_FAULTS,
 };
@@ -51,7 +51,7 @@ struct hw_memory {
 	void *context;
 };
 
-/* What a device's entry says of its tables, and where they are. */
+/* What a device's entry says about its tables, and where they are. */
 struct hw_tables {
 	const struct hw_format *format;
 	const struct hw_memory *memory;
@@ -83,7 +83,7 @@ enum hw_kind {
 	HW_EMPTY, /* translates nothing */
 	HW_LEAF,
 	HW_TABLE,
-	HW_BAD, /* faults with hw_item.fault whatever the access */
+	HW_BAD, /* faults with hw_item.fault on every access */
 };
 
 /* What one item means. */
@@ -114,14 +114,13 @@ struct hw_format {
 	/* Where the tables lie; -EINVAL for a width, levels or granule it lacks. */
 	int (*layout)(const struct hw_tables *tables, struct hw_layout *layout);
 	/*
-	 * @item in the CPU's byte order, read at @level (0 is the lowest) as item
-	 * @index of its table. @out is all zeros. Where several items form a leaf,
-	 * each alone gives the whole leaf; that its neighbours agree is checked by
-	 * the walk.
+	 * Decode @item, in the CPU's byte order, read at @level (0 is the lowest) as
+	 * item @index of its table. @out is all zeros. If several items form a leaf,
+	 * each of them describes the whole leaf; the walk checks that they agree.
 	 */
 	void (*decode)(const struct hw_tables *tables, const struct hw_layout *layout,
 		       uint64_t item, unsigned int level, unsigned int index, struct hw_item *out);
-	const struct hw_field *fields; /* until .name is NULL */
+	const struct hw_field *fields; /* ends with an entry whose .name is NULL */
 };
 
 /* layout() with @out cleared first; -EINVAL also for a root that is not aligned to its table. */
@@ -132,7 +131,7 @@ void hw_decode(const struct hw_tables *tables, const struct hw_layout *layout, u
 	       unsigned int level, unsigned int index, struct hw_item *out);
 
 const struct hw_format *hw_format_find(const char *name);
-/* By number from 0; NULL after the last. */
+/* By number from 0; NULL after the last one. */
 const struct hw_format *hw_format_at(unsigned int index);
 
 /* One step of a walk. */
@@ -155,13 +154,13 @@ struct hw_translation {
 };
 
 /*
- * Translate one access. Returns the fault, which is also in @out; @access is
- * HW_READ, HW_WRITE, both, or 0 to ask only what is there.
+ * Translate one access. Returns the fault, which is also in @out. @access is HW_READ,
+ * HW_WRITE, both, or 0 for a lookup without an access.
  */
 enum hw_fault hw_translate(const struct hw_tables *tables, uint64_t iova, unsigned int access,
 			   struct hw_translation *out);
 
-/* One leaf of a listing, or something that is wrong. */
+/* One leaf of a listing, or one error. */
 struct hw_found {
 	uint64_t iova, size; /* of the leaf; of what a bad item spans (0: all 64 bits) */
 	uint64_t item_paddr;
@@ -179,21 +178,21 @@ struct hw_table {
 
 struct hw_list_ops {
 	/*
-	 * False ends the listing. Either may be NULL. Leaves and bad items come in
-	 * ascending order of iova, tables after what is in them.
+	 * A callback ends the listing by returning false. Either may be NULL. Leaves
+	 * and bad items come in ascending order of iova, tables after their contents.
 	 */
 	bool (*found)(void *context, const struct hw_found *found);
 	bool (*table)(void *context, const struct hw_table *table);
 	void *context;
-	uint64_t budget; /* most items to look at; 0 for HW_LIST_BUDGET */
+	uint64_t budget; /* the most items to read; 0 for HW_LIST_BUDGET */
 };
 
 #define HW_LIST_BUDGET (UINT64_C(1) << 28)
 
 /*
- * List everything that the tables have: as hw_translate() would find it, item by
- * item. 0; -EINVAL as hw_layout(); -E2BIG when the budget was used up; -ECANCELED
- * when a callback ended it; -ENOMEM.
+ * List everything in the tables, item by item, as hw_translate() would find it. Returns
+ * 0; -EINVAL as hw_layout(); -E2BIG when the budget was used up; -ECANCELED when a
+ * callback ended it; -ENOMEM.
  */
 int hw_list(const struct hw_tables *tables, const struct hw_list_ops *ops);
 

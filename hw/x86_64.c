@@ -5,8 +5,8 @@
  * Entries") and AMD's guest tables, "v2" (AMD I/O Virtualization Technology
  * Specification, 2.2.6).
  *
- * A device's access is that of a user, and where RW is clear it is refused
- * whoever makes it. Execution is disabled by XD.
+ * A device's access is a user access. If RW is clear, writes are refused to users and
+ * supervisors alike. Execution is disabled by XD.
  */
 #include <errno.h>
 

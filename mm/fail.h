@@ -9,7 +9,7 @@
 
 bool mm_should_fail_slow(struct mm_thread *self) __cold;
 
-/* Asked once by each page, object and kmalloc() allocation, before it charges. */
+/* Called once by each page, object and kmalloc() allocation, before it charges. */
 static inline bool mm_should_fail(struct mm_thread *self)
 {
 	return unlikely(self->fail_nth != 0) && mm_should_fail_slow(self);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Checks of an allocation context where it comes in, at the public functions.
- */
+/* Checks of the allocation context, made by the public functions. */
 #ifndef MM_GFP_H
 #define MM_GFP_H
 
@@ -16,8 +14,9 @@ void might_sleep_warn(const void *caller) __cold;
 bool gfp_refused_slow(gfp_t gfp) __cold;
 
 /*
- * Report the first call that may block inside an atomic section. Must be inlined
- * into the public function itself: the address it reports is where that returns.
+ * Report the first call that may block inside an atomic section. Must be inlined into
+ * the public function itself: the reported address is the one that this function
+ * returns to.
  */
 static inline __attribute__((always_inline)) void might_sleep_if(struct mm_thread *self,
 								 bool may_block)
@@ -26,13 +25,13 @@ static inline __attribute__((always_inline)) void might_sleep_if(struct mm_threa
 		might_sleep_warn(__builtin_return_address(0));
 }
 
-/* True, and reported once, for a gfp that chooses where memory comes from. */
+/* True for a gfp that chooses where memory comes from, which is reported once. */
 static inline bool gfp_refused(gfp_t gfp)
 {
 	return unlikely(gfp & GFP_POLICY_MASK) && gfp_refused_slow(gfp);
 }
 
-/* What an allocation of our own metadata takes over from the caller's gfp. */
+/* The flags of the caller's gfp that apply to an allocation of the library's own metadata. */
 static inline gfp_t gfp_metadata(gfp_t gfp)
 {
 	return gfp & ~(GFP_POLICY_MASK | __GFP_ZERO | __GFP_ACCOUNT);

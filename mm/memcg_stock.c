@@ -1,57 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Charging and uncharging, by way of the calling thread's stocks.
+ * Charging and uncharging through the calling thread's stocks.
  *
- * A charge is met from the thread's stock of that cgroup; a stock that falls
- * short is refilled with a batch, if that fits everywhere. What keeps this
- * invisible:
+ * A stock is an amount that a thread has charged to a cgroup in advance. A charge is
+ * taken from the thread's stock of that cgroup. If the stock does not suffice, it is
+ * refilled with a batch, provided that no level's limit refuses the batch. Stocks are
+ * invisible to users for these reasons:
  *
- * - Where memory.max would refuse, stocks under that level are taken back and
- *   the charge is tried again without a batch. While it tries, the level is
- *   "pressed" and nobody stocks under it.
- * - A stock exists only where no level is above memory.high: a batch that would
- *   pass it is not taken, and who passes it by an exact charge takes back all
- *   stocks under that level. So no charge from a stock can pass memory.high, and
- *   uncharges, which only add to a stock that exists, cannot make one there.
- * - memory.peak is of usage less stock. A stock remembers in low the least that
- *   it held after a charge; before anything changes the shared usage on its
- *   behalf, or the thread turns to another stock, it is folded: peak is raised
- *   to usage less low. Of a thread's stocks only the last used one can be
- *   unfolded, hence with a single thread peak is exact. With several, a fold
- *   subtracts its own thread's stocks only: it may overstate by what others
- *   hold, and never understates.
+ * - Where memory.max would refuse a charge, the stocks under that level are taken back
+ *   and the charge is tried again without a batch. While it is tried, the level's
+ *   no_stock is not 0 and no thread adds to a stock under it.
+ * - A stock exists only where no level is above memory.high: a batch that would exceed
+ *   it is not charged, and an exact charge that exceeds it takes back all stocks under
+ *   that level. So a charge from a stock cannot exceed memory.high. An uncharge adds
+ *   only to a stock that exists.
+ * - memory.peak is the peak of usage less stock. A stock keeps in low the least that it
+ *   held after a charge. Before the shared usage changes on behalf of a stock, or the
+ *   thread uses another stock, the stock is flushed: peak is raised to usage less low.
+ *   Only the last used stock of a thread can be unflushed, so with a single thread peak
+ *   is exact. With several threads a flush subtracts the stocks of its own thread only:
+ *   peak may be too high by what other threads hold, and is never too low.
  *
- * Locks: each thread's stocks have one. A thread never takes a second. Who may
- * not wait for its own lock charges each level directly. The only thread that
- * there is says "busy" by a plain store instead, which is the better half of a
- * charge; mm_thread_register() has a barrier for it.
+ * Locks: the stocks of each thread have one lock. A thread never takes a second one. A
+ * thread that must not wait for its own lock charges each level directly. If there is
+ * only one thread, it sets "busy" by a plain store instead of taking the lock, which
+ * saves half the time of a charge; mm_thread_register() has the barrier that this
+ * needs.
  */
 #include "mm/memcontrol.h"
 #include "mm/rcu.h"
 #include "mm/shrinker.h"
 #include "mm/thread.h"
 
-#define MEMCG_BATCH ((size_t)64 * MEMCG_PAGE)
-#define FOLDED      SIZE_MAX
-#define LOCK_TRIES  64
+#define MEMCG_BATCH  ((size_t)64 * MEMCG_PAGE)
+#define PEAK_FLUSHED SIZE_MAX
+#define LOCK_TRIES   64
 
-static inline bool alone(void)
+static inline bool single_threaded(void)
 {
-	return mm_is_alone() && !rcu_reader_barriers();
+	return mm_is_single_threaded() && !rcu_reader_barriers();
 }
 
-/* For the thread whose stocks they are. */
+/* Called by the thread that the stocks belong to. */
 static inline bool stocks_try_enter(struct memcg_stocks *stocks)
 {
 	atomic_store_explicit(&stocks->busy, true, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	if (likely(alone()))
+	if (likely(single_threaded()))
 		return true;
 	atomic_store_explicit(&stocks->busy, false, memory_order_release);
 	return spin_trylock(&stocks->lock);
 }
 
-/* After some tries: false for who may not wait, else let others run. */
+/* Returns false after LOCK_TRIES tries if the caller must not wait; else lets others run. */
 static bool try_again(unsigned int *tries, bool wait)
 {
 	cpu_relax();
@@ -82,8 +83,8 @@ static inline void stocks_leave(struct memcg_stocks *stocks)
 }
 
 /*
- * For any thread. The thread whose they are may still be inside from when it was
- * alone: it leaves soon, and from then on takes the lock.
+ * Called by any thread. The owner may still be inside without the lock, from when it
+ * was the only thread: it leaves soon, and takes the lock from then on.
  */
 static bool stocks_lock(struct memcg_stocks *stocks, bool wait)
 {
@@ -99,7 +100,7 @@ static bool stocks_lock(struct memcg_stocks *stocks, bool wait)
 	return false;
 }
 
-/* What the thread surely held in stock under @level since the last fold. */
+/* The bytes that the thread certainly held in stock under @level since the last flush. */
 static uint64_t stocked_under(const struct memcg_stocks *stocks, const struct mem_cgroup *level)
 {
 	uint64_t bytes = 0;
@@ -113,7 +114,7 @@ static uint64_t stocked_under(const struct memcg_stocks *stocks, const struct me
 	return bytes;
 }
 
-static void fold_levels(const struct memcg_stocks *stocks, struct mem_cgroup *memcg)
+static void flush_peaks(const struct memcg_stocks *stocks, struct mem_cgroup *memcg)
 {
 	for (unsigned int d = 0; d <= memcg->depth; d++) {
 		struct mem_cgroup *level = memcg->path[d];
@@ -122,17 +123,17 @@ static void fold_levels(const struct memcg_stocks *stocks, struct mem_cgroup *me
 	}
 }
 
-static void fold_last(struct memcg_stocks *stocks)
+static void flush_last(struct memcg_stocks *stocks)
 {
 	struct memcg_stock *stock = &stocks->stock[stocks->last];
 
-	if (!stock->memcg || stock->low == FOLDED)
+	if (!stock->memcg || stock->low == PEAK_FLUSHED)
 		return;
-	fold_levels(stocks, stock->memcg);
-	stock->low = FOLDED;
+	flush_peaks(stocks, stock->memcg);
+	stock->low = PEAK_FLUSHED;
 }
 
-/* Folded before. mem_cgroup_put() clears stocks first, so no cgroup goes here. */
+/* The stock is flushed. mem_cgroup_put() clears stocks first, so no cgroup is freed here. */
 static void stock_clear(struct memcg_stock *stock)
 {
 	for (unsigned int i = 0; i < MEMCG_NR_STATS; i++) {
@@ -152,14 +153,14 @@ static void stocks_clear_under(struct memcg_stocks *stocks, const struct mem_cgr
 
 		if (!stock->memcg || (level && !memcg_is_under(stock->memcg, level)))
 			continue;
-		fold_last(stocks);
+		flush_last(stocks);
 		stock_clear(stock);
 	}
 }
 
 void memcg_drain_stocks(struct mem_cgroup *memcg, bool wait)
 {
-	mm_thread_self(); /* so that no other thread takes itself for alone */
+	mm_thread_self(); /* registered, so that no thread takes itself for the only one */
 	for (struct mm_thread *thread = mm_thread_list(); thread; thread = thread->next) {
 		if (!stocks_lock(&thread->stocks, wait))
 			continue;
@@ -184,7 +185,7 @@ static struct memcg_stock *stocks_find(struct memcg_stocks *stocks, const struct
 {
 	if (stocks->stock[stocks->last].memcg == memcg)
 		return &stocks->stock[stocks->last];
-	fold_last(stocks);
+	flush_last(stocks);
 	for (unsigned int i = 0; i < MEMCG_STOCKS; i++) {
 		if (stocks->stock[i].memcg == memcg) {
 			stocks->last = i;
@@ -194,7 +195,7 @@ static struct memcg_stock *stocks_find(struct memcg_stocks *stocks, const struct
 	return NULL;
 }
 
-/* All are folded. Takes a free place, else the others' in turn. */
+/* All stocks are flushed. Takes a free place, or evicts the other stocks in turn. */
 static struct memcg_stock *stocks_install(struct memcg_stocks *stocks, struct mem_cgroup *memcg)
 {
 	unsigned int place = 0;
@@ -202,12 +203,12 @@ static struct memcg_stock *stocks_install(struct memcg_stocks *stocks, struct me
 	while (place < MEMCG_STOCKS && stocks->stock[place].memcg)
 		place++;
 	if (place == MEMCG_STOCKS) {
-		place = stocks->victim++ % MEMCG_STOCKS;
+		place = stocks->evict++ % MEMCG_STOCKS;
 		stock_clear(&stocks->stock[place]);
 	}
 	stocks->last = place;
 	stocks->stock[place].memcg = memcg;
-	stocks->stock[place].low = FOLDED;
+	stocks->stock[place].low = PEAK_FLUSHED;
 	return &stocks->stock[place];
 }
 
@@ -218,7 +219,7 @@ static inline void stock_consume(struct memcg_stock *stock, size_t bytes, enum m
 	stock->stat[stat] += (long)bytes;
 }
 
-/* What one try at a charge came to. */
+/* The result of one try to charge. */
 struct attempt {
 	struct mem_cgroup *over; /* the level that refused, or NULL */
 	bool exact;              /* no stock was taken: memory.high may be passed */
@@ -234,7 +235,7 @@ static struct attempt charge_locked(struct memcg_stocks *stocks, struct mem_cgro
 	if (have < bytes) {
 		size_t need = bytes - have;
 
-		fold_last(stocks);
+		flush_last(stocks);
 		if (atomic_load(&memcg->users) && !memcg->exact &&
 		    !memcg_charge_levels(memcg, need + MEMCG_BATCH, MEMCG_BOUND_STOCK)) {
 			if (!stock)
@@ -253,12 +254,12 @@ static struct attempt charge_locked(struct memcg_stocks *stocks, struct mem_cgro
 		stock_consume(stock, bytes, stat);
 	} else {
 		memcg_stat_add(memcg, stat, (int64_t)bytes);
-		fold_levels(stocks, memcg);
+		flush_peaks(stocks, memcg);
 	}
 	return attempt;
 }
 
-/* The thread's stocks are in other hands: peak may count them as used. */
+/* The thread's stocks are locked by another thread: peak may count them as used. */
 static void peak_raise_levels(struct mem_cgroup *memcg)
 {
 	for (unsigned int d = 0; d <= memcg->depth; d++)
@@ -290,22 +291,22 @@ static struct attempt charge_once(struct memcg_stocks *stocks, struct mem_cgroup
 }
 
 /*
- * @over refused: take back the stocks under it and try again; likewise if a
- * level above it refuses then. What refuses in the end has no stock under it.
+ * @over refused the charge: take back the stocks under it and try again, also if a
+ * level above it refuses then. A level that refuses in the end has no stock under it.
  */
-static struct attempt charge_pressing(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
-				      size_t bytes, enum memcg_stat stat, gfp_t gfp,
-				      struct mem_cgroup *over)
+static struct attempt charge_drained(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
+				     size_t bytes, enum memcg_stat stat, gfp_t gfp,
+				     struct mem_cgroup *over)
 {
 	struct mem_cgroup *drained;
 	struct attempt attempt;
 
 	do {
 		drained = over;
-		atomic_fetch_add(&drained->pressed, 1);
+		atomic_fetch_add(&drained->no_stock, 1);
 		memcg_drain_stocks(drained, gfpflags_allow_blocking(gfp));
 		attempt = charge_once(stocks, memcg, bytes, stat, gfp);
-		atomic_fetch_sub(&drained->pressed, 1);
+		atomic_fetch_sub(&drained->no_stock, 1);
 		over = attempt.over;
 	} while (over && over->depth < drained->depth);
 	return attempt;
@@ -316,7 +317,7 @@ static bool above_high(const struct mem_cgroup *level)
 	return memcg_usage_now(level) > atomic_load_explicit(&level->high, memory_order_relaxed);
 }
 
-/* After an exact charge: memory.high as the header of this file has it. */
+/* After an exact charge: keep memory.high as the head of this file describes. */
 static void check_high(struct mem_cgroup *memcg, gfp_t gfp)
 {
 	unsigned int top = 0;
@@ -338,7 +339,7 @@ static void check_high(struct mem_cgroup *memcg, gfp_t gfp)
 }
 
 /*
- * Let shrinkers make room for what @attempt could not charge. One of them may put the
+ * Run the shrinkers to make the charge of @attempt possible. A shrinker may put the
  * last reference to the cgroup, to which nothing is charged yet.
  */
 static struct attempt charge_shrinking(struct memcg_stocks *stocks, struct mem_cgroup *memcg,
@@ -349,7 +350,7 @@ static struct attempt charge_shrinking(struct memcg_stocks *stocks, struct mem_c
 	for (unsigned int round = 0; attempt.over && round < MEMCG_SHRINK_ROUNDS; round++) {
 		if (!shrink_all(gfp))
 			break;
-		attempt = charge_pressing(stocks, memcg, bytes, stat, gfp, attempt.over);
+		attempt = charge_drained(stocks, memcg, bytes, stat, gfp, attempt.over);
 	}
 	mem_cgroup_put(memcg);
 	return attempt;
@@ -361,7 +362,7 @@ static __noinline int charge_slow(struct memcg_stocks *stocks, struct mem_cgroup
 	struct attempt attempt = charge_once(stocks, memcg, bytes, stat, gfp);
 
 	if (attempt.over)
-		attempt = charge_pressing(stocks, memcg, bytes, stat, gfp, attempt.over);
+		attempt = charge_drained(stocks, memcg, bytes, stat, gfp, attempt.over);
 	if (attempt.over) {
 		memcg_event(attempt.over, MEMCG_MAX);
 		attempt = charge_shrinking(stocks, memcg, bytes, stat, gfp, attempt);
@@ -393,7 +394,7 @@ int mem_cgroup_charge(struct mem_cgroup *memcg, size_t bytes, enum memcg_stat st
 	return charge_slow(stocks, memcg, bytes, stat, gfp);
 }
 
-/* Put bytes back in stock if there is one; the lock is held. */
+/* Put bytes back in stock if there is one. The caller holds the lock. */
 static bool uncharge_locked(struct memcg_stocks *stocks, struct mem_cgroup *memcg, size_t bytes,
 			    enum memcg_stat stat)
 {
@@ -406,7 +407,7 @@ static bool uncharge_locked(struct memcg_stocks *stocks, struct mem_cgroup *memc
 	if (stock->bytes > 2 * MEMCG_BATCH) {
 		size_t surplus = stock->bytes - MEMCG_BATCH;
 
-		fold_last(stocks);
+		flush_last(stocks);
 		stock->bytes -= surplus;
 		memcg_uncharge_levels(memcg, surplus);
 	}
@@ -423,7 +424,7 @@ static __noinline void uncharge_slow(struct memcg_stocks *stocks, struct mem_cgr
 		if (stocked)
 			return;
 	} else {
-		/* A fold that is under way may miss what usage was until now. */
+		/* A flush in another thread may miss the present usage. */
 		peak_raise_levels(memcg);
 	}
 	memcg_stat_add(memcg, stat, -(int64_t)bytes);

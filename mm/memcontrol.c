@@ -2,9 +2,9 @@
 /*
  * The tree of memory cgroups: references, and the counters of each level.
  *
- * A charge goes from the root to the leaf by compare-and-swap, an uncharge from
- * the leaf to the root. So no cgroup is above its own memory.max or that of any
- * ancestor, or above its parent's usage, even for an instant.
+ * A charge goes from the root to the leaf by compare-and-exchange, an uncharge from the
+ * leaf to the root. So at no time is a cgroup above its own memory.max, above that of
+ * an ancestor, or above its parent's usage.
  */
 #include "mm/memcontrol.h"
 
@@ -16,7 +16,7 @@ static void life_get(struct mem_cgroup *memcg)
 	atomic_fetch_add_explicit(&memcg->life, 1, memory_order_relaxed);
 }
 
-/* Returns the parent, whose reference is then the caller's, if @memcg went. */
+/* If @memcg was freed, returns its parent, whose reference the caller then owns. */
 static struct mem_cgroup *life_put(struct mem_cgroup *memcg)
 {
 	struct mem_cgroup *parent;
@@ -53,13 +53,16 @@ struct mem_cgroup *mem_cgroup_create(struct mem_cgroup *parent)
 
 struct mem_cgroup *mem_cgroup_get(struct mem_cgroup *memcg)
 {
-	/* From 0: what is charged keeps it alive, and now a user does as well. */
+	/*
+	 * users was 0: @memcg was alive because of its charges, and now because of a
+	 * user as well.
+	 */
 	if (memcg && atomic_fetch_add(&memcg->users, 1) == 0)
 		life_get(memcg);
 	return memcg;
 }
 
-/* Returns what is to be put next. */
+/* Returns the cgroup that the caller must put next. */
 static struct mem_cgroup *user_put(struct mem_cgroup *memcg)
 {
 	if (atomic_fetch_sub(&memcg->users, 1) != 1)
@@ -96,7 +99,7 @@ static uint64_t level_bound(struct mem_cgroup *level, enum memcg_bound bound)
 
 	if (bound == MEMCG_BOUND_MAX)
 		return max;
-	if (atomic_load_explicit(&level->pressed, memory_order_relaxed))
+	if (atomic_load_explicit(&level->no_stock, memory_order_relaxed))
 		return 0;
 	high = atomic_load_explicit(&level->high, memory_order_relaxed);
 	return MIN(max, high);
@@ -138,8 +141,8 @@ struct mem_cgroup *memcg_charge_levels(struct mem_cgroup *memcg, uint64_t bytes,
 	unsigned int d;
 
 	/*
-	 * Look first: a charge that is undone gets in the way of others. From the
-	 * leaf, so that the lowest level that is full is the one that refuses.
+	 * Check all levels first: a charge that is undone disturbs other threads. Begin
+	 * at the leaf, so that the lowest level that is full is the one that refuses.
 	 */
 	for (d = memcg->depth + 1; d-- > 0;) {
 		level = memcg->path[d];
@@ -161,7 +164,7 @@ undo:
 
 void memcg_uncharge_levels(struct mem_cgroup *memcg, uint64_t bytes)
 {
-	/* Its usage may have kept memcg alive, and with it the path. */
+	/* memcg, and with it the path, may have been alive only because of its usage. */
 	life_get(memcg);
 	for (unsigned int d = memcg->depth + 1; d-- > 0;)
 		level_uncharge(memcg->path[d], bytes);

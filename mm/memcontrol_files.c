@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The files of a memory cgroup: their texts are those of cgroup v2.
- */
+/* The files of a memory cgroup. Their texts are those of cgroup v2. */
 #include "mm/memcontrol.h"
 #include "mm/shrinker.h"
 #include "plat/compiler.h"
 
-/* Text that may be longer than where it goes, as with snprintf(). */
+/* Text that may be longer than its buffer, as with snprintf(). */
 struct text {
 	char *buf;
 	size_t size;
@@ -105,7 +103,7 @@ static uint64_t saturating_mul_add(uint64_t number, uint64_t factor, uint64_t ad
 	return number;
 }
 
-/* Digits with the base that their prefix says; returns their end, or NULL. */
+/* Parse digits in the base that their prefix names. Returns their end, or NULL. */
 static const char *parse_number(const char *text, uint64_t *number)
 {
 	unsigned int base = 10;
@@ -137,7 +135,7 @@ static const char *parse_suffix(const char *text, uint64_t *number)
 	return text;
 }
 
-/* A limit as memory.max takes it: more than can be is "max". */
+/* Parse a limit as memory.max takes it: a number above the largest limit is "max". */
 static int parse_limit(const char *text, uint64_t *limit)
 {
 	text = skip_space(text);
@@ -155,8 +153,8 @@ static int parse_limit(const char *text, uint64_t *limit)
 }
 
 /*
- * A limit changed: free what can be while that helps. Reading the usage takes
- * back the stocks, which may be above the new limit.
+ * A limit was changed: run the shrinkers as long as they free something. Reading the
+ * usage takes back the stocks, which may exceed the new limit.
  */
 static void shrink_below(struct mem_cgroup *memcg, uint64_t limit)
 {
@@ -225,7 +223,7 @@ static void read_events(struct mem_cgroup *memcg, struct text *text)
 	put_key(text, "oom_group_kill", 0);
 }
 
-/* Calls under way may show an uncharge before its charge. */
+/* While calls are under way, an uncharge may be visible before its charge. */
 static uint64_t stat_of(struct mem_cgroup *memcg, enum memcg_stat stat)
 {
 	int64_t bytes = atomic_load(&memcg->stat[stat]);

@@ -9,7 +9,7 @@ bool mm_mutex_lock_for(struct mm_mutex *mutex, const void *caller)
 	static atomic_uint said;
 	struct mm_thread *self = mm_thread_self();
 
-	/* Others may write it meanwhile, but never this thread's address. */
+	/* Other threads may write the holder meanwhile, but never this thread's address. */
 	if (unlikely(self->shrinking ||
 		     atomic_load_explicit(&mutex->holder, memory_order_relaxed) == self)) {
 		mm_warn_once(&said,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A mutex that is held while drivers' callbacks run and while memory is allocated. Who
- * would wait for itself is refused: a callback of the holder, and a shrinker, for whose
- * end the holder may be waiting.
+ * A mutex that is held while drivers' callbacks run and while memory is allocated. A
+ * caller that would wait for itself is refused: a callback of the holder, and a
+ * shrinker, for whose end the holder may be waiting.
  */
 #ifndef MM_MUTEX_H
 #define MM_MUTEX_H
@@ -29,8 +29,8 @@ bool mm_mutex_lock_for(struct mm_mutex *mutex, const void *caller);
 void mm_mutex_unlock(struct mm_mutex *mutex);
 
 /*
- * Lock it; false, and reported once, for who must not wait. Inlined into the public
- * function, whose caller is reported.
+ * Lock the mutex. Returns false for a caller that must not wait, which is reported
+ * once. Inlined into the public function, whose caller is the one that is reported.
  */
 static inline __attribute__((always_inline)) bool mm_mutex_lock(struct mm_mutex *mutex)
 {

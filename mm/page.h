@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages: blocks of 2^order times 4096 bytes from one arena, each with a struct
- * page. Allocating charges, freeing uncharges.
+ * Pages: blocks of 2^order times 4096 bytes from one arena, each with a struct page.
+ * They are charged when they are allocated, and uncharged when they are freed.
  */
 #ifndef MM_PAGE_H
 #define MM_PAGE_H
@@ -21,64 +21,68 @@
 struct mem_cgroup;
 struct slab;
 
-/* What pages are used for; uiommu_mm_stat() counts each. */
+/* The uses of pages, which uiommu_mm_stat() counts. */
 enum page_use {
 	PAGE_FREE,
 	PAGE_TABLE,  /* an I/O page table: charged as sec_pagetables */
 	PAGE_SLAB,   /* its objects are charged, not the page */
 	PAGE_OTHER,  /* anything else */
 	PAGE_OBJECT, /* a table that is an object (mm/slab.h): charged as slab */
-	PAGE_BOUNCE, /* what a device uses in the place of memory of the caller's */
+	PAGE_BOUNCE, /* used by a device in place of the caller's memory */
 	PAGE_NR_USES,
 };
 
 /*
- * One per page of the arena, and one per table that is an object. For a block of
- * several pages the first one's counts, but for ->slab, which all pages of a slab
- * have.
+ * There is one for each page of the arena, and one for each table that is an object. In
+ * a block of several pages only the first one's fields are used, except ->slab, which
+ * is set in all pages of a slab.
  */
 struct page {
 	union {
 		atomic_int live;    /* a table: items in use, or PT_DEAD */
 		unsigned int inuse; /* PAGE_SLAB: objects handed out */
-		unsigned int count; /* free, first of a batch: pages in it */
+		unsigned int count; /* free, and first of a batch: pages in the batch */
 	};
 	uint8_t use : 4;   /* enum page_use */
 	uint8_t order : 4; /* log2 of its pages; PAGE_OBJECT: of its bytes */
-	uint8_t level;     /* a table's */
-	uint8_t zeroed;    /* free, or about to be: every byte is 0 */
-	uint8_t listed;    /* in the buddy list of order listed - 1; buddy.c's alone */
+	uint8_t level;     /* of a table */
+	uint8_t zeroed;    /* the page is free, or about to be freed, and all its bytes are 0 */
+	uint8_t listed;    /* in the buddy list of order listed - 1; only buddy.c uses this */
 	struct page *next; /* in a free list, a gather or a slab list */
 	union {
-		struct mem_cgroup *memcg; /* in use: charged to, or NULL */
+		struct mem_cgroup *memcg; /* in use: the cgroup that it is charged to, or NULL */
 		struct page *prev;        /* in a buddy list */
 		struct page *next_batch;  /* first of a batch in the depot */
 	};
 	union {
 		struct slab *slab;     /* PAGE_SLAB, PAGE_OBJECT */
-		uint64_t bounce_paddr; /* PAGE_BOUNCE: in the place of what */
+		uint64_t bounce_paddr; /* PAGE_BOUNCE: the address that it replaces */
 	};
-	/* A cache line each: threads in neighbouring tables do not share one for live. */
+	/*
+	 * Pad to a cache line: threads that use neighbouring tables do not share one
+	 * for live.
+	 */
 	uint64_t apart[4];
 };
 
-/* One of the arena's has two lines: processors like to fetch a line's neighbour as well. */
+/* A struct page in the arena has two lines, since processors prefetch a line's neighbour. */
 struct arena_page {
 	struct page page;
 	char apart[sizeof(struct page)];
 };
 
 /*
- * Per-thread cache of single pages, in more than one batch, so that a thread which
- * goes to and fro over the edge of one does not go to the depot each time.
+ * Per-thread cache of single pages. It has more than one batch, so that a thread whose
+ * use varies around the size of one batch does not go to the depot each time.
  */
 struct page_cache {
-	struct page *first; /* what is given out and taken back */
+	struct page *first; /* pages to allocate from and to free to */
 	unsigned int count;
-	struct page *spare; /* whole batches, by ->next_batch */
+	struct page *spare; /* whole batches, linked by ->next_batch */
 	unsigned int nr_spares;
-	struct page *deferred;          /* blocks whose lock was busy when they were freed */
-	atomic_long used[PAGE_NR_USES]; /* pages taken less pages given back */
+	struct page
+		*deferred; /* blocks whose lock was held by another thread when they were freed */
+	atomic_long used[PAGE_NR_USES]; /* pages allocated less pages freed */
 };
 
 /* Where the arena is; set once by page_init(). */
@@ -90,7 +94,7 @@ extern struct page_arena {
 	size_t size;
 } arena __hidden;
 
-/* A page of the arena by its number, from 0, and back. */
+/* A page of the arena by its number, from 0, and the number of a page. */
 static inline struct page *page_at(size_t index)
 {
 	return &arena.pages[index].page;
@@ -121,25 +125,26 @@ static inline void *phys_to_virt(uint64_t paddr)
 	return (void *)(uintptr_t)(paddr - arena.phys_offset);
 }
 
-/* The page at a physical address; NULL where there is none of the arena. */
+/* The page at a physical address; NULL for an address outside the arena. */
 struct page *phys_to_page(uint64_t paddr);
 
 /*
- * Allocate 2^order pages, aligned to their size, and charge them to @memcg (or
- * to nobody for NULL). Contents are 0 with __GFP_ZERO, else anything. Returns
- * NULL when memory or the budget is short. GFP_ATOMIC and GFP_NOWAIT never wait
- * and never enter the kernel.
+ * Allocate 2^order pages, aligned to their size, and charge them to @memcg (or to no
+ * cgroup for NULL). The contents are 0 with __GFP_ZERO, else undefined. Returns NULL
+ * when memory or the budget is exhausted. GFP_ATOMIC and GFP_NOWAIT never wait and
+ * never enter the kernel.
  */
 struct page *alloc_pages(gfp_t gfp, unsigned int order, struct mem_cgroup *memcg,
 			 enum page_use use);
 
 /*
- * From now on hand pages out that were never used in ascending order, without
- * gaps: dearer, but what is allocated lies together. Before any other thread.
+ * From now on allocate pages that were never used in ascending order, without gaps:
+ * this is slower, but keeps what is allocated together. Call it before there is a
+ * second thread.
  */
 void page_alloc_in_order(void);
 
-/* Free and uncharge one block. Set ->zeroed if every byte of it is 0. */
+/* Free and uncharge one block. Set ->zeroed before if every byte of it is 0. */
 void free_pages(struct page *page);
 
 int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_base);

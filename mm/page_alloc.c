@@ -2,13 +2,12 @@
 /*
  * The page allocator.
  *
- * Single pages come from the calling thread's cache, which trades batches of
- * BATCH pages with the depot; blocks come from the buddy lists. Depot and buddy
- * lists are under one spinlock, zone.lock. The arena grows by a chunk of 2 MiB,
- * and only for an allocation that may block, under zone.grow, a mutex; what it
- * adds is backed by memory there and then, so that no later use of it enters
- * the kernel. GFP_ATOMIC and GFP_NOWAIT only ever try zone.lock; GFP_ATOMIC may
- * fall back on the reserve, which has no lock.
+ * Single pages come from the calling thread's cache, which exchanges batches of BATCH
+ * pages with the depot. Blocks come from the buddy lists. One spinlock, zone.lock,
+ * protects the depot and the buddy lists. The arena grows by a chunk of 2 MiB, only for
+ * an allocation that may block, and under the mutex zone.grow. A new chunk is backed by
+ * memory at once, so that using it later never enters the kernel. GFP_ATOMIC and
+ * GFP_NOWAIT only try zone.lock; GFP_ATOMIC may use the reserve, which has no lock.
  */
 #include "mm/page_alloc.h"
 
@@ -26,7 +25,7 @@
 
 #define BATCH         256u
 #define REFILL        (BATCH / 4)
-#define SPARES        4u /* that a thread keeps which is not alone */
+#define SPARES        4u /* that a thread keeps if there are other threads */
 #define CHUNK         ((size_t)2 << 20)
 #define CHUNK_PAGES   (CHUNK >> PAGE_SHIFT)
 #define ARENA_MOST    ((size_t)256 << 30)
@@ -39,10 +38,10 @@ struct page_arena arena;
 static struct {
 	struct spinlock lock;
 	struct page *depot;      /* lock: batches, by ->next_batch */
-	struct plat_mutex grow;  /* before lock */
+	struct plat_mutex grow;  /* taken before lock */
 	atomic_size_t committed; /* grow; bytes of the arena that are backed */
 	size_t pages_committed;  /* grow; bytes of arena.pages that are backed */
-	unsigned int refill;     /* most pages that an empty cache takes from the buddy lists */
+	unsigned int refill;     /* the most pages that an empty cache takes from the buddy lists */
 } zone = {.refill = REFILL};
 
 void page_alloc_in_order(void)
@@ -57,7 +56,7 @@ struct page *phys_to_page(uint64_t paddr)
 	return at < atomic_load(&zone.committed) ? page_at(at >> PAGE_SHIFT) : NULL;
 }
 
-/* Pages for GFP_ATOMIC alone. A slot is emptied and filled by one exchange. */
+/* Pages for GFP_ATOMIC only. A slot is emptied and filled by one atomic exchange. */
 static struct {
 	_Atomic(struct page *) slot[RESERVE_MOST];
 	unsigned int size;
@@ -80,7 +79,7 @@ static struct page *reserve_take(void)
 	return NULL;
 }
 
-/* Returns false when the reserve has all its pages. */
+/* Returns false if the reserve is full. */
 static bool reserve_put(struct page *page)
 {
 	for (unsigned int i = 0; i < reserve.size; i++) {
@@ -106,7 +105,7 @@ static size_t pages_bytes(size_t arena_bytes)
 	return (bytes + CHUNK - 1) & ~(CHUNK - 1);
 }
 
-/* Back the next chunk of the arena and its struct pages. Called under grow. */
+/* Back the next chunk of the arena and its struct pages. The caller holds zone.grow. */
 static int commit_chunk(size_t at)
 {
 	size_t pages_end = ((at + CHUNK) >> PAGE_SHIFT) * sizeof(struct arena_page);
@@ -132,7 +131,7 @@ static int grow(void)
 		first = at >> PAGE_SHIFT;
 		atomic_store(&zone.committed, at + CHUNK);
 		spin_lock(&zone.lock);
-		/* The lowest goes last, and is taken first. */
+		/* The lowest block is freed last, and therefore allocated first. */
 		for (size_t i = CHUNK_PAGES; i; i -= (size_t)1 << MAX_ORDER) {
 			struct page *block = page_at(first + i - ((size_t)1 << MAX_ORDER));
 
@@ -145,7 +144,7 @@ static int grow(void)
 	return ret;
 }
 
-/* The arena was too small for the reserve, which has all its pages: start over. */
+/* The arena was too small for the reserve: begin again. */
 static void page_init_undo(void)
 {
 	for (unsigned int i = 0; i < reserve.size; i++)
@@ -192,7 +191,7 @@ int page_init(uint64_t arena_bytes, unsigned int atomic_reserve, uint64_t phys_b
 	return 0;
 }
 
-/* Lock the zone; who may not block only tries. */
+/* Lock the zone. A caller that must not block only tries. */
 static bool zone_lock(gfp_t gfp)
 {
 	if (!gfpflags_allow_blocking(gfp))
@@ -214,7 +213,7 @@ static bool cache_refill(struct page_cache *cache, gfp_t gfp)
 		cache->first = batch;
 		cache->count = batch->count;
 	}
-	/* In ascending order, in which processors read ahead from one page to the next. */
+	/* In ascending order, so that the processor's prefetcher helps. */
 	for (unsigned int i = 0; !batch && i < zone.refill; i++) {
 		struct page *page = buddy_take(0);
 
@@ -230,13 +229,13 @@ static bool cache_refill(struct page_cache *cache, gfp_t gfp)
 }
 
 /*
- * Pass a whole batch on; if the lock is busy it stays, and grows. Where there are
- * grace periods pages come back many at a time, and are better kept: what another
- * thread has written to is dear to write to.
+ * Pass a whole batch to the depot. If the lock is held by another thread, the batch
+ * stays in the cache and grows. After a grace period many pages come back at once; they
+ * are better kept, since pages that another thread has written to are slow to write to.
  */
 static void cache_flush(struct page_cache *cache)
 {
-	if (cache->nr_spares < (mm_is_alone() ? 1 : SPARES)) {
+	if (cache->nr_spares < (mm_is_single_threaded() ? 1 : SPARES)) {
 		cache->first->count = cache->count;
 		cache->first->next_batch = cache->spare;
 		cache->spare = cache->first;
@@ -253,7 +252,7 @@ static void cache_flush(struct page_cache *cache)
 	cache->count = 0;
 }
 
-/* Take up the spare batch, which is the first resort of an empty cache. */
+/* Take the spare batch, which an empty cache tries first. */
 static bool cache_use_spare(struct page_cache *cache)
 {
 	if (!cache->spare)
@@ -266,13 +265,13 @@ static bool cache_use_spare(struct page_cache *cache)
 }
 
 /*
- * At the end of the arena: let shrinkers free pages. False when that is of no use, or
- * when what they freed waits for the section that the thread is in.
+ * At the end of the arena: let shrinkers free pages. Returns false if that cannot help,
+ * or if what they freed waits for the read-side critical section that the thread is in.
  */
 static bool reclaim(struct mm_thread *self, gfp_t gfp, unsigned int *rounds)
 {
-	if (rcu_waits_for_own(self)) {
-		self->short_of_own = true;
+	if (rcu_has_deferred(self)) {
+		self->failed_for_deferred = true;
 		return false;
 	}
 	if (!*rounds || !shrink_all(gfp))
@@ -291,10 +290,10 @@ static __noinline struct page *cache_take_slow(struct mm_thread *self, gfp_t gfp
 	if (cache_use_spare(cache)) {
 		;
 	} else if (gfpflags_allow_blocking(gfp)) {
-		/* What waits for a grace period is dearer than what is free. */
+		/* Pages that wait for a grace period cost more than free pages. */
 		if (!cache_refill(cache, gfp))
 			rcu_poll(self);
-		/* What that and the shrinkers free may be a whole batch, and spare. */
+		/* rcu_poll() and the shrinkers may have freed a whole batch and a spare one. */
 		while (!cache->count && !cache_use_spare(cache) && !cache_refill(cache, gfp)) {
 			if (grow() && !reclaim(self, gfp, &rounds))
 				return NULL;
@@ -329,7 +328,7 @@ static inline void cache_put(struct mm_thread *self, struct page *page)
 		cache_flush(cache);
 }
 
-/* Return a list of single pages to the buddy lists. Called under zone.lock. */
+/* Return a list of single pages to the buddy lists. The caller holds zone.lock. */
 static void buddy_put_list(struct page *page)
 {
 	struct page *next;
@@ -340,7 +339,10 @@ static void buddy_put_list(struct page *page)
 	}
 }
 
-/* Let the pages of one batch of the depot, or of the thread's own, join again. False: none. */
+/*
+ * Let the pages of one batch, of the depot or the thread's own, join their buddies.
+ * Returns false if there is no batch.
+ */
 static bool depot_break(struct mm_thread *self)
 {
 	struct page_cache *cache = &self->pages;
@@ -379,7 +381,7 @@ static __noinline struct page *block_take(struct mm_thread *self, unsigned int o
 	}
 }
 
-/* Blocks go back under the lock; while it is busy they wait in the cache. */
+/* Free a block under the lock. While another thread holds the lock, it waits in the cache. */
 static __noinline void block_put(struct mm_thread *self, struct page *page)
 {
 	struct page_cache *cache = &self->pages;
@@ -457,7 +459,7 @@ void page_uncharge_list(struct page *first)
 	enum memcg_stat stat = MEMCG_OTHER;
 	size_t bytes = 0;
 
-	/* Lists are nearly always of one kind and one owner. */
+	/* Nearly all lists are of one use and one owner. */
 	for (struct page *page = first; page; page = page->next) {
 		if (bytes && (page->memcg != memcg || page_stat(page) != stat)) {
 			mem_cgroup_uncharge(memcg, bytes, stat);
@@ -488,7 +490,7 @@ static __noinline void page_release(struct mm_thread *self, struct page *page)
 		cache_put(self, page);
 }
 
-/* The tables of one page with which a list begins, but for one that would fill the cache. */
+/* Take the one-page tables that a list begins with, except one that would fill the cache. */
 static struct page *release_tables(struct mm_thread *self, struct page *page)
 {
 	struct page *first = self->pages.first, *next;
@@ -507,7 +509,7 @@ static struct page *release_tables(struct mm_thread *self, struct page *page)
 	return page;
 }
 
-/* Nearly all are tables. */
+/* Nearly all pages are tables. */
 void page_release_list(struct page *page)
 {
 	struct mm_thread *self = mm_thread_self();

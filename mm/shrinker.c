@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of shrinkers. Its mutex is held while they run: so one runs at a
- * time, and a shrinker that has been taken off the list is not running. A shrinker
- * may itself put others on the list and take them off, also by way of domains that
- * have some: its thread holds the mutex already.
+ * The list of shrinkers. Its mutex is held while they run, so one shrinker runs at a
+ * time, and a shrinker that is off the list is not running. A shrinker may add and
+ * remove other shrinkers, also by freeing a domain that has some: its thread holds the
+ * mutex already.
  */
 #include <uiommu/mm.h>
 
@@ -12,14 +12,14 @@
 #include "plat/spinlock.h"
 
 static struct {
-	struct spinlock setup; /* for ready */
+	struct spinlock setup; /* protects ready */
 	bool ready;            /* the mutex is initialised */
 	struct plat_mutex mutex;
 	struct shrinker *first; /* under the mutex */
 	struct shrinker *next;  /* under the mutex: the one that runs after this one */
 } shrinkers;
 
-/* In a shrinker, whose thread has the lock, this does nothing. */
+/* Does nothing inside a shrinker, whose thread holds the mutex. */
 static void shrinkers_lock(const struct mm_thread *self)
 {
 	if (self->shrinking)
@@ -89,7 +89,7 @@ bool shrink_all(gfp_t gfp)
 		freed |= shrink_one(shrinker) != 0;
 	}
 	self->shrinking = false;
-	self->allocates_for = call.tables; /* again, if they made tables of others */
+	self->allocates_for = call.tables; /* a shrinker may have changed it */
 	mm_call_end(self, &call);
 	shrinkers_unlock(self);
 	return freed;

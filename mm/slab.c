@@ -2,21 +2,21 @@
 /*
  * Object caches.
  *
- * A slab is one block of pages cut into objects of one cache, the first at its
- * beginning. Its descriptor lies at the end of the block, or, for objects of
- * BIG bytes and more, in memory of its own, so that objects of a power of two
- * fill the block. page->slab of every page of the block leads to it. Behind it lie,
- * in caches of tables, a struct page for each object.
+ * A slab is one block of pages cut into objects of one cache, from its beginning on.
+ * Its descriptor is at the end of the block. For objects of BIG bytes and more the
+ * descriptor is allocated separately, so that objects of a power of two fill the block.
+ * page->slab of every page of the block points to the descriptor. In caches of tables,
+ * a struct page for each object follows the descriptor.
  *
- * The state word of an object is its owner while it is handed out, a memory
- * cgroup or NULL, and a tagged link while it is free. Freeing begins with a
- * compare-and-swap of that word, so that of two frees only one counts.
+ * The state word of an object is its owner while it is allocated (a memory cgroup or
+ * NULL), and a tagged link while it is free. Freeing begins with a compare-and-exchange
+ * of that word, so that only one of two frees of an object succeeds.
  *
- * Lists of slabs and of free objects are under cache->lock, which nobody holds
- * across anything that may take long. Still its holder can lose the processor,
- * and then those who may not wait go round it: an allocation takes a new slab
- * and leaves what remains of it on cache->arrived; a free leaves the object on
- * cache->freed. Both are stacks that the next holder takes whole.
+ * cache->lock protects the lists of slabs and of free objects. It is never held for
+ * long, but its holder can be preempted. A caller that must not wait then does without
+ * the lock: an allocation takes a new slab and puts what remains of it on
+ * cache->arrived; a free puts the object on cache->freed. Both are stacks that the next
+ * holder of the lock takes whole.
  */
 #include "mm/slab.h"
 
@@ -37,32 +37,32 @@
 #define MAX_SIZE  16384u
 #define BIG       1024u
 
-/* How often to try the lock when waiting for it is not allowed. */
+/* How often a caller that must not wait tries the lock. */
 #define TRIES 64
 
-/* State words of free objects are odd: the address of the next one, or 0. */
+/* The state word of a free object is odd: the address of the next free object, or 0, tagged. */
 #define FREE_TAG ((uintptr_t)1)
 
 struct slab {
 	struct kmem_cache *cache;
 	struct page *page;
-	uintptr_t free; /* first free object, or 0; cache->lock */
+	uintptr_t free; /* first free object, or 0; under cache->lock */
 	struct slab *next, *prev;
 	atomic_uintptr_t state[]; /* one per object */
 };
 
 struct kmem_cache {
 	struct spinlock lock;
-	struct slab *partial; /* lock: have objects handed out and free ones */
-	struct slab *spare;   /* lock: one with no object handed out, or NULL */
+	struct slab *partial; /* under lock: slabs with allocated and with free objects */
+	struct slab *spare;   /* under lock: a slab with no allocated object, or NULL */
 	const char *name;
 	uint32_t size;   /* charged for an object */
 	uint32_t stride; /* from one object to the next */
 	uint16_t count;  /* objects in a slab */
 	uint8_t order;   /* of a slab's block */
-	bool tables;     /* objects have a struct page each, behind the states */
+	bool tables;     /* objects have a struct page each, after the states */
 
-	__aligned_cache atomic_uintptr_t freed; /* objects, linked by state words */
+	__aligned_cache atomic_uintptr_t freed; /* objects, linked by their state words */
 	_Atomic(struct slab *) arrived;         /* slabs, linked by ->next */
 	atomic_uint slabs;
 };
@@ -189,7 +189,7 @@ static void slab_destroy_list(struct slab *slab)
 	}
 }
 
-/* Hand out one of a slab's free objects. */
+/* Allocate one of a slab's free objects. */
 static void *slab_take(struct slab *slab, struct mem_cgroup *memcg)
 {
 	uintptr_t object = slab->free;
@@ -223,8 +223,8 @@ static void partial_del(struct slab *slab)
 }
 
 /*
- * Take a freed object back into its slab, under the lock. A slab that is empty
- * now becomes the spare one, or goes on *@empty for the caller to destroy.
+ * Return a freed object to its slab, under the lock. A slab that becomes empty is kept
+ * as the spare one, or put on *@empty for the caller to destroy.
  */
 static void slab_put(struct slab *slab, uintptr_t object, struct slab **empty)
 {
@@ -250,8 +250,8 @@ static void slab_put(struct slab *slab, uintptr_t object, struct slab **empty)
 }
 
 /*
- * Take in what was left while the lock was busy. An object can be freed only
- * after its slab arrived: so the objects are collected first.
+ * Take over what was put aside while the lock was held by another thread. An object can
+ * be freed only after its slab is on ->arrived, so the objects are collected first.
  */
 static void cache_settle(struct kmem_cache *cache, struct slab **empty)
 {
@@ -280,8 +280,8 @@ static void cache_settle(struct kmem_cache *cache, struct slab **empty)
 }
 
 /*
- * Lock a cache and settle it. Who may not wait gives up after a while. Slabs to
- * destroy after unlocking go on *@empty.
+ * Lock a cache and settle it. A caller that must not wait gives up after TRIES tries.
+ * Slabs to be destroyed after unlocking are put on *@empty.
  */
 static bool cache_lock(struct kmem_cache *cache, bool may_wait, struct slab **empty)
 {
@@ -299,8 +299,8 @@ static bool cache_lock(struct kmem_cache *cache, bool may_wait, struct slab **em
 }
 
 /*
- * Unlock a cache. What was left just now is taken in here, so that it does not
- * wait for the next call; that may miss what comes in the same instant.
+ * Unlock a cache. What was put aside just now is taken over here, so that it does not
+ * wait for the next call. What is put aside at the same moment may be missed.
  */
 static void cache_unlock(struct kmem_cache *cache, struct slab **empty)
 {
@@ -316,7 +316,7 @@ static void cache_unlock(struct kmem_cache *cache, struct slab **empty)
 	slab_destroy_list(*empty);
 }
 
-/* Put a new slab that has one object handed out on the lists. */
+/* Put a new slab that has one allocated object on the lists. */
 static void cache_add(struct kmem_cache *cache, struct slab *slab, bool may_wait)
 {
 	struct slab *empty = NULL;
@@ -333,7 +333,7 @@ static void cache_add(struct kmem_cache *cache, struct slab *slab, bool may_wait
 		;
 }
 
-/* An object of a slab that is on the lists, under the lock; or NULL. */
+/* Allocate an object of a slab that is on the lists, under the lock; or return NULL. */
 static void *cache_take(struct kmem_cache *cache, struct mem_cgroup *memcg)
 {
 	struct slab *slab = cache->partial;
@@ -412,7 +412,7 @@ static void object_free(struct slab *slab, void *object, atomic_uintptr_t *state
 						      memory_order_release, memory_order_relaxed));
 }
 
-/* Free an object of @cache; of any for NULL. */
+/* Free an object of @cache, or of any cache if @cache is NULL. */
 static void checked_free(struct kmem_cache *cache, void *object)
 {
 	static atomic_uint said_foreign, said_twice;
@@ -510,7 +510,7 @@ struct page *alloc_table_object(unsigned int size_lg2, gfp_t gfp, struct mem_cgr
 		memcg = mm_thread_self()->active;
 	if (memcg && mem_cgroup_charge(memcg, cache->size, MEMCG_SLAB, gfp))
 		return NULL;
-	/* It is charged as pages are, through its struct page. */
+	/* Charged through its struct page, as pages are. */
 	table = kmem_cache_alloc(cache, gfp & ~(__GFP_ACCOUNT | __GFP_ZERO), NULL);
 	if (!table) {
 		if (memcg)
@@ -530,8 +530,8 @@ void free_table_object(struct page *page)
 }
 
 /*
- * The smallest block of which objects and descriptor leave no more than an
- * eighth unused, or else the largest.
+ * Choose the smallest block that objects and descriptor leave at most an eighth of
+ * unused, or else the largest block.
  */
 static void cache_layout(struct kmem_cache *cache)
 {

@@ -16,7 +16,7 @@ struct kmem_cache;
 struct page;
 
 /*
- * A cache of objects of @size bytes (1 to 16384), each at a multiple of @align
+ * Create a cache of objects of @size bytes (1 to 16384), each at a multiple of @align
  * (a power of two up to 16384, or 0 for 8). Returns NULL when out of memory.
  */
 struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align, gfp_t gfp);
@@ -25,17 +25,17 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align
 void kmem_cache_destroy(struct kmem_cache *cache);
 
 /*
- * An object, zeroed with __GFP_ZERO, charged by its size to @memcg as "slab"; a
- * NULL @memcg with __GFP_ACCOUNT means the thread's active one. NULL on
+ * Allocate an object, zeroed with __GFP_ZERO, and charge its size to @memcg as "slab".
+ * A NULL @memcg with __GFP_ACCOUNT means the thread's active one. Returns NULL on
  * failure.
  */
 void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp, struct mem_cgroup *memcg);
 
-/* Frees and uncharges; a NULL object is ignored. Never blocks. */
+/* Free and uncharge an object; NULL is ignored. Never blocks. */
 void kmem_cache_free(struct kmem_cache *cache, void *object);
 
 /*
- * Memory of any size up to 64 KiB, charged likewise; by its size class, or in
+ * Allocate memory of any size up to 64 KiB. The charge is that of its size class, or of
  * whole pages above 8 KiB.
  */
 void *kmalloc(size_t size, gfp_t gfp, struct mem_cgroup *memcg);
@@ -47,9 +47,10 @@ static inline void *kzalloc(size_t size, gfp_t gfp, struct mem_cgroup *memcg)
 }
 
 /*
- * I/O page tables that are not whole pages, of 2^11 or 2^14 bytes and aligned to
- * their size. Each has a struct page, by which it is used and freed like one that
- * is. The contents are anything. Charged to @memcg as "slab"; NULL on failure.
+ * Allocate an I/O page table that is not a whole page, of 2^11 or 2^14 bytes and
+ * aligned to its size. It has a struct page, which is used and freed like that of a
+ * page. The contents are undefined. Charged to @memcg as "slab". Returns NULL on
+ * failure.
  */
 struct page *alloc_table_object(unsigned int size_lg2, gfp_t gfp, struct mem_cgroup *memcg);
 struct page *table_object_page(const void *table);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Thread states, and setting the library up on first use.
- */
+/* Thread states, and initialising the library on first use. */
 #include "mm/thread.h"
 
 #include <uiommu/mm.h>
@@ -22,13 +20,16 @@ enum {
 };
 
 static atomic_int mm_state;
-/* In the child of a process whose other threads used the library at the fork. */
+/* Set in the child of a process whose other threads used the library at the fork. */
 static atomic_bool orphaned;
 static _Atomic(struct mm_thread *) threads;
 static atomic_uint nr_states;
 atomic_uint mm_nr_threads;
 
-/* Is it up, also if another thread has to finish that? Else the caller is to do it. */
+/*
+ * Returns true if the library is initialised, waiting for another thread that is doing
+ * it. Returns false if the caller must do it.
+ */
 static bool mm_is_up(void)
 {
 	int down;
@@ -91,7 +92,7 @@ int uiommu_init(const struct uiommu_config *config)
 	return mm_init(config->arena_bytes, config->atomic_reserve, config->phys_base);
 }
 
-/* A state whose thread has ended, with whatever still waits in its limbo. */
+/* Reuse a state whose thread has ended, with the pages that are still deferred in it. */
 static struct mm_thread *reuse_state(void)
 {
 	for (struct mm_thread *t = mm_thread_list(); t; t = t->next) {
@@ -149,14 +150,14 @@ struct mm_thread *mm_thread_register(void)
 			plat_panic("no address space for the arena");
 	}
 	/*
-	 * Before the first walk: from now on, what others free waits for us. A
-	 * thread that was alone knows that it is not any more, or shows that it is
-	 * inside its stocks or in a section that goes by being alone.
+	 * Before the first walk: from now on, what other threads free waits for this
+	 * one. A thread that was the only one either sees that it is not any more, or
+	 * shows that it is inside its stocks or in a single-threaded section.
 	 */
 	atomic_fetch_add(&mm_nr_threads, 1);
 	if (!rcu_reader_barriers())
 		mm_barrier_all();
-	rcu_wait_for_alone();
+	rcu_wait_for_single();
 	self = reuse_state();
 	if (!self)
 		self = new_state();

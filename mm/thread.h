@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of one thread that uses the library. States are kept in a list that
- * only grows; a state whose thread has ended is given to the next one.
+ * The state of one thread that uses the library. States are kept in a list that only
+ * grows. The state of a thread that has ended is given to the next new thread.
  */
 #ifndef MM_THREAD_H
 #define MM_THREAD_H
@@ -15,28 +15,32 @@
 #include "plat/compiler.h"
 #include "plat/plat.h"
 
-/* A callback that runs on a thread, with the set of tables that it is called for. */
+/* A callback that runs on a thread, and the set of tables that it is called for. */
 struct mm_call {
 	const void *tables;
 	struct mm_call *outer;
-	bool in_section; /* a section of its caller is around it (rcu.h) */
+	bool read_lock_held; /* its caller is in a read-side critical section (rcu.h) */
 };
 
 struct mm_thread {
-	/* Grace periods (rcu.c): 0 outside read sections. Read by others. */
+	/*
+	 * Grace periods (rcu.c): 0 outside read-side critical sections. Read by other
+	 * threads.
+	 */
 	atomic_ulong rcu_seen;
-	struct rcu_limbo {
+	struct rcu_deferred {
 		struct page *first; /* unlinked pages that a walk may still be in */
 		unsigned int count;
-		unsigned long after; /* free when every reader has seen this, */
-		uint64_t not_before; /* and by plat_clock_ms(), where there was no barrier */
-	} limbo[2];
-	unsigned int index;        /* its place in the list, for sharded counters */
+		unsigned long after; /* may be freed when every reader has seen this number, */
+		uint64_t not_before; /* and after this plat_clock_ms(), if there was no barrier */
+	} deferred[2];
+	unsigned int index;        /* index in the list, for sharded counters */
 	unsigned int atomic_depth; /* iommu_atomic_enter() */
-	const void *allocates_for; /* the set of tables that is getting one, or NULL */
-	struct mm_call *calls;     /* callbacks that run on it, the innermost first */
-	bool shrinking;            /* a shrinker is running on it (shrinker.c) */
-	bool short_of_own;         /* an allocation failed for pages in its own limbo (rcu.h) */
+	const void
+		*allocates_for; /* the set of tables that a table is being allocated for, or NULL */
+	struct mm_call *calls;  /* the callbacks that run on the thread, innermost first */
+	bool shrinking;         /* a shrinker is running on the thread (shrinker.c) */
+	bool failed_for_deferred; /* an allocation failed, see rcu_has_deferred() */
 
 	/* Fault injection (fail.c). */
 	unsigned int fail_nth; /* 0: off */
@@ -47,31 +51,32 @@ struct mm_thread {
 
 	struct page_cache pages;
 
-	atomic_uint in_use;     /* words: not every processor has atomics for bytes */
-	struct mm_thread *next; /* fixed once listed */
+	atomic_uint in_use;     /* an int, since not every processor has atomics for bytes */
+	struct mm_thread *next; /* constant once the state is in the list */
 };
 
-/* Make a state for the calling thread and set the library up if need be. */
+/* Make a state for the calling thread, and initialise the library if necessary. */
 struct mm_thread *mm_thread_register(void) __cold;
 
 /* Give the state up; what runs when the thread ends. */
 void mm_thread_exit(struct mm_thread *self);
 
 /*
- * Make every other thread pass a memory barrier, which may mean to wait a little for
- * what it has stored; or say from when on that is visible, 0 for now.
+ * mm_barrier_all() makes every other thread pass a memory barrier, which may include
+ * waiting for its stores to become visible. mm_barrier_begin() does not wait: it
+ * returns the time from which on they are visible, 0 for now.
  */
 void mm_barrier_all(void);
 uint64_t mm_barrier_begin(void);
 
-/* First of the list of all states; walk it by ->next. */
+/* The first state in the list of all states; iterate by ->next. */
 struct mm_thread *mm_thread_list(void);
 
-/* How many threads have a state now. */
+/* The number of threads that have a state now. */
 extern atomic_uint mm_nr_threads __hidden;
 
-/* For a thread that has a state: no other one has. */
-static inline bool mm_is_alone(void)
+/* For a thread that has a state: true if no other thread has one. */
+static inline bool mm_is_single_threaded(void)
 {
 	return atomic_load_explicit(&mm_nr_threads, memory_order_acquire) == 1;
 }
@@ -83,13 +88,13 @@ static inline struct mm_thread *mm_thread_self(void)
 	return likely(self != NULL) ? self : mm_thread_register();
 }
 
-/* Around a callback: while it runs, the tables must not be freed by it. */
+/* Call these around a callback: while it runs, it must not free the tables. */
 static inline void mm_call_begin(struct mm_thread *self, struct mm_call *call, const void *tables)
 {
 	*call = (struct mm_call){
 		.tables = tables,
 		.outer = self->calls,
-		.in_section = atomic_load_explicit(&self->rcu_seen, memory_order_relaxed) != 0,
+		.read_lock_held = atomic_load_explicit(&self->rcu_seen, memory_order_relaxed) != 0,
 	};
 	self->calls = call;
 }

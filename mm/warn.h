@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Warnings about wrong use of the library, each said once per process.
- */
+/* Warnings about wrong use of the library, each printed once per process. */
 #ifndef MM_WARN_H
 #define MM_WARN_H
 
@@ -11,9 +9,9 @@
 #include "plat/compiler.h"
 
 /*
- * Say "@what @subject: @value" in one line, with @value in hexadecimal;
- * nothing if *@said is set already (a word: not every processor has atomics for
- * bytes). Never allocates. @subject may be NULL.
+ * Print "@what @subject: @value" in one line, with @value in hexadecimal; print nothing
+ * if *@said is set already (an int, since not every processor has atomics for bytes).
+ * Never allocates. @subject may be NULL.
  */
 void mm_warn_once(atomic_uint *said, const char *what, const char *subject, uintptr_t value) __cold;
 

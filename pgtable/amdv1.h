@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AMD host tables, "v1" (AMD I/O Virtualization Technology (IOMMU)
- * Specification, 2.2.3 "I/O Page Tables for Host Translations"). The number of
- * levels is part of the device table entry, so a table may grow at the top.
+ * AMD host tables, "v1" (AMD I/O Virtualization Technology (IOMMU) Specification, 2.2.3
+ * "I/O Page Tables for Host Translations"). The number of levels is part of the device
+ * table entry, so a table may grow at the top.
  *
- * NextLevel (11:9) of an item: 1 to 6 points to a table of that level, counted
- * from 1; 0 is a leaf of the level's own size; 7 is a leaf whose size 2^s is in
- * its address: bit s-1 is the lowest clear one at or above bit 12. Such an item
- * stands in every slot that it covers.
+ * NextLevel (11:9) of an item: 1 to 6 points to a table of that level, counted from 1;
+ * 0 is a leaf of the level's own size; 7 is a leaf whose size 2^s is encoded in its
+ * address: bit s-1 is the lowest clear bit at or above bit 12. Every slot that such a
+ * leaf covers holds the same item.
  */
 #ifndef PGTABLE_AMDV1_H
 #define PGTABLE_AMDV1_H
 
-/* The items of 512 GiB, whose own size hardware has an erratum with: two are the least. */
+/* Hardware has an erratum with single items of 512 GiB: a run has at least two of them. */
 #define PT_LEAST_RUN_LG2(level) ((level) == 3)
 #define AMD_BROKEN_SIZE         BIT_ULL(39)
 
@@ -33,7 +33,7 @@
 #define PT_RUNS    1
 #define PT_GROWS   1
 #define PT_SIGNED  0
-/* NextLevel is 1 to 6 in a table's item, 0 or 7 in a leaf. */
+/* NextLevel is 1 to 6 in the item of a table, 0 or 7 in a leaf. */
 #define PT_IS_TABLE(item) (((item) + AMD_NEXT(1)) & AMD_NEXT(6))
 #define PT_LEAF_KEY(item) (PT_IS_TABLE(item) | ((item)&AMD_PRESENT))
 #define PT_LEAF           AMD_PRESENT
@@ -77,11 +77,11 @@ static inline uint64_t pt_leaf(uint64_t attrs, uint64_t oa, unsigned int level,
 
 static inline uint64_t pt_table(uint64_t oa, unsigned int level)
 {
-	/* The level of the table pointed to, counted from 1: that of this one from 0. */
+	/* NextLevel counts from 1, and level, that of the table with this item, from 0. */
 	return oa | AMD_PRESENT | AMD_READ | AMD_WRITE | AMD_NEXT(level);
 }
 
-/* log2 of the bytes that an item of NextLevel 7 translates. */
+/* log2 of the bytes that an item with NextLevel 7 translates. */
 static inline unsigned int amd_size_lg2(uint64_t item)
 {
 	return ffs64_index(~(item | (BIT_ULL(12) - 1))) + 1;

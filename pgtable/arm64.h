@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AArch64 tables as SMMUv2 and SMMUv3 walk them (Arm Architecture Reference
- * Manual, D8.3 "Translation table descriptor formats"): what both stages and all
- * granules share. arm64_s1.h and arm64_s2.h have the attributes of a stage.
+ * AArch64 tables as SMMUv2 and SMMUv3 walk them (Arm Architecture Reference Manual,
+ * D8.3 "Translation table descriptor formats"): what both stages and all granules
+ * share. arm64_s1.h and arm64_s2.h have the attributes of each stage.
  *
- * A contiguous run (bit 52) is a number of neighbouring leaves that map one
- * aligned piece of memory. Each has its own address, and all else alike.
+ * A contiguous run (bit 52) is a number of neighbouring leaves that map one aligned
+ * piece of memory. Each leaf has its own address; all other bits are equal.
  */
 #ifndef PGTABLE_ARM64_H
 #define PGTABLE_ARM64_H
@@ -25,7 +25,7 @@
 #define ARM_ACCESSED   BIT_ULL(10)
 #define ARM_INNER      (3ULL << 8) /* SH: inner shareable */
 #define ARM_OUTER      (2ULL << 8)
-#define ARM_DBM        BIT_ULL(51) /* may be written, and bit 7 says if it was */
+#define ARM_DBM        BIT_ULL(51) /* the item may be written, and bit 7 tells whether it was */
 #define ARM_CONTIGUOUS BIT_ULL(52)
 #define ARM_NOEXEC     BIT_ULL(54)
 #define ARM_OA         (BIT_ULL(48) - BIT_ULL(ARM_GRANULE_LG2))
@@ -47,8 +47,8 @@
 #define ARM_WIDTH_MAX (ARM_GRANULE_LG2 == 16 ? 52 : 48)
 
 /*
- * Pages, blocks of the levels that have them, and contiguous runs of each but the
- * largest, which hardware has only with 52 bits of output address.
+ * Pages, blocks at the levels that have them, and contiguous runs of each size except
+ * the largest, whose runs hardware has only with 52 bits of output address.
  */
 #define ARM_LARGEST BIT_ULL(42)
 #define ARM_PGSIZES                                                                      \
@@ -58,7 +58,7 @@
 		 ? BIT_ULL(14) | BIT_ULL(21) | BIT_ULL(25) | BIT_ULL(30)                 \
 		 : BIT_ULL(16) | BIT_ULL(21) | BIT_ULL(29) | BIT_ULL(34) | ARM_LARGEST)
 
-/* log2 of the items of a run of a level. */
+/* log2 of the items of a contiguous run at a level. */
 static inline unsigned int arm_run_lg2(unsigned int level)
 {
 	if (PT_PAGE_LG2 == 12)
@@ -66,7 +66,7 @@ static inline unsigned int arm_run_lg2(unsigned int level)
 	return PT_PAGE_LG2 == 14 && !level ? 7 : 5;
 }
 
-/* As few levels as have that many bits. */
+/* The least number of levels that translates so many bits. */
 static inline unsigned int arm_levels(unsigned int width)
 {
 	if (width < ARM_WIDTH_MIN || width > ARM_WIDTH_MAX)

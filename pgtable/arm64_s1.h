@@ -44,7 +44,7 @@ static inline unsigned int pt_top_index_lg2(unsigned int width)
 	return width - pt_shift(arm_levels(width) - 1);
 }
 
-/* What may be written may be read; it begins dirty, to spare hardware the note. */
+/* A writable mapping is readable. It begins dirty, so that hardware need not set the bit. */
 static inline uint64_t pt_attrs(int prot)
 {
 	uint64_t attrs = ARM_VALID | ARM_ACCESSED | ARM_NOT_GLOBAL;

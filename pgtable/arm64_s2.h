@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AArch64 stage 2 (Arm Architecture Reference Manual, D8.3 and D8.5): SMMU
- * stream table entries with S2TTB. Bit 7 is "may be written"; with DBM, set
- * means dirty.
+ * AArch64 stage 2 (Arm Architecture Reference Manual, D8.3 and D8.5): SMMU stream table
+ * entries with S2TTB. Bit 7 is "may be written"; with DBM, set means dirty.
  *
- * Up to 16 top tables may be joined into one of the level below. That is done where the
- * walk would otherwise begin at a level at which not every implementation can begin
- * (D8.1.9, "Implications of the effective minimum T0SZ value on the initial stage 2
- * lookup level"): level 0, which is the fourth from below, and with 16K pages level 1.
+ * Up to 16 top tables may be concatenated to one table of the level below. This is done
+ * where the walk would otherwise begin at a level at which not every implementation can
+ * begin (D8.1.9, "Implications of the effective minimum T0SZ value on the initial stage
+ * 2 lookup level"): level 0, which is the fourth from below, and with 16K pages level
+ * 1.
  */
 #ifndef PGTABLE_ARM64_S2_H
 #define PGTABLE_ARM64_S2_H
@@ -49,7 +49,7 @@ static inline unsigned int pt_top_index_lg2(unsigned int width)
 	return width - pt_shift(pt_levels(width) - 1);
 }
 
-/* What may be written begins dirty, to spare hardware the note. */
+/* A writable mapping begins dirty, so that hardware need not set the bit. */
 static inline uint64_t pt_attrs(int prot)
 {
 	uint64_t attrs = ARM_VALID | ARM_ACCESSED;

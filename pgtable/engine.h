@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table engine: one algorithm, compiled once per format. A format's .c
- * includes its header, which says what the bits are, and then this file.
+ * The table engine: one algorithm, compiled once per format. A format's .c file
+ * includes its header, which defines the bits of items, and then this file.
  *
  * How threads share a set of tables
- * - A walk is a read section (mm/rcu.h): no table that it can reach is reused
- *   before the walk ends. It may sleep, since allocations are made inside.
- * - page->live counts the items in use of a table. A thread adds the items that it
- *   is about to fill before it fills them, and subtracts those that it has emptied
- *   afterwards. The thread that brings the count to 0 may kill the table by changing
- *   0 to PT_DEAD. It then owns the table: it takes the table's item out of the
- *   parent, and gathers the table to be freed.
- * - The top table's count has PT_TOP added, so that the top is never killed. Where a
- *   format can grow (PT_GROWS), a taller top is linked above the present one, never
- *   in its place: the former top is an ordinary table from then on, and PT_TOP is
- *   subtracted from its count once pt->top leads to the new one. A top that has
- *   grown stays until the domain is freed.
+ *
+ * - A walk is a read-side critical section (mm/rcu.h): no table that it can reach is
+ *   reused before the walk ends. It may sleep, since it allocates tables.
+ * - page->live counts the items in use in a table. A thread adds the items that it is
+ *   about to fill before it fills them, and subtracts the items that it has emptied
+ *   afterwards. The thread that brings the count to 0 may kill the table by changing 0
+ *   to PT_DEAD. It then owns the table: it takes the table's item out of the parent,
+ *   and gathers the table to be freed.
+ * - The top table's count has PT_TOP added, so that the top is never killed. If a
+ *   format can grow (PT_GROWS), a taller top is linked above the present one, never in
+ *   its place: the former top is an ordinary table from then on, and PT_TOP is
+ *   subtracted from its count once pt->top leads to the new top. A top that has grown
+ *   stays until the domain is freed.
  * - A walk may have begun in a former top, whose parent it has not seen. If it has
  *   emptied that table, it looks for empty tables from the present top down, and again
  *   if the top has changed meanwhile. If it finds that table dead, it begins again.
- * - A thread that finds a table dead on the way down treats its slot as empty, and
- *   replaces the item in the slot by that of a new table. Both sides change the
- *   slot by compare-and-exchange: if the killer comes late, the slot's count in
- *   the parent has passed on to the new table.
- * - New tables are filled first and linked then, so that no other thread sees a
- *   half-made one, a failure needs no undoing, and a table that the same call
- *   fills completely is never zeroed. A taller top is filled with its part of the
- *   range, too, before pt->top leads to it.
+ * - A thread that finds a dead table on the way down treats its slot as empty, and
+ *   replaces the item in the slot by that of a new table. Both threads change the slot
+ *   by compare-and-exchange: if the thread that killed the table comes late, the slot's
+ *   count in the parent has passed to the new table.
+ * - A new table is filled before it is linked. So no other thread sees an incomplete
+ *   table, a failure needs no undoing, and a table that the same call fills completely
+ *   is never zeroed. A taller top is also filled with its part of the range before
+ *   pt->top leads to it.
  * - Until a gather that holds an unlinked table is flushed, a device may have the
- *   table's address cached and miss what is mapped in its place since. pt->unsynced
- *   counts such gathers by parts of the address space; the thread that replaces a
- *   dead table counts its own before the killer may have gathered that. A thread that
- *   maps meanwhile asks for a flush of its own, also if it linked the new table
- *   itself, as the other thread's flush may be still to come.
+ *   table's address cached, and then miss what is mapped in the table's place.
+ *   pt->unflushed counts such gathers by parts of the address space. A thread that
+ *   replaces a dead table counts its own gather, since the thread that killed the table
+ *   may not have gathered it yet. A thread that maps meanwhile asks for a flush of its
+ *   own, also if it linked the new table itself, as the other thread's flush may be
+ *   still to come.
  */
 #ifndef PGTABLE_ENGINE_H
 #define PGTABLE_ENGINE_H
@@ -46,23 +48,24 @@
 #include "pgtable/engine_table.h"
 
 /*
- * Subtract items from a table's count. True when that killed it; never for the table
- * in which the walk began, as the walk has not seen its parent.
+ * Subtract items from a table's count. Returns true if that killed the table. Never
+ * kills the table in which the walk began, as the walk has not seen its parent.
  */
 static inline bool table_put(struct page *page, unsigned int items, bool is_top)
 {
 	return live_add(page, -(int)items, false) == (int)items && !is_top && live_kill(page);
 }
 
-/* Which of pt->unsynced counts for the tables of the two lowest levels. */
+/* The part of pt->unflushed that counts the tables of the two lowest levels for an address. */
 static inline unsigned int part_of(uint64_t iova)
 {
 	return iova >> pt_shift(2) & (PGTABLE_PARTS - 1);
 }
 
 /*
- * From here to its flush, hardware may use a table of a level that is none any more:
- * called before it is unlinked. A gather counts in one part, or in all besides.
+ * Note that from now until the gather's flush hardware may use an unlinked table of a
+ * level. Called before the table is unlinked. A gather counts in one part, or in the
+ * last part, which stands for all.
  */
 static inline void gather_pending(struct pgtable *pt, struct iommu_iotlb_gather *gather,
 				  uint64_t iova, unsigned int level)
@@ -77,35 +80,35 @@ static inline void gather_pending(struct pgtable *pt, struct iommu_iotlb_gather 
 	else
 		memset(gather->gone, 0, sizeof(gather->gone));
 	PT_STEP();
-	atomic_fetch_add(&pt->unsynced[part].count, 1);
+	atomic_fetch_add(&pt->unflushed[part].count, 1);
 	gather->pending |= 1u << part;
 	gather->tables = true;
 }
 
-static inline unsigned int part_unsynced(const struct pgtable *pt, unsigned int part)
+static inline unsigned int part_is_unflushed(const struct pgtable *pt, unsigned int part)
 {
 	PT_STEP();
-	return atomic_load_explicit(&pt->unsynced[part].count, memory_order_relaxed);
+	return atomic_load_explicit(&pt->unflushed[part].count, memory_order_relaxed);
 }
 
 /* Must a call that has mapped a page ask for a flush of its own? */
-static inline bool page_is_unsynced(const struct pgtable *pt, uint64_t iova)
+static inline bool page_is_unflushed(const struct pgtable *pt, uint64_t iova)
 {
-	return part_unsynced(pt, PGTABLE_PARTS) | part_unsynced(pt, part_of(iova));
+	return part_is_unflushed(pt, PGTABLE_PARTS) | part_is_unflushed(pt, part_of(iova));
 }
 
-static inline bool is_unsynced(const struct pgtable *pt, uint64_t iova, uint64_t size)
+static inline bool range_is_unflushed(const struct pgtable *pt, uint64_t iova, uint64_t size)
 {
 	unsigned int part = PGTABLE_PARTS;
 
 	if (likely(!((iova ^ (iova + size - 1)) >> pt_shift(2))))
-		return page_is_unsynced(pt, iova);
-	while (part && !part_unsynced(pt, part))
+		return page_is_unflushed(pt, iova);
+	while (part && !part_is_unflushed(pt, part))
 		part--;
-	return part_unsynced(pt, part);
+	return part_is_unflushed(pt, part);
 }
 
-/* Put a table that is to be unlinked in a gather. */
+/* Add a table that is about to be unlinked to a gather. */
 static void table_gather(struct pgtable *pt, struct page *page, uint64_t iova,
 			 struct iommu_iotlb_gather *gather)
 {
@@ -115,7 +118,7 @@ static void table_gather(struct pgtable *pt, struct page *page, uint64_t iova,
 	gather->gone[page->level]++;
 }
 
-/* How far an address is from the first one of the aperture, which may be a sign-extended one. */
+/* The offset of an address in the aperture, which may begin at a sign-extended address. */
 static inline uint64_t aperture_offset(const struct pgtable *pt, uint64_t iova)
 {
 	return PT_SIGNED ? iova + pt->aperture_bias : iova - PT_APERTURE_START;
@@ -135,7 +138,7 @@ static inline bool range_fits(const struct pgtable *pt, uint64_t iova, uint64_t 
 	       ((!PT_SIGNED && !start) || aperture_offset(pt, iova) <= aperture_offset(pt, last));
 }
 
-/* Is this an address that items can have? */
+/* Can an item hold this output address? */
 static inline bool oa_fits(uint64_t paddr)
 {
 	return PT_OA_BITS >= 64 || !(paddr >> PT_OA_BITS % 64);
@@ -145,8 +148,8 @@ static void reap(struct pgtable *pt, uint64_t iova, unsigned int lowest,
 		 struct iommu_iotlb_gather *gather);
 
 /*
- * Empty a slot that holds the item of this table, in which hardware may note
- * meanwhile that it was used. False when it holds that no more.
+ * Empty a slot that holds the item of this table. Hardware may set the accessed bit of
+ * the item meanwhile. Returns false when the slot holds another item.
  */
 static bool slot_clear(uint64_t *slot, unsigned int level, const uint64_t *table)
 {
@@ -161,8 +164,8 @@ static bool slot_clear(uint64_t *slot, unsigned int level, const uint64_t *table
 }
 
 /*
- * Gather a table that the caller has killed, and take its item out of its slot. True
- * when that is empty now, false when another thread has put a new table there.
+ * Gather a table that the caller has killed, and take its item out of its slot. Returns
+ * true if the slot is empty now, false if another thread has put a new table there.
  */
 static bool table_unlink(struct pgtable *pt, uint64_t *slot, uint64_t *table, uint64_t iova,
 			 unsigned int level, struct iommu_iotlb_gather *gather)
@@ -183,7 +186,7 @@ struct reap {
 	unsigned int highest, lowest; /* levels */
 };
 
-/* Remove what is empty in and below a table. True: the table itself was killed. */
+/* Remove the empty tables in and below a table. Returns true if the table itself was killed. */
 static bool reap_table(const struct reap *r, uint64_t *table, unsigned int level)
 {
 	struct page *page = table_page(table);
@@ -195,15 +198,15 @@ static bool reap_table(const struct reap *r, uint64_t *table, unsigned int level
 		if (table_unlink(r->pt, slot, item_to_table(item), r->iova, level, r->gather))
 			return table_put(page, 1, is_top);
 	}
-	/* Looked at first, as that is cheaper where the count is another processor's. */
+	/* Test the count first: that is cheaper when its cache line is another processor's. */
 	return !is_top && !live_load(page) && live_kill(page);
 }
 
 /*
- * Remove the tables on the way to iova that are empty, from the top down to a
- * level, for a thread that emptied one without having seen its parent. What is empty
- * below the caller's own part of the range is another thread's to remove, and removed
- * when that thread's call returns.
+ * Remove the empty tables on the way to iova, from the top down to a level, for a
+ * thread that emptied a table without having seen its parent. An empty table below the
+ * caller's own part of the range belongs to another thread, which removes it before its
+ * call returns.
  */
 static __noinline void reap(struct pgtable *pt, uint64_t iova, unsigned int lowest,
 			    struct iommu_iotlb_gather *gather)
@@ -226,14 +229,14 @@ static __noinline void reap(struct pgtable *pt, uint64_t iova, unsigned int lowe
 #include "pgtable/engine_list.h"
 #include "pgtable/engine_split.h"
 
-/* What an item that is no table's says of an address; likely a leaf. */
+/* The address that an item translates iova to, which is most likely a leaf and not a table. */
 static inline uint64_t leaf_to_phys(uint64_t item, unsigned int level, uint64_t iova)
 {
 	unsigned int lg2 = pt_shift(level);
 
 	if (unlikely(item == pt_empty(level)))
 		return 0;
-	/* Where each item of a run has its own address, the run does not matter. */
+	/* Each item of a run has its own address, so the length of the run does not matter. */
 	if (PT_RUNS && !PT_RUN_ADDRESSES && unlikely(pt_run_lg2(item, level))) {
 		OPTIMIZER_HIDE_VAR(item);
 		lg2 += pt_run_lg2(item, level);
@@ -266,7 +269,7 @@ static inline __attribute__((always_inline)) uint64_t walk_to_item(uint64_t *tab
 	return item;
 }
 
-/* Inside another section, in a thread that is new, with barriers, or out of the aperture. */
+/* The slow path: nested, in a new thread, with reader barriers, or outside the aperture. */
 static __noinline uint64_t lookup_anywhere(struct pgtable *pt, uint64_t iova)
 {
 	struct mm_thread *self = mm_thread_self();
@@ -282,9 +285,9 @@ static __noinline uint64_t lookup_anywhere(struct pgtable *pt, uint64_t iova)
 }
 
 /*
- * Counted in instructions, as a page's mapping is (engine_page.h), so each number of
- * levels has its own. Tables that grow know theirs only when they look, and no items
- * are beyond their aperture.
+ * Every instruction counts here, as for mapping one page (engine_page.h), so there is
+ * one function for each number of levels. Tables that can grow know their number of
+ * levels only at the lookup, and have no items beyond their aperture.
  */
 static inline __attribute__((always_inline)) uint64_t
 lookup(struct pgtable *pt, uint64_t iova, const unsigned int levels, const bool is_signed)
@@ -321,7 +324,7 @@ PT_LOOKUP(signed_3, 3, true)
 PT_LOOKUP(signed_4, 4, true)
 PT_LOOKUP(signed_5, 5, true)
 
-/* Those that the format cannot have are left out by the compiler. */
+/* The compiler removes the cases that the format cannot have. */
 static void choose_lookup(struct pgtable *pt, unsigned int levels)
 {
 	const bool is_signed = PT_SIGNED && pt->sign_extended;
@@ -341,7 +344,7 @@ static void choose_lookup(struct pgtable *pt, unsigned int levels)
 		pt->iova_to_phys = is_signed ? lookup_signed_5 : lookup_5;
 }
 
-/* Leaf sizes that can be used: of each level none without the smallest. */
+/* The usable leaf sizes: none of a level whose smallest size is not among them. */
 static uint64_t usable_pgsizes(uint64_t pgsizes, unsigned int levels)
 {
 	uint64_t usable = 0;
@@ -352,7 +355,7 @@ static uint64_t usable_pgsizes(uint64_t pgsizes, unsigned int levels)
 	return usable;
 }
 
-/* How many bytes the table of a level takes, and how wide the top one is. */
+/* Set how many bytes the table of each level takes, and how wide the top table is. */
 static void set_geometry(struct pgtable *pt, unsigned int width, unsigned int levels)
 {
 	for (unsigned int level = 0; level < levels; level++)

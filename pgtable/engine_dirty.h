@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Part of engine.h: the dirty bits of leaves, which hardware sets at any time
- * by an atomic operation of its own. So they are changed by atomic operations
- * only, here and where entries are split.
+ * Part of engine.h: the dirty bits of leaves. Hardware sets them at any time by atomic
+ * operations, so they are changed by atomic operations only, here and where entries are
+ * split.
  */
 #include "pgtable/items_match.h"
 
 /*
- * record() may call the library, also for the same addresses. So what comes behind a
- * range is not looked at before the range is reported, and looked at again after it;
- * and where record() has emptied the very table, the walk begins again from the top.
+ * record() may call the library, also for the same addresses. So the items after a
+ * dirty range are read only after the range was reported, and items read before are
+ * read again. If record() has emptied the table that the walk is in, the walk begins
+ * again from the top.
  */
 struct dirty_walk {
 	struct pgtable *pt;
 	const struct iommu_dirty_bitmap *dirty;
-	uint64_t first, last; /* dirty range that is not reported yet, or was at last */
-	uint64_t lowest;      /* of all that were reported */
+	uint64_t first, last; /* dirty range that is not reported yet, or that was reported last */
+	uint64_t lowest;      /* of all reported ranges */
 	bool pending;
 	bool reported;
-	bool lost; /* the table, which record() has emptied */
+	bool lost; /* record() has emptied the table */
 	bool clear;
 };
 
@@ -33,8 +34,8 @@ static void dirty_report(struct dirty_walk *w)
 }
 
 /*
- * Let the range go on with what begins at first, or begin there. False if something is to
- * be reported before.
+ * Extend the range to what begins at first, or begin a range there. Returns false if
+ * the present range must be reported before.
  */
 static inline bool dirty_begin(struct dirty_walk *w, uint64_t first)
 {
@@ -51,7 +52,7 @@ static void dirty_report_in(struct dirty_walk *w, const uint64_t *table)
 	w->lost = live_load(table_page(table)) < 0;
 }
 
-/* Only what is dirty changes: another thread may unmap or replace the item meanwhile. */
+/* Changes an item only if it is dirty: another thread may unmap or replace it meanwhile. */
 static inline void slot_clean(uint64_t *slot)
 {
 	uint64_t item;
@@ -65,7 +66,7 @@ static inline void slot_clean(uint64_t *slot)
 	while (item_is_dirty(item) && !item_replace(slot, item, item_make_clean(item)));
 }
 
-/* Is an entry of n items dirty? Hardware marks whichever item it has used. */
+/* Is an entry of n items dirty? Hardware marks the item that it has used. */
 static inline bool entry_is_dirty(uint64_t *slot, unsigned int n, bool clear)
 {
 	bool any = false;
@@ -80,7 +81,7 @@ static inline bool entry_is_dirty(uint64_t *slot, unsigned int n, bool clear)
 	return any;
 }
 
-/* log2 of the items of the entry that an item is of, 0 where there is none. */
+/* log2 of the items of the entry that an item is part of; 0 where there is no entry. */
 static inline unsigned int entry_run(const uint64_t *slot)
 {
 	uint64_t item = item_load(slot);
@@ -88,22 +89,22 @@ static inline unsigned int entry_run(const uint64_t *slot)
 	return !PT_RUNS || item == pt_empty(0) ? 0 : pt_run_lg2(item, 0);
 }
 
-/* Part of a table of the lowest level: its items, and their addresses that are asked for. */
+/* Part of a table of the lowest level: its items, and the addresses that are to be read. */
 struct dirty_part {
 	uint64_t *table, base; /* address of item 0 */
 	uint64_t iova, last;
 };
 
 /*
- * Has record() put an entry there that reaches back over what was reported? That waits
- * for the next read.
+ * Has record() put an entry there that begins before the end of the last reported
+ * range? Such an entry is left for the next read.
  */
 static inline bool dirty_reaches_back(const struct dirty_walk *w, uint64_t first)
 {
 	return unlikely(w->reported && first <= w->last);
 }
 
-/* Clean n items that begin with an entry of 2^run items, and let the range end there. */
+/* Clean n items that begin with an entry of 2^run items, and extend the range to their end. */
 static inline void dirty_leaf(struct dirty_walk *w, const struct dirty_part *p, uint64_t *slot,
 			      unsigned int n, unsigned int run, uint64_t first)
 {
@@ -113,7 +114,7 @@ static inline void dirty_leaf(struct dirty_walk *w, const struct dirty_part *p, 
 	w->last = MIN(first + ((uint64_t)n << pt_shift(0)) - 1, p->last);
 }
 
-/* The same where record() may have changed what was found, one entry after the other. */
+/* The same where record() may have changed what was found: one entry after the other. */
 static __noinline unsigned int dirty_items_again(struct dirty_walk *w, const struct dirty_part *p,
 						 unsigned int index, unsigned int n, uint64_t found)
 {
@@ -139,7 +140,7 @@ static __noinline unsigned int dirty_items_again(struct dirty_walk *w, const str
 			dirty_report_in(w, p->table);
 			if (w->lost)
 				break;
-			continue; /* look at the same again */
+			continue; /* read the same item again */
 		}
 		next = MAX(next, begin + n);
 		found = begin + n - index < ITEMS_MATCH ? found & ~0ULL << (begin + n - index) : 0;
@@ -147,7 +148,10 @@ static __noinline unsigned int dirty_items_again(struct dirty_walk *w, const str
 	return next;
 }
 
-/* n items from index on, of which found are dirty, bit 0 the first. Returns where to go on. */
+/*
+ * n items from index on, of which the bits of found are dirty, bit 0 the first. Returns
+ * the index where to go on.
+ */
 static inline unsigned int dirty_items(struct dirty_walk *w, const struct dirty_part *p,
 				       unsigned int index, unsigned int n, uint64_t found)
 {
@@ -160,7 +164,7 @@ static inline unsigned int dirty_items(struct dirty_walk *w, const struct dirty_
 
 		if (unlikely(!dirty_begin(w, MAX(first, p->iova))))
 			return dirty_items_again(w, p, index, n, found);
-		/* Several entries of one item, or one of several items. */
+		/* There are several entries of one item, or one entry of several items. */
 		if (!PT_RUNS)
 			count = ~(found >> at) ? ffs64_index(~(found >> at)) : ITEMS_MATCH;
 		dirty_leaf(w, p, &p->table[begin], count, run, first);
@@ -171,7 +175,7 @@ static inline unsigned int dirty_items(struct dirty_walk *w, const struct dirty_
 	return next;
 }
 
-/* What [iova, last], all of it in this table of the lowest level, has of dirty entries. */
+/* Read the dirty entries of [iova, last], all of it in this table of the lowest level. */
 static void dirty_leaves(struct dirty_walk *w, uint64_t *table, uint64_t iova, uint64_t last)
 {
 	const uint64_t dirty = PT_DIRTY_INVERTED ? PT_DIRTY_NEEDS : PT_DIRTY_NEEDS | PT_DIRTY;
@@ -179,7 +183,7 @@ static void dirty_leaves(struct dirty_walk *w, uint64_t *table, uint64_t iova, u
 	struct dirty_part p = {.table = table, .iova = iova, .last = last};
 
 	p.base = (iova >> pt_shift(0) << pt_shift(0)) - ((uint64_t)index << pt_shift(0));
-	/* Whole entries, any item of which may be the dirty one. */
+	/* Read whole entries, any item of which may be the dirty one. */
 	run = entry_run(&table[end]);
 	end = ((end >> run) + 1) << run;
 	run = entry_run(&table[index]);
@@ -198,7 +202,7 @@ static void dirty_leaves(struct dirty_walk *w, uint64_t *table, uint64_t iova, u
 	}
 }
 
-/* What [iova, last], all of it in this table, has below it. */
+/* Read what [iova, last], all of it in this table, has below it. */
 static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int level, uint64_t iova,
 			uint64_t last)
 {
@@ -237,7 +241,7 @@ static void dirty_table(struct dirty_walk *w, uint64_t *table, unsigned int leve
 	}
 }
 
-/* The same for a range that may lie beyond the tables. */
+/* The same for a range that may extend beyond the tables. */
 static void dirty_range(struct dirty_walk *w, uint64_t iova, uint64_t last)
 {
 	do {
@@ -268,7 +272,7 @@ static void engine_read_dirty(struct pgtable *pt, uint64_t iova, uint64_t last, 
 	if (PT_SIGNED && pt->sign_extended)
 		dirty_range(&w, MAX(iova, ~pt->aperture_last), last);
 	rcu_read_unlock(self, outermost);
-	call.in_section = !outermost;
+	call.read_lock_held = !outermost;
 	if (w.pending)
 		dirty_report(&w);
 	mm_call_end(self, &call);
@@ -297,7 +301,7 @@ static bool engine_mark_dirty(struct pgtable *pt, uint64_t iova)
 			break;
 		if (pt_is_leaf(item, level)) {
 			if (!item_is_dirty(item_make_dirty(item)))
-				break; /* it cannot be written */
+				break; /* the entry is not writable */
 			marked = item_is_dirty(item) ||
 				 item_replace(slot, item, item_make_dirty(item));
 			continue;

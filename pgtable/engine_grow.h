@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Part of engine.h: top tables that grow (PT_GROWS). What a map call needs above the
- * present top is made and filled where no other thread can reach it, and published by
- * one change of pt->top when nothing can fail any more. So a call that fails leaves
- * the top as it was.
+ * Part of engine.h: top tables that grow (PT_GROWS). The tables that a map call needs
+ * above the present top are made and filled where no other thread can reach them, and
+ * published by one change of pt->top when nothing can fail any more. So a call that
+ * fails leaves the top as it was.
  */
 
 /* The level of a top that spans an address. */
@@ -17,8 +17,8 @@ static inline unsigned int level_of_top(uint64_t iova)
 }
 
 /*
- * Link the top below a taller one, which no other thread can reach yet: in the first
- * slot of a table of the level above its own. Returns that slot; NULL without memory.
+ * Link the present top below a taller one that no other thread can reach yet: in the
+ * first slot of a table of the next level. Returns that slot; NULL when out of memory.
  */
 static uint64_t *link_top(struct map *m, struct page *taller, unsigned int level, uint64_t top)
 {
@@ -44,8 +44,8 @@ static uint64_t *link_top(struct map *m, struct page *taller, unsigned int level
 }
 
 /*
- * Publish a taller top that leads to the present one. False: another thread has
- * changed the top, and there is nothing to undo.
+ * Publish a taller top that leads to the present one. Returns false if another thread
+ * has changed the top; then there is nothing to undo.
  */
 static bool publish_above(struct map *m, uint64_t top, uint64_t taller)
 {
@@ -59,9 +59,9 @@ static bool publish_above(struct map *m, uint64_t top, uint64_t taller)
 }
 
 /*
- * Publish a taller top that has items of its own for all that the present one spans:
- * that must have none, and is dead before another thread could add one. False: it has
- * some, or another thread has changed the top.
+ * Publish a taller top that has items of its own for all that the present top spans.
+ * The present top must be empty, and is killed so that no other thread can add an item.
+ * Returns false if it is not empty, or if another thread has changed the top.
  */
 static bool publish_instead(struct map *m, uint64_t top, uint64_t taller)
 {
@@ -78,13 +78,13 @@ static bool publish_instead(struct map *m, uint64_t top, uint64_t taller)
 		iommu_iotlb_gather_add_range(m->gather, 0, m->pt->aperture_last);
 		return true;
 	}
-	/* It is below the other thread's top now, and to be as if it had not been dead. */
+	/* It is below the other thread's top now, and becomes usable again. */
 	if (live_add(former, -PT_DEAD, false) == PT_DEAD)
 		reap(m->pt, 0, top_level(top), m->gather);
 	return false;
 }
 
-/* Publish a taller top, with the present one below it unless the range is in its place. */
+/* Publish a taller top, with the present top below it, or in place of it if @instead. */
 static int publish_top(struct map *m, struct page *taller, unsigned int level, uint64_t top,
 		       bool instead)
 {
@@ -103,14 +103,17 @@ static int publish_top(struct map *m, struct page *taller, unsigned int level, u
 		return 0;
 	if (slot)
 		item_store(slot, pt_empty(top_level(top) + 1));
-	/* Of a top that has not changed, another call maps a part, or has it mapped. */
+	/*
+	 * If the top has not changed, another call maps a part of the range, or has
+	 * mapped it.
+	 */
 	return top_load(m->pt) == top ? -EADDRINUSE : MAP_TOP_CHANGED;
 }
 
 /*
- * Put a taller top above the present one, with all that is left of the range below
- * it. A range from 0 on covers all that the present one spans, and may have leaves
- * that are larger than that. MAP_TOP_CHANGED.
+ * Put a taller top above the present one, with the rest of the range below it. A range
+ * from 0 on covers all that the present top spans, and may have leaves larger than
+ * that. May return MAP_TOP_CHANGED.
  */
 static __noinline int map_above(struct map *m, uint64_t top)
 {

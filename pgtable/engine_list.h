@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Part of engine.h: lists of pieces of physical memory, mapped to one range in one
- * walk. Nothing of a list is left when memory for a later piece is short.
+ * Part of engine.h: lists of pieces of physical memory, mapped to one range by one
+ * walk. If there is no memory for a table, nothing of the list stays mapped.
  */
 
-/* As map_in_place(), for a list: the table's count changes once for all its pieces. */
-static bool map_list_in_place(struct map *m, bool alone)
+/* As map_in_place(), for a list: the table's count changes once for all pieces. */
+static bool map_list_in_place(struct map *m, bool single)
 {
 	const struct map_place before = map_place(m);
 	uint64_t size = m->left + m->rest, *slot = lowest_slot(m->pt, m->iova, size);
@@ -16,7 +16,7 @@ static bool map_list_in_place(struct map *m, bool alone)
 	if (!slot)
 		return false;
 	page = slot_page(m->pt, slot, 0);
-	live = live_add(page, (int)items, alone);
+	live = live_add(page, (int)items, single);
 	if (live < 0)
 		return false;
 	while (m->left) {
@@ -36,7 +36,7 @@ static bool map_list_in_place(struct map *m, bool alone)
 	PT_STEP();
 	if (done)
 		clear_items(slot, 0, done);
-	live_add(page, -(int)items, alone);
+	live_add(page, -(int)items, single);
 	map_go_back(m, &before);
 	return false;
 }
@@ -46,7 +46,7 @@ static int engine_map_sg(struct pgtable *pt, uint64_t iova, const struct iommu_s
 			 struct iommu_iotlb_gather *gather)
 {
 	struct iommu_sg piece;
-	bool outermost, alone;
+	bool outermost, single;
 	struct map m;
 	int ret = 0;
 
@@ -64,14 +64,14 @@ static int engine_map_sg(struct pgtable *pt, uint64_t iova, const struct iommu_s
 	m.paddr = piece.paddr;
 	m.left = piece.length;
 	m.rest = size - piece.length;
-	outermost = rcu_read_lock_alone(m.self, &alone);
-	if (!map_list_in_place(&m, alone)) {
-		if (alone)
-			rcu_alone_end(m.self);
+	outermost = rcu_read_lock_single(m.self, &single);
+	if (!map_list_in_place(&m, single)) {
+		if (single)
+			rcu_single_end(m.self);
 		ret = map_anything(&m);
 	}
 	if (!ret)
-		flush_if_unsynced(pt, iova, size, gather);
+		flush_if_unflushed(pt, iova, size, gather);
 	rcu_read_unlock(m.self, outermost);
 	return ret;
 }

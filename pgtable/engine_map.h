@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mapping half of the engine: engine.h has what it rests on, and how
- * threads share a set of tables.
+ * The mapping half of the engine. The head of engine.h describes how threads share a
+ * set of tables.
  */
 
-/* A call that fills so many tables of the lowest level would only wear the caches out. */
+/* A call that fills so many tables of the lowest level bypasses the caches. */
 #define PT_STREAM_TABLES 2048
 
-/* How often to begin again with the memory that a shrinker has freed inside the call. */
+/* How often a call begins again with the memory that a shrinker has freed inside it. */
 #define MAP_TRIES 64
 
 /*
- * What the functions below return beside 0 and a negative errno: another thread
- * came first, and nothing was done. None of these waits for that thread to go on.
+ * What the functions below return besides 0 and a negative errno: another thread has
+ * changed the tables first, and the function has done nothing. No caller waits for that
+ * thread.
  */
 enum map_retry {
-	/* The linked table is dead: another is to be put in its slot. */
+	/* The linked table is dead: put another one in its slot. */
 	MAP_TABLE_DEAD = 1,
-	/* The slot is not what it was: it is to be looked at again. */
+	/* The slot has changed: read it again. */
 	MAP_SLOT_CHANGED,
-	/* The top is another one: the walk begins again there. */
+	/* The top has changed: begin the walk again there. */
 	MAP_TOP_CHANGED,
 };
 
@@ -28,12 +29,15 @@ struct map {
 	struct mm_thread *self;
 	struct iommu_iotlb_gather *gather;
 	uint64_t attrs;
-	/* What remains, moving on as slots are filled: of a piece, and of those after it. */
+	/*
+	 * The rest of the present piece, and of the pieces after it; updated as slots
+	 * are filled.
+	 */
 	uint64_t iova, paddr, left, rest;
-	const struct iommu_sg *sg, *sg_end; /* those */
+	const struct iommu_sg *sg, *sg_end; /* the pieces after it */
 	gfp_t gfp;
 	bool stream;       /* its tables are more than the caches hold */
-	unsigned int made; /* levels of which tables[] counts any */
+	unsigned int made; /* bit mask of the levels that tables[] counts a table of */
 	unsigned int tables[IOMMU_MAX_LEVELS];
 };
 
@@ -72,7 +76,7 @@ static struct page *table_alloc(struct map *m, unsigned int level, gfp_t zero)
 	return page;
 }
 
-/* Free a table that was never linked, with the first slots that are made. */
+/* Free a table that was never linked, and the tables in its slots [from, end). */
 static void table_discard(struct map *m, struct page *page, unsigned int level, unsigned int from,
 			  unsigned int end)
 {
@@ -90,7 +94,7 @@ static void table_discard(struct map *m, struct page *page, unsigned int level, 
 	free_pages(page);
 }
 
-/* How many slots from iova on, at most room, are to be leaves of this level. */
+/* How many slots from iova on, at most room, can be leaves of this level. */
 static inline unsigned int leaf_slots(const struct map *m, unsigned int level, unsigned int room)
 {
 	unsigned int shift = pt_shift(level), least = PT_LEAST_RUN_LG2(level);
@@ -102,16 +106,16 @@ static inline unsigned int leaf_slots(const struct map *m, unsigned int level, u
 	return (slots < room ? (unsigned int)slots : room) >> least << least;
 }
 
-/* Leaves to be written: n slots of a table, from iova on. */
+/* The leaves to write: n slots of a table, from iova on. */
 struct leaves {
 	const struct pgtable *pt;
 	uint64_t attrs, iova, paddr;
 	unsigned int level, n;
-	bool check;  /* that the slots are empty */
-	bool stream; /* a whole table, which nobody reads soon */
+	bool check;  /* check that the slots are empty */
+	bool stream; /* a whole table, which will not be read soon */
 };
 
-/* Largest run, as a log2 of slots, that alignment and n slots allow for entry. */
+/* log2 of the largest run that alignment and n slots allow at a place. */
 static inline unsigned int run_at(const struct leaves *l, uint64_t place, unsigned int n)
 {
 	unsigned int shift = pt_shift(l->level);
@@ -121,7 +125,7 @@ static inline unsigned int run_at(const struct leaves *l, uint64_t place, unsign
 	return fls64_index(sizes);
 }
 
-/* Slots until the physical address passes a bound beyond which items count differently. */
+/* Slots up to the next physical address where items stop counting up linearly. */
 static inline unsigned int linear_slots(const struct leaves *l, uint64_t paddr)
 {
 	uint64_t bytes =
@@ -130,7 +134,7 @@ static inline unsigned int linear_slots(const struct leaves *l, uint64_t paddr)
 	return (unsigned int)MIN(bytes >> pt_shift(l->level), 1u << 31);
 }
 
-/* How many of n items are in whole runs of 2^run that are empty, before the first other one. */
+/* How many of n items are in whole empty runs of 2^run items, from the first item on. */
 static __noinline unsigned int empty_runs(const uint64_t *slot, unsigned int level, unsigned int n,
 					  unsigned int run)
 {
@@ -143,12 +147,12 @@ static __noinline unsigned int empty_runs(const uint64_t *slot, unsigned int lev
 	return empty;
 }
 
-/* n items that count up from the one of paddr; runs of 2^run have one address, or not. */
+/* Write n items that count up from the item of paddr, in runs of 2^run items. */
 static inline unsigned int write_items(const struct leaves *l, uint64_t *slot, uint64_t paddr,
 				       unsigned int n, unsigned int run)
 {
 	unsigned int level = l->level, same = PT_RUN_ADDRESSES ? 0 : run;
-	/* A power of two, the same for each item. */
+	/* The difference between the items of neighbours, which is a power of two. */
 	uint64_t step = pt_leaf(0, BIT_ULL(pt_shift(level)), level, 0) - pt_leaf(0, 0, level, 0);
 	unsigned int step_lg2 = ffs64_index(step);
 	uint64_t first = pt_leaf(l->attrs, paddr, level, run);
@@ -160,7 +164,10 @@ static inline unsigned int write_items(const struct leaves *l, uint64_t *slot, u
 	if (l->check && !(PT_RUNS && run))
 		return items_fill_empty(slot, first, step_lg2, n, same, PT_SWAP,
 					item_swap(pt_empty(level)));
-	/* One item of a run stands for all of them: none is written before all are empty. */
+	/*
+	 * Each item of a run stands for all of them: none may be written before all are
+	 * empty.
+	 */
 	if (PT_RUNS && l->check)
 		n = empty_runs(slot, level, n, run);
 	items_fill(slot, first, step_lg2, n, same, PT_SWAP);
@@ -168,8 +175,8 @@ static inline unsigned int write_items(const struct leaves *l, uint64_t *slot, u
 }
 
 /*
- * Write leaves. The longest runs are in the middle, in one go. How many slots were
- * written: less than n if the next is not empty.
+ * Write leaves. The longest runs are in the middle and are written by one loop. Returns
+ * how many slots were written, which is less than n if the next slot is not empty.
  */
 static inline unsigned int write_leaves(const struct leaves *l, uint64_t *slot)
 {
@@ -195,7 +202,7 @@ static inline unsigned int write_leaves(const struct leaves *l, uint64_t *slot)
 	return done;
 }
 
-/* What of a call are leaves in one table, n of them. */
+/* The part of a call that consists of n leaves in one table. */
 static inline struct leaves leaves_of(const struct map *m, unsigned int level, unsigned int n)
 {
 	return (struct leaves){m->pt, m->attrs, m->iova, m->paddr, level, n, false, false};
@@ -217,21 +224,21 @@ static inline void advance(struct map *m, unsigned int level, unsigned int n)
 	}
 }
 
-/* The last address of what remains. */
+/* The last address of the rest of the range. */
 static inline uint64_t map_last(const struct map *m)
 {
 	return m->iova + (m->left + m->rest - 1);
 }
 
 /*
- * Fill empty slots of a linked table with leaves. MAP_TABLE_DEAD; -EADDRINUSE: not
- * all were empty, and those that were are so again. The count may be 0 then:
- * map_undo() looks for what is empty.
+ * Fill empty slots of a linked table with leaves. Returns MAP_TABLE_DEAD; or
+ * -EADDRINUSE if not all slots were empty, with those that were filled emptied again.
+ * Then the count may be 0: map_undo() looks for empty tables.
  */
-static inline int place_leaves(struct leaves *l, uint64_t *slot, bool alone)
+static inline int place_leaves(struct leaves *l, uint64_t *slot, bool single)
 {
 	struct page *page = slot_page(l->pt, slot, l->level);
-	int live = live_add(page, (int)l->n, alone);
+	int live = live_add(page, (int)l->n, single);
 	unsigned int done;
 
 	if (unlikely(live < 0))
@@ -244,13 +251,13 @@ static inline int place_leaves(struct leaves *l, uint64_t *slot, bool alone)
 	PT_STEP();
 	if (done)
 		clear_items(slot, l->level, done);
-	live_add(page, -(int)l->n, alone);
+	live_add(page, -(int)l->n, single);
 	return -EADDRINUSE;
 }
 
 static int map_new(struct map *m, unsigned int level, struct page **new);
 
-/* Fill a table that is not linked yet, from iova to its end or the range's. */
+/* Fill a table that is not linked yet, from iova to the end of the table or the range. */
 static int map_private(struct map *m, struct page *page, unsigned int level)
 {
 	unsigned int first = index_of(m->pt, m->iova, level), index = first;
@@ -292,7 +299,7 @@ static int map_new(struct map *m, unsigned int level, struct page **new)
 	return *new ? map_private(m, *new, level) : -ENOMEM;
 }
 
-/* Where in the range a call is, to come back to. */
+/* A place in the range that a call can go back to. */
 struct map_place {
 	uint64_t iova, paddr, left, rest;
 	const struct iommu_sg *sg;
@@ -303,7 +310,7 @@ static inline struct map_place map_place(const struct map *m)
 	return (struct map_place){m->iova, m->paddr, m->left, m->rest, m->sg};
 }
 
-/* What is mapped from there on is undone, or in tables that will never be linked. */
+/* What was mapped from there on must be undone, or in tables that will never be linked. */
 static inline void map_go_back(struct map *m, const struct map_place *place)
 {
 	m->iova = place->iova;
@@ -314,9 +321,9 @@ static inline void map_go_back(struct map *m, const struct map_place *place)
 }
 
 /*
- * Make a table for a slot that holds old: nothing, or a dead table. *counted is set
- * once the slot has its place in the table's count. MAP_TABLE_DEAD: the table with the
- * slot is; MAP_SLOT_CHANGED.
+ * Make a table and link it in a slot whose item is old: empty, or that of a dead table.
+ * *counted is set once the slot is counted in its table. May return MAP_TABLE_DEAD, for
+ * the table with the slot, or MAP_SLOT_CHANGED.
  */
 static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t old, bool *counted)
 {
@@ -350,8 +357,8 @@ static int link_new(struct map *m, uint64_t *slot, unsigned int level, uint64_t 
 static int map_table(struct map *m, uint64_t *table, unsigned int level);
 
 /*
- * Map what of the range lies under one slot that is not to be a leaf. MAP_TABLE_DEAD:
- * the table with the slot is.
+ * Map the part of the range under one slot that cannot be a leaf. May return
+ * MAP_TABLE_DEAD, for the table with the slot.
  */
 static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 {
@@ -372,16 +379,16 @@ static int map_slot(struct map *m, uint64_t *slot, unsigned int level)
 		if (!ret && item == pt_empty(level))
 			return 0;
 	} while (ret == MAP_SLOT_CHANGED);
-	/* The table in the slot has been counted by another thread. */
+	/* Another thread has linked the table in the slot, and has counted it. */
 	if (counted)
 		live_add(slot_page(m->pt, slot, level), -1, false);
 	return ret;
 }
 
 /*
- * A former top may stand in the first slot of a table above it while the thread that
- * put that there has yet to find it empty. A range from 0 on is mapped below it then,
- * though it might have larger leaves here.
+ * The first slot of a table may hold a former top that is empty but not yet removed by
+ * the thread that put the table above it. A range from 0 on is then mapped below the
+ * former top, though it might have larger leaves here.
  */
 static inline bool has_former_top(const struct map *m, const uint64_t *slot, unsigned int level)
 {
@@ -389,7 +396,7 @@ static inline bool has_former_top(const struct map *m, const uint64_t *slot, uns
 	       pt_is_table(item_load(slot), level);
 }
 
-/* Map as much of the range as this linked table spans. MAP_TABLE_DEAD. */
+/* Map the part of the range that this linked table spans. May return MAP_TABLE_DEAD. */
 static int map_table(struct map *m, uint64_t *table, unsigned int level)
 {
 	unsigned int index = index_of(m->pt, m->iova, level);
@@ -426,7 +433,7 @@ static inline int map_range(struct map *m, uint64_t top)
 	return map_table(m, table, level);
 }
 
-/* Map what is left, from what is the top now. */
+/* Map the rest of the range, from the present top. */
 static __noinline int map_from_top(struct map *m)
 {
 	uint64_t top = top_load(m->pt);
@@ -442,33 +449,34 @@ static __noinline int map_from_top(struct map *m)
 	return fits || ret ? ret : map_above(m, top);
 }
 
-/* Leave nothing of a mapping of size bytes that began at iova and failed at m->iova. */
+/* Undo a mapping of size bytes that began at iova and failed at m->iova. */
 static __noinline void map_undo(struct map *m, uint64_t iova, uint64_t size)
 {
 	struct unmap u = {.pt = m->pt, .gather = m->gather, .iova = iova, .left = m->iova - iova};
 
-	/* The count of a table that was not used in the end may be back at 0. */
+	/* A table that was counted but not used in the end may have a count of 0 now. */
 	reap(m->pt, m->iova, 0, m->gather);
 	if (u.left)
 		unmap_from_top(&u);
-	/* Beyond m->iova, too, items were there for a moment before one that was in use. */
+	/* Beyond m->iova, too, items were visible for a moment before one that was in use. */
 	iommu_iotlb_gather_add_range(m->gather, iova, size);
 }
 
 /*
- * After a failure, again: as long as an allocation has failed because what a shrinker
- * has unmapped inside the section is free only after it. It becomes another section.
+ * Try again after a failure, as long as an allocation fails because what a shrinker has
+ * unmapped is freed only after the read-side critical section. Each try is a new
+ * section.
  */
 static __cold int map_retry(struct map *m, const struct map_place *start)
 {
 	int ret = -ENOMEM;
 
 	for (unsigned int tries = 0; ret == -ENOMEM && tries < MAP_TRIES; tries++) {
-		if (!m->self->short_of_own || rcu_is_nested(m->self))
+		if (!m->self->failed_for_deferred || rcu_is_nested(m->self))
 			break;
 		rcu_read_unlock(m->self, true);
 		m->pt->sync(m->pt, m->gather);
-		rcu_free_own(m->self);
+		rcu_free_deferred(m->self);
 		rcu_read_lock(m->self);
 		map_go_back(m, start);
 		do
@@ -480,7 +488,7 @@ static __cold int map_retry(struct map *m, const struct map_place *start)
 	return ret;
 }
 
-/* Whatever it takes, for a caller in a read section. */
+/* The slow path of a map call, for a caller in a read-side critical section. */
 static __noinline int map_anything(struct map *m)
 {
 	uint64_t iova = m->iova, size = m->left + m->rest, top = top_load(m->pt);
@@ -489,7 +497,7 @@ static __noinline int map_anything(struct map *m)
 
 	m->stream = size >> pt_shift(1) >= PT_STREAM_TABLES;
 	ret = above_top(top, iova + size - 1) ? MAP_TOP_CHANGED : map_range(m, top);
-	/* Each time another thread has done something; the top changes a few times at most. */
+	/* Each time, another thread has made progress. The top changes a few times at most. */
 	while (unlikely(ret > 0))
 		ret = map_from_top(m);
 	if (unlikely(ret)) {
@@ -501,28 +509,28 @@ static __noinline int map_anything(struct map *m)
 	return ret;
 }
 
-/* A device may have cached tables that were unlinked before what is mapped now was linked. */
-static inline void flush_if_unsynced(const struct pgtable *pt, uint64_t iova, uint64_t size,
-				     struct iommu_iotlb_gather *gather)
+/* A device may have cached tables that were unlinked before the new mapping was linked. */
+static inline void flush_if_unflushed(const struct pgtable *pt, uint64_t iova, uint64_t size,
+				      struct iommu_iotlb_gather *gather)
 {
-	if (likely(!is_unsynced(pt, iova, size)))
+	if (likely(!range_is_unflushed(pt, iova, size)))
 		return;
 	gather->tables = true;
 	iommu_iotlb_gather_add_range(gather, iova, size);
 }
 
 /*
- * The common case, in which nothing is allocated: the range becomes leaves of one
- * table of the lowest level, which is there. False if it does not.
+ * The common case, which allocates nothing: the range becomes leaves of one table of
+ * the lowest level that exists. Returns false if this is not the case.
  */
 static inline bool map_in_place(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size,
-				uint64_t attrs, bool alone)
+				uint64_t attrs, bool single)
 {
 	struct leaves leaves = {pt,    attrs, iova, paddr, 0, (unsigned int)(size >> PT_PAGE_LG2),
 				false, false};
 	uint64_t *slot = lowest_slot(pt, iova, size);
 
-	return likely(slot) && likely(!place_leaves(&leaves, slot, alone));
+	return likely(slot) && likely(!place_leaves(&leaves, slot, single));
 }
 
 static __noinline int map_leaves_or_more(struct pgtable *pt, uint64_t iova, uint64_t paddr,
@@ -530,15 +538,15 @@ static __noinline int map_leaves_or_more(struct pgtable *pt, uint64_t iova, uint
 					 struct iommu_iotlb_gather *gather)
 {
 	struct mm_thread *self = mm_thread_self();
-	bool outermost, alone;
+	bool outermost, single;
 	int ret = 0;
 
-	outermost = rcu_read_lock_alone(self, &alone);
-	if (unlikely(!map_in_place(pt, iova, paddr, size, attrs, alone))) {
+	outermost = rcu_read_lock_single(self, &single);
+	if (unlikely(!map_in_place(pt, iova, paddr, size, attrs, single))) {
 		struct map m;
 
-		if (alone)
-			rcu_alone_end(self);
+		if (single)
+			rcu_single_end(self);
 		map_begin(&m, pt, gather, gfp);
 		m.attrs = attrs;
 		m.iova = iova;
@@ -547,7 +555,7 @@ static __noinline int map_leaves_or_more(struct pgtable *pt, uint64_t iova, uint
 		ret = map_anything(&m);
 	}
 	if (!ret)
-		flush_if_unsynced(pt, iova, size, gather);
+		flush_if_unflushed(pt, iova, size, gather);
 	rcu_read_unlock(self, outermost);
 	return ret;
 }
@@ -556,7 +564,7 @@ static inline uint64_t attrs_of(const struct pgtable *pt, int prot)
 {
 	uint64_t attrs = pt_attrs(prot);
 
-	/* Formats that begin a mapping dirty, to spare hardware the note. */
+	/* For formats that begin a mapping dirty, to spare hardware the write. */
 	if (item_is_dirty(pt_attrs(IOMMU_READ | IOMMU_WRITE)) &&
 	    unlikely(atomic_load_explicit(&pt->track_dirty, memory_order_relaxed)))
 		attrs = item_make_clean(attrs);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Part of engine.h: one page, mapped or unmapped by a thread that is alone, in a
- * table that is there and stays. So small a call is counted in instructions: here no
- * other function is called, so that nothing is put on the stack. Whatever is not as
- * simple is left for the functions that can do everything.
+ * Part of engine.h: one page, mapped or unmapped while no other thread uses the
+ * library, in a table that exists and stays. Every instruction counts in so small a
+ * call: it calls no function, so that nothing is saved on the stack. All other cases
+ * are left to the general functions.
  */
 
-/* Where a page's item is; NULL if its table is not there. */
+/* The slot of a page; NULL if its table does not exist. */
 static inline uint64_t *page_slot(const struct pgtable *pt, uint64_t iova)
 {
 	uint64_t top = top_load(pt);
@@ -14,7 +14,7 @@ static inline uint64_t *page_slot(const struct pgtable *pt, uint64_t iova)
 	return PT_WALK(walk_to_slot, top_level(top) + 1, top_table(top), iova, top_mask(pt));
 }
 
-/* False if that was not so simple, and nothing was changed. */
+/* Returns false, with nothing changed, if the case is not that simple. */
 static inline bool map_page(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t attrs)
 {
 	struct mm_thread *self = plat_self;
@@ -22,13 +22,13 @@ static inline bool map_page(struct pgtable *pt, uint64_t iova, uint64_t paddr, u
 	uint64_t *slot;
 
 	if (unlikely(!address_fits(pt, iova) || !oa_fits(paddr) || !self ||
-		     !rcu_try_read_lock_alone(self)))
+		     !rcu_try_read_lock_single(self)))
 		return false;
 	slot = page_slot(pt, iova);
 	if (likely(slot && item_load(slot) == pt_empty(0))) {
 		struct page *page = slot_page(pt, slot, 0);
 
-		done = !table_is_dead(page) && !page_is_unsynced(pt, iova);
+		done = !table_is_dead(page) && !page_is_unflushed(pt, iova);
 		if (likely(done)) {
 			live_add(page, 1, true);
 			PT_STEP();
@@ -45,7 +45,7 @@ static inline bool unmap_page(struct pgtable *pt, uint64_t iova)
 	bool done = false;
 	uint64_t *slot, item;
 
-	if (unlikely(!address_fits(pt, iova) || !self || !rcu_try_read_lock_alone(self)))
+	if (unlikely(!address_fits(pt, iova) || !self || !rcu_try_read_lock_single(self)))
 		return false;
 	slot = page_slot(pt, iova);
 	item = likely(slot) ? item_load(slot) : pt_empty(0);

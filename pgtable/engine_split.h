@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Part of engine.h: entries made into smaller ones of the same translation, while
+ * Part of engine.h: entries replaced by smaller ones of the same translation, while
  * hardware uses them and may mark them dirty.
  *
- * Most hardware may meet an entry and its parts at the same time, since both
- * translate alike: the items are replaced one by one, and the larger entry is flushed
- * afterwards. Where PT_BREAKS, that is a TLB conflict, unless the hardware has
- * break-before-make level 2: the entry is emptied, flushed, and only then are the parts
- * stored. Its items stay in the table's count meanwhile, so that the table stays.
+ * Most hardware may meet an entry and its parts at the same time, since both translate
+ * alike: the items are replaced one by one, and the larger entry is flushed afterwards.
+ * If PT_BREAKS is set, that is a TLB conflict unless the hardware has break-before-make
+ * level 2: then the entry is emptied and flushed, and only then are the parts stored.
+ * Its items stay in the table's count meanwhile, so that the table stays.
  * docs/formats.md has the rules of each format.
  */
 
-/* Tables that the items of one entry become at most. */
+/* The most tables that the items of one entry are replaced by. */
 #define SPLIT_TABLES 2
 
 /* An entry that is being split. */
 struct split {
-	uint64_t *slot;       /* its first item; NULL: it is split, or there was nothing to split */
-	uint64_t cut;         /* the address that none of its parts may reach over */
-	uint64_t iova, paddr; /* where it begins */
+	uint64_t *slot; /* its first item; NULL if it is split, or if there was nothing to split */
+	uint64_t cut;   /* no part may extend across this address */
+	uint64_t iova, paddr; /* where the entry begins */
 	uint64_t attrs;
 	unsigned int level, run_lg2;
-	uint64_t tables[SPLIT_TABLES]; /* items of them, by the number of the slot */
+	uint64_t tables[SPLIT_TABLES]; /* items of these tables, by the number of the slot */
 };
 
-/* Does an address lie in a range, and not at its start? */
+/* Is an address inside a range, and not at its start? */
 static inline bool is_within(uint64_t iova, uint64_t first, uint64_t size)
 {
 	return iova > first && iova - first < size;
 }
 
 /*
- * Make the table of a level from m->iova on, full of leaves of which none reaches
- * over an address.
+ * Make the table of a level from m->iova on, full of leaves none of which extends
+ * across the cut.
  */
 static int split_table(struct map *m, unsigned int level, uint64_t cut, struct page **new)
 {
@@ -72,8 +72,8 @@ static int split_table(struct map *m, unsigned int level, uint64_t cut, struct p
 }
 
 /*
- * log2 of the items of the largest entry that the i-th item can be of, which does not
- * reach over the cut; -1: it must lead to a table.
+ * log2 of the items of the largest entry that has the i-th item and does not extend
+ * across the cut; -1 if the item must lead to a table.
  */
 static int part_run_lg2(const struct pgtable *pt, const struct split *s, unsigned int i)
 {
@@ -91,7 +91,7 @@ static int part_run_lg2(const struct pgtable *pt, const struct split *s, unsigne
 	return -1;
 }
 
-/* What the i-th item of the entry becomes. */
+/* What the i-th item of the entry is replaced by. */
 static uint64_t part_item(const struct pgtable *pt, const struct split *s, unsigned int i)
 {
 	int run = part_run_lg2(pt, s, i);
@@ -130,7 +130,7 @@ static int split_tables(struct map *m, struct split *s)
 	return 0;
 }
 
-/* Mark all that a table has dirty; hardware may be doing so. */
+/* Mark all leaves in and below a table dirty. Hardware may be setting dirty bits as well. */
 static void mark_table(const struct pgtable *pt, uint64_t *table, unsigned int level)
 {
 	for (unsigned int i = 0; i < items_in(pt, level); i++) {
@@ -145,7 +145,7 @@ static void mark_table(const struct pgtable *pt, uint64_t *table, unsigned int l
 	}
 }
 
-/* The entry was written to, so all its parts begin dirty. */
+/* The entry is dirty, so all its parts begin dirty. */
 static void split_mark_dirty(const struct pgtable *pt, struct split *s)
 {
 	s->attrs = item_make_dirty(s->attrs);
@@ -155,8 +155,8 @@ static void split_mark_dirty(const struct pgtable *pt, struct split *s)
 }
 
 /*
- * Replace the items while hardware uses them. It marks any one of them dirty, also
- * meanwhile: then begin again.
+ * Replace the items while hardware uses them. If hardware marks one dirty meanwhile,
+ * begin again.
  */
 static void split_live(const struct pgtable *pt, struct split *s)
 {
@@ -175,7 +175,7 @@ static void split_live(const struct pgtable *pt, struct split *s)
 	s->slot = NULL;
 }
 
-/* Empty the items; from here on to the end of the split nothing is translated there. */
+/* Empty the items. From here to the end of the split nothing is translated there. */
 static void split_break(const struct pgtable *pt, struct split *s)
 {
 	bool dirty = false;
@@ -198,7 +198,7 @@ static inline bool must_break(const struct pgtable *pt)
 	return PT_BREAKS && !(pt->features & IOMMU_FEATURE_BBML2);
 }
 
-/* Split a leaf entry, one of whose items is at a slot. */
+/* Split the leaf entry that the item in a slot is part of. */
 static int split_entry(struct map *m, uint64_t *slot, unsigned int level, struct split *s)
 {
 	uint64_t item = item_load(slot);
@@ -227,7 +227,7 @@ static int split_entry(struct map *m, uint64_t *slot, unsigned int level, struct
 	return 0;
 }
 
-/* Store the parts of an entry that was emptied and flushed; the table is still there. */
+/* Store the parts of an entry that was emptied and flushed. The table still exists. */
 static void split_make(const struct pgtable *pt, const struct split *s)
 {
 	for (unsigned int i = 0; i < 1u << s->run_lg2; i++) {
@@ -276,10 +276,10 @@ static int engine_split(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 	int ret = split_at(pt, iova, gfp, gather);
 
 	/* As map_retry(). */
-	for (unsigned int tries = 0;
-	     ret == -ENOMEM && self->short_of_own && !rcu_in_section(self) && tries < MAP_TRIES;
+	for (unsigned int tries = 0; ret == -ENOMEM && self->failed_for_deferred &&
+				     !rcu_read_lock_held(self) && tries < MAP_TRIES;
 	     tries++) {
-		rcu_free_own(self);
+		rcu_free_deferred(self);
 		ret = split_at(pt, iova, gfp, gather);
 	}
 	return ret;

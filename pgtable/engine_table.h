@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Part of engine.h: where a table's items are, and how they lie in memory. An
- * item is in the processor's byte order here, and in the format's in a table.
+ * Part of engine.h: where the items of a table are, and how they are stored in memory.
+ * An item is in the processor's byte order here, and in the format's byte order in a
+ * table.
  */
 
 /*
- * Before each access to what other threads may change or read, except where the table
- * cannot be reached: a test lets other threads run there.
+ * Called before each access to what other threads may change or read, except where the
+ * table cannot be reached. A test lets other threads run there.
  */
 #ifndef PT_STEP
 #define PT_STEP()
 #endif
 
-/* A loop over levels, so that each one's shifts and masks are constants. */
+/* Unroll a loop over levels, so that the shifts and masks of each level are constants. */
 #ifdef __clang__
 #define PT_UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -23,7 +24,7 @@
 
 /* ---- items ---- */
 
-/* From the one byte order to the other. */
+/* Convert between the processor's byte order and the format's. */
 static inline uint64_t item_swap(uint64_t item)
 {
 	return PT_SWAP ? __builtin_bswap64(item) : item;
@@ -34,7 +35,7 @@ static inline bool pt_is_leaf(uint64_t item, unsigned int level)
 	return !level || PT_LEAF_KEY(item) == PT_LEAF;
 }
 
-/* One test where the format has a bit for it. */
+/* A single test, where the format has a bit for it. */
 static inline bool pt_is_table(uint64_t item, unsigned int level)
 {
 #ifdef PT_IS_TABLE
@@ -50,13 +51,13 @@ static inline uint64_t item_load(const uint64_t *slot)
 	return item_swap(__atomic_load_n(slot, __ATOMIC_ACQUIRE));
 }
 
-/* Of a table that no other thread can reach. */
+/* Read an item of a table that no other thread can reach. */
 static inline uint64_t item_peek(const uint64_t *slot)
 {
 	return item_swap(__atomic_load_n(slot, __ATOMIC_RELAXED));
 }
 
-/* The caller marks the step if the table can be reached. */
+/* The caller must mark the step if other threads can reach the table. */
 static inline void item_store(uint64_t *slot, uint64_t item)
 {
 	__atomic_store_n(slot, item_swap(item), __ATOMIC_RELAXED);
@@ -71,8 +72,8 @@ static inline bool item_replace(uint64_t *slot, uint64_t old, uint64_t new)
 }
 
 /*
- * Are all of n items of a level above 0 leaves? Named after the format, because
- * clang gives the clones' resolver external linkage.
+ * Are all of n items, at a level above 0, leaves? Named after the format, because clang
+ * gives the clones' resolver external linkage.
  */
 #define PT_CAT_(a, b) a##b
 #define PT_CAT(a, b)  PT_CAT_(a, b)
@@ -97,7 +98,7 @@ static inline void clear_items(uint64_t *slot, unsigned int level, unsigned int 
 	items_fill(slot, item_swap(pt_empty(level)), 0, n, 31, false);
 }
 
-/* Clear n items, the first of which is a leaf, up to one that is none; how many that were. */
+/* Clear n items, the first of which is a leaf, up to one that is not. Returns how many. */
 static inline unsigned int clear_prefix(uint64_t *slot, unsigned int level, unsigned int n)
 {
 	const uint64_t empty = item_swap(pt_empty(level));
@@ -137,7 +138,7 @@ static inline uint64_t item_make_clean(uint64_t item)
 	return PT_DIRTY_INVERTED ? item | PT_DIRTY : item & ~PT_DIRTY;
 }
 
-/* Hardware may mark the item, or whatever else of it, at the same time. */
+/* Hardware may set this bit or others of the item at the same time. */
 static inline void slot_make_clean(uint64_t *slot)
 {
 	PT_STEP();
@@ -149,7 +150,7 @@ static inline void slot_make_clean(uint64_t *slot)
 
 /* ---- tables ---- */
 
-/* Is the table of a level one whose number of items depends on the address width? */
+/* Does the number of items in the table of a level depend on the address width? */
 static inline bool is_wide_top(const struct pgtable *pt, unsigned int level)
 {
 	return PT_WIDE_TOP && level == pt->wide_level;
@@ -160,15 +161,15 @@ static inline unsigned int items_in(const struct pgtable *pt, unsigned int level
 	return is_wide_top(pt, level) ? pt->wide_items : 1u << pt_index_lg2(level);
 }
 
-/* Where iova is in a table. */
+/* The index of iova in a table. */
 static inline unsigned int index_of(const struct pgtable *pt, uint64_t iova, unsigned int level)
 {
 	return (iova >> pt_shift(level)) & (items_in(pt, level) - 1);
 }
 
 /*
- * The same for who knows the level and what to leave of the bits above it: of an
- * address in the aperture all in the top table, unless it is sign-extended.
+ * The same for a caller that knows the level and the mask of the bits above it: in the
+ * top table all bits of an address in the aperture, unless it is sign-extended.
  */
 static inline size_t index_below(uint64_t iova, unsigned int level, uint64_t mask)
 {
@@ -180,7 +181,7 @@ static inline uint64_t index_mask(unsigned int level)
 	return BIT_ULL(pt_index_lg2(level)) - 1;
 }
 
-/* For index_below() in the top table. */
+/* The mask for index_below() in the top table. */
 static inline uint64_t top_mask(const struct pgtable *pt)
 {
 	if (!PT_SIGNED)
@@ -193,11 +194,11 @@ static inline struct page *table_page(const uint64_t *table)
 	return PT_OBJECTS ? table_object_page(table) : virt_to_page(table);
 }
 
-#ifndef PT_TABLE_PFN /* a format may have it without a shift to and fro */
+#ifndef PT_TABLE_PFN /* a format may define it without shifting to and fro */
 #define PT_TABLE_PFN(item) (pt_table_oa(item) >> PAGE_SHIFT)
 #endif
 
-/* Of the table that an item leads to. */
+/* The page of the table that an item leads to. */
 static inline struct page *item_page(uint64_t item)
 {
 	if (PT_OBJECTS)
@@ -210,7 +211,7 @@ static inline uint64_t *page_table(const struct page *page)
 	return PT_OBJECTS ? table_object_address(page) : page_address(page);
 }
 
-/* Of the table that a slot is in. */
+/* The page of the table that a slot is in. */
 static inline struct page *slot_page(const struct pgtable *pt, const uint64_t *slot,
 				     unsigned int level)
 {
@@ -227,8 +228,8 @@ static inline uint64_t *item_to_table(uint64_t item)
 }
 
 /*
- * Where iova is in the table that an item leads to. What comes from iova is put
- * together first: the item is late, as it comes from memory.
+ * The slot of iova in the table that an item leads to. The part that comes from iova is
+ * computed first, since the item arrives late from memory.
  */
 static inline uint64_t *item_slot(uint64_t item, uint64_t iova, unsigned int level)
 {
@@ -243,7 +244,7 @@ static inline uint64_t table_item(const struct page *page, unsigned int level)
 	return pt_table(virt_to_phys(page_table(page)), level);
 }
 
-/* Memory for a table of a level; with __GFP_ZERO its items are empty. */
+/* Allocate a table of a level; with __GFP_ZERO its items are empty. */
 static struct page *table_new(const struct pgtable *pt, unsigned int level, gfp_t gfp)
 {
 	unsigned int lg2 = fls64_index(pt->table_bytes[level]);
@@ -278,13 +279,13 @@ static inline bool table_is_dead(const struct page *page)
 	return live_load(page) < 0;
 }
 
-/* Returns what it was; with plain accesses where no other thread uses the library. */
-static inline int live_add(struct page *page, int items, bool alone)
+/* Returns the former count. Uses plain accesses if no other thread uses the library. */
+static inline int live_add(struct page *page, int items, bool single)
 {
 	int live;
 
 	PT_STEP();
-	if (!alone)
+	if (!single)
 		return atomic_fetch_add(&page->live, items);
 	live = atomic_load_explicit(&page->live, memory_order_relaxed);
 	PT_STEP();
@@ -292,7 +293,7 @@ static inline int live_add(struct page *page, int items, bool alone)
 	return live;
 }
 
-/* Kill a table in which no item is in use. True: it is the caller's now. */
+/* Kill a table in which no item is in use. Returns true if the caller owns it now. */
 static inline bool live_kill(struct page *page)
 {
 	int empty = 0;
@@ -301,7 +302,7 @@ static inline bool live_kill(struct page *page)
 	return atomic_compare_exchange_strong(&page->live, &empty, PT_DEAD);
 }
 
-/* Of a table that no other thread can reach. */
+/* Set the count of a table that no other thread can reach. */
 static inline void live_set(struct page *page, int live)
 {
 	atomic_store_explicit(&page->live, live, memory_order_relaxed);
@@ -342,7 +343,7 @@ static inline uint64_t make_top(const uint64_t *table, unsigned int level)
 	return (uint64_t)(uintptr_t)table | (level + 1);
 }
 
-/* Is iova beyond what tables that can grow span with so many levels? */
+/* Is iova beyond what so many levels span, in tables that can grow? */
 static inline bool above_tables(uint64_t iova, unsigned int levels)
 {
 	return PT_GROWS && pt_shift(levels) < 64 && iova >> pt_shift(levels) % 64;
@@ -354,9 +355,9 @@ static inline bool above_top(uint64_t top, uint64_t iova)
 }
 
 /*
- * Go straight down to the lowest table that holds a whole range, or to what there is
- * on the way. A bit of wide at pt_shift(n) or above says that the range is not inside
- * one slot of level n, or fills it.
+ * Walk down to the lowest table that holds a whole range, or to the lowest one that
+ * exists. A bit of wide at pt_shift(n) or above means that the range is not inside one
+ * slot of level n, or fills it.
  */
 static inline uint64_t *descend(const struct pgtable *pt, uint64_t top, uint64_t iova,
 				uint64_t wide, unsigned int *level)
@@ -381,7 +382,7 @@ static inline uint64_t *descend(const struct pgtable *pt, uint64_t top, uint64_t
 	return table;
 }
 
-/* Levels to begin with where the top can grow, as Linux does. */
+/* The levels that tables begin with if their top can grow, as in Linux. */
 #define PT_LEVELS_AT_FIRST 3
 
 /* walk(table, iova, levels, ...), compiled for each number of levels. */
@@ -395,7 +396,7 @@ static inline uint64_t *descend(const struct pgtable *pt, uint64_t top, uint64_t
 	 : (levels) == 1 ? walk(table, iova, 1, __VA_ARGS__)                 \
 			 : walk(table, iova, PT_LEVELS, __VA_ARGS__))
 
-/* Where iova is in a table of the lowest level; NULL if there is none. */
+/* The slot of iova in a table of the lowest level; NULL if there is none. */
 static inline __attribute__((always_inline)) uint64_t *
 walk_to_slot(uint64_t *table, uint64_t iova, const unsigned int levels, uint64_t mask)
 {
@@ -414,7 +415,7 @@ walk_to_slot(uint64_t *table, uint64_t iova, const unsigned int levels, uint64_t
 	return slot;
 }
 
-/* The same of a range that does not fill the table. */
+/* The same for a range that does not fill the table. */
 static inline uint64_t *lowest_slot(const struct pgtable *pt, uint64_t iova, uint64_t size)
 {
 	uint64_t top = top_load(pt), last = iova + size - 1;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The unmapping half of the engine: engine.h has what it rests on, and how threads
- * share a set of tables. Nothing here allocates, and nothing fails.
+ * The unmapping half of the engine. The head of engine.h describes how threads share a
+ * set of tables. Nothing here allocates, and nothing fails.
  */
 
 struct unmap {
 	struct pgtable *pt;
 	struct iommu_iotlb_gather *gather;
-	uint64_t iova, left; /* what remains */
+	uint64_t iova, left; /* the rest of the range */
 	uint64_t total;      /* bytes unmapped, all of them before iova */
-	bool hole;           /* met something that is not mapped: stop */
+	bool hole;           /* found something that is not mapped: stop */
 };
 
 /*
- * Clear the leaves that the range has in this table from *index on, which holds
- * one; whole entries, also where they reach over an end of the range. Returns how
- * many slots that were, and moves *index behind the last.
+ * Clear the leaves of the range in this table from *index on, where there is a leaf.
+ * Entries are cleared whole, also if they extend beyond an end of the range. Returns
+ * the number of slots, and moves *index behind the last one.
  */
 static inline unsigned int clear_leaves(struct unmap *u, uint64_t *table, unsigned int level,
 					unsigned int *index)
@@ -58,7 +58,10 @@ static inline bool table_full(const struct page *page, unsigned int level)
 	return live_load(page) == 1 << pt_index_lg2(level);
 }
 
-/* Is every address under this table, which is not the top, mapped? *leaves: by its own items. */
+/*
+ * Is every address under this table, which is not the top, mapped? Sets *leaves if all
+ * its own items are leaves.
+ */
 static bool subtree_full(const uint64_t *table, unsigned int level, bool *leaves)
 {
 	unsigned int items = 1u << pt_index_lg2(level);
@@ -83,7 +86,7 @@ static bool subtree_full(const uint64_t *table, unsigned int level, bool *leaves
 	return true;
 }
 
-/* A table that cannot be reached any more, put before those that go with it. */
+/* Kill a table that no thread can reach any more, and put it before next in a list. */
 static inline struct page *retire(struct page *page, struct page *next)
 {
 	live_set(page, PT_DEAD);
@@ -92,7 +95,7 @@ static inline struct page *retire(struct page *page, struct page *next)
 	return page;
 }
 
-/* Gather all tables of the lowest level under one that cannot be reached any more. */
+/* Gather all tables of the lowest level under a table that no thread can reach any more. */
 static void lowest_gather(struct unmap *u, const uint64_t *table)
 {
 	struct page *list = u->gather->freelist;
@@ -110,7 +113,10 @@ static void lowest_gather(struct unmap *u, const uint64_t *table)
 	u->gather->gone[0] += gone;
 }
 
-/* Gather a table that cannot be reached any more, and all below it, if it is not all leaves. */
+/*
+ * Gather a table that no thread can reach any more, and, unless all its items are
+ * leaves, all tables below it.
+ */
 static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level, bool leaves)
 {
 	if (level == 1 && !leaves)
@@ -128,7 +134,10 @@ static void subtree_gather(struct unmap *u, uint64_t *table, unsigned int level,
 
 static unsigned int unmap_items(struct unmap *u, uint64_t *table, unsigned int level);
 
-/* Unmap what the range has under one slot with a table. True: it is empty now. */
+/*
+ * Unmap the part of the range under a slot with a table. Returns true if the slot is
+ * empty now.
+ */
 static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned int level)
 {
 	uint64_t size = BIT_ULL(pt_shift(level)), *child = item_to_table(item), iova = u->iova;
@@ -152,7 +161,7 @@ static bool unmap_slot(struct unmap *u, uint64_t *slot, uint64_t item, unsigned 
 	       table_unlink(u->pt, slot, child, iova, level, u->gather);
 }
 
-/* Unmap what the range has under this table; how many of its items are empty now. */
+/* Unmap the part of the range under this table. Returns how many of its items are empty now. */
 static unsigned int unmap_items(struct unmap *u, uint64_t *table, unsigned int level)
 {
 	unsigned int index = index_of(u->pt, u->iova, level), gone = 0;
@@ -182,7 +191,7 @@ static void unmap_range(struct unmap *u, uint64_t top)
 		reap(u->pt, iova, level, u->gather);
 }
 
-/* The same from the top of now. */
+/* The same from the present top. */
 static inline void unmap_from_top(struct unmap *u)
 {
 	uint64_t top = top_load(u->pt);
@@ -203,10 +212,11 @@ static __noinline uint64_t unmap_anything(struct pgtable *pt, uint64_t iova, uin
 }
 
 /*
- * The common case: leaves of one table of the lowest level, of which no entry reaches
- * over an end of the range. Returns the bytes unmapped, or 0 with nothing changed.
+ * The common case: leaves of one table of the lowest level, none of which belongs to an
+ * entry that extends beyond the range. Returns the bytes unmapped, or 0 with nothing
+ * changed.
  */
-static inline uint64_t unmap_leaves(struct pgtable *pt, uint64_t iova, uint64_t size, bool alone,
+static inline uint64_t unmap_leaves(struct pgtable *pt, uint64_t iova, uint64_t size, bool single,
 				    struct iommu_iotlb_gather *gather)
 {
 	unsigned int index = index_of(pt, iova, 0), n = (unsigned int)(size >> PT_PAGE_LG2);
@@ -224,7 +234,7 @@ static inline uint64_t unmap_leaves(struct pgtable *pt, uint64_t iova, uint64_t 
 	n = clear_prefix(slot, 0, n);
 	if (unlikely(!n))
 		return 0;
-	if (unlikely(live_add(slot_page(pt, slot, 0), -(int)n, alone) == (int)n))
+	if (unlikely(live_add(slot_page(pt, slot, 0), -(int)n, single) == (int)n))
 		reap(pt, iova, 0, gather);
 	size = (uint64_t)n << PT_PAGE_LG2;
 	iommu_iotlb_gather_add_range(gather, iova, size);
@@ -235,14 +245,14 @@ static __noinline uint64_t unmap_leaves_or_more(struct pgtable *pt, uint64_t iov
 						struct iommu_iotlb_gather *gather)
 {
 	struct mm_thread *self = mm_thread_self();
-	bool outermost, alone;
+	bool outermost, single;
 	uint64_t unmapped;
 
-	outermost = rcu_read_lock_alone(self, &alone);
-	unmapped = unmap_leaves(pt, iova, size, alone, gather);
+	outermost = rcu_read_lock_single(self, &single);
+	unmapped = unmap_leaves(pt, iova, size, single, gather);
 	if (unlikely(!unmapped)) {
-		if (alone)
-			rcu_alone_end(self);
+		if (single)
+			rcu_single_end(self);
 		unmapped = unmap_anything(pt, iova, size, gather);
 	}
 	rcu_read_unlock(self, outermost);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What format headers have in common: what most of them define alike, and may
- * define otherwise before they include this. docs/writing-a-format.md goes
- * through all that one has to define.
+ * What format headers have in common: defaults of what most of them define alike, and
+ * may define otherwise before they include this. docs/writing-a-format.md lists all
+ * that a format must define.
  */
 #ifndef PGTABLE_FORMAT_H
 #define PGTABLE_FORMAT_H
@@ -34,22 +34,22 @@
 #define PT_OBJECTS 0 /* 1: tables are objects, not pages */
 #endif
 #ifndef PT_WIDE_TOP
-#define PT_WIDE_TOP 0 /* 1: pt_top_index_lg2() says how many items the top table has */
+#define PT_WIDE_TOP 0 /* 1: pt_top_index_lg2() returns how many items the top table has */
 #endif
 #ifndef PT_RUN_ADDRESSES
-#define PT_RUN_ADDRESSES 0 /* 1: the items of a run have an address each, else all the same */
+#define PT_RUN_ADDRESSES 0 /* 1: each item of a run has its own address; 0: all items are equal */
 #endif
 #ifndef PT_LEAST_RUN_LG2
 #define PT_LEAST_RUN_LG2(level) 0 /* log2 of the items of a level's smallest entry */
 #endif
 #ifndef PT_BREAKS
-#define PT_BREAKS 0 /* 1: a live entry is emptied and flushed before its size changes */
+#define PT_BREAKS 0 /* 1: a live entry must be emptied and flushed before its size changes */
 #endif
 #ifndef PT_OA_LINEAR_LG2
-#define PT_OA_LINEAR_LG2 64 /* log2 of the memory over which items count up like addresses */
+#define PT_OA_LINEAR_LG2 64 /* log2 of the memory over which items count up with addresses */
 #endif
 #ifndef PT_DIRTY_INVERTED
-#define PT_DIRTY_INVERTED 0 /* 1: PT_DIRTY is set in what is clean */
+#define PT_DIRTY_INVERTED 0 /* 1: PT_DIRTY is set in clean items */
 #endif
 #ifndef PT_DIRTY_NEEDS
 #define PT_DIRTY_NEEDS 0ULL /* bits without which an item is never dirty */
@@ -58,7 +58,7 @@
 #if !PT_WIDE_TOP
 static inline unsigned int pt_top_index_lg2(unsigned int width)
 {
-	return 0; /* as any table of the level */
+	return 0; /* as in any table of the level */
 }
 #endif
 
@@ -75,14 +75,14 @@ static inline unsigned int pt_shift(unsigned int level)
 	return PT_PAGE_LG2 + PT_INDEX_LG2 * level;
 }
 
-/* What an item holds that translates nothing. */
+/* The value of an item that translates nothing. */
 static inline uint64_t pt_empty(unsigned int level)
 {
 	return 0;
 }
 #endif
 
-/* Levels of a layout that has exactly the widths min, min + 9 ... max; else 0. */
+/* Levels of a layout that has only the widths min, min + 9 ... max; 0 for any other width. */
 static inline unsigned int pt_levels_of_width(unsigned int width, unsigned int min,
 					      unsigned int max)
 {

@@ -91,7 +91,10 @@ void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS])
 		for (unsigned int i = 0; i < PGTABLE_STAT_SHARDS; i++)
 			sum += atomic_load_explicit(&pt->stat[i].tables[level],
 						    memory_order_relaxed);
-		/* Frees may be counted before what they free, in another shard. */
+		/*
+		 * A shard may count a free whose allocation is counted in another
+		 * shard, not read yet.
+		 */
 		tables[level] = sum > 0 ? (uint64_t)sum : 0;
 	}
 }
@@ -105,14 +108,14 @@ void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather
 	gather->freelist = NULL;
 	for (unsigned int part = 0; part <= PGTABLE_PARTS; part++)
 		if (gather->pending >> part & 1)
-			atomic_fetch_sub(&pt->unsynced[part].count, 1);
+			atomic_fetch_sub(&pt->unflushed[part].count, 1);
 	gather->pending = 0;
 	if (!first)
 		return;
 	for (unsigned int level = 0; level < IOMMU_MAX_LEVELS; level++)
 		bytes += (size_t)gather->gone[level] * pt->table_bytes[level];
 	pgtable_count_sub(pt, self, gather->gone);
-	/* Without an owner each was charged as the call that made it said. */
+	/* Without an owner, each table was charged according to the call that made it. */
 	if (pt->owner)
 		mem_cgroup_uncharge(pt->owner, bytes, page_stat(first));
 	else

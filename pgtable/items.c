@@ -13,7 +13,7 @@ INLINE bool is_empty(const uint64_t *slot, uint64_t empty)
 	return __atomic_load_n(slot, __ATOMIC_RELAXED) == empty;
 }
 
-/* The items from the i-th on, one by one; with check up to the first that is not empty. */
+/* Fill the items from the i-th on, one by one; with check up to the first non-empty one. */
 INLINE unsigned int fill_slowly(uint64_t *slot, unsigned int i, uint64_t first,
 				unsigned int step_lg2, unsigned int n, unsigned int run, bool swap,
 				bool check, uint64_t empty)
@@ -26,7 +26,7 @@ INLINE unsigned int fill_slowly(uint64_t *slot, unsigned int i, uint64_t first,
 }
 
 #ifdef ITEMS_SANITIZED
-/* Single stores that a sanitizer sees for what they are. */
+/* Single stores, which a sanitizer can instrument. */
 INLINE unsigned int fill(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
 			 unsigned int run, bool swap, bool check, uint64_t empty)
 {
@@ -38,7 +38,7 @@ INLINE unsigned int clear_fast(uint64_t *slot, uint64_t empty, unsigned int n)
 	return 0;
 }
 #else
-/* So many vectors are looked at in one go. */
+/* The number of vectors that are tested at once. */
 #define BLOCK 4u
 
 typedef uint64_t half_v __attribute__((vector_size(32)));
@@ -54,7 +54,7 @@ INLINE bool any_bit(const items_v *v)
 	return quarter[0] | quarter[1];
 }
 
-/* Is an item of so many vectors not empty (used), or empty (not used)? */
+/* Is any item of so many vectors non-empty (used), or empty (not used)? */
 INLINE bool any_item(const uint64_t *slot, unsigned int vectors, uint64_t empty, bool used)
 {
 	items_v any = {0};
@@ -79,14 +79,14 @@ INLINE void store_ordered(uint64_t *slot, const items_v *v, bool swap)
 	*(items_v *)slot = swapped;
 }
 
-/* What the items of a vector add to the first one, where runs are of 2^0 to 2^3. */
+/* The difference of the items of a vector to its first one, for runs of 2^0 to 2^3 items. */
 static const items_v offset_in[] = {
 	{0, 1, 2, 3, 4, 5, 6, 7}, {0, 0, 2, 2, 4, 4, 6, 6}, {0, 0, 0, 0, 4, 4, 4, 4}, {0}};
 
 struct counting {
 	items_v v;
 	uint64_t next;             /* what is added to all its items */
-	unsigned int stored, same; /* vectors so far, and a mask of those that are alike */
+	unsigned int stored, same; /* vectors stored so far, and a mask of those that are equal */
 };
 
 INLINE bool fill_vectors(uint64_t *slot, struct counting *c, unsigned int vectors, bool swap,
@@ -105,7 +105,7 @@ INLINE bool fill_vectors(uint64_t *slot, struct counting *c, unsigned int vector
 INLINE unsigned int fill(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
 			 unsigned int run, bool swap, bool check, uint64_t empty)
 {
-	/* A run shorter than a vector repeats in it; a longer one takes several. */
+	/* A run shorter than a vector repeats in it; a longer run takes several vectors. */
 	unsigned int in = run < 3 ? run : 3, i = 0;
 	struct counting c = {
 		.v = first + (offset_in[in] << step_lg2),
@@ -130,7 +130,7 @@ INLINE bool clear_vectors(uint64_t *slot, unsigned int vectors, uint64_t empty)
 	return true;
 }
 
-/* The vectors of n items of which none is empty; how many items that were. */
+/* Clear whole vectors of n items, up to one with an empty item. Returns how many items. */
 INLINE unsigned int clear_fast(uint64_t *slot, uint64_t empty, unsigned int n)
 {
 	unsigned int i = 0;
@@ -180,7 +180,7 @@ static ITEMS_CLONES bool all_equal(const uint64_t *slot, uint64_t value, unsigne
 	return !any;
 }
 
-/* Compilers disagree on what a function with clones looks like to other files. */
+/* Compilers disagree on how other files must declare a function with clones. */
 void items_fill_many(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
 		     unsigned int run, bool swap)
 {

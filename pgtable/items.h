@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loops over the items of a table. Items change by single aligned 64-bit stores
- * or by vectors of such, never by memset(), whose stores may be of any size.
+ * Loops over the items of a table. Items change by single aligned 64-bit stores or by
+ * vectors of them, never by memset(), whose stores may be of any size.
  */
 #ifndef PGTABLE_ITEMS_H
 #define PGTABLE_ITEMS_H
@@ -20,8 +20,9 @@
 #endif
 
 /*
- * Compiled once more for each of the processor's wider vectors, and chosen when
- * the program is loaded; sanitizers are not up yet at that time.
+ * The functions are compiled once more for each wider vector of the processor, and one
+ * version is chosen when the program is loaded. Sanitizers are not initialised yet at
+ * that time.
  */
 #if defined(__x86_64__) && defined(__linux__) && __STDC_HOSTED__ && !defined(ITEMS_SANITIZED)
 #define ITEMS_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
@@ -29,26 +30,32 @@
 #define ITEMS_CLONES
 #endif
 
-/* Eight items. Vectors that the processor lacks become several smaller ones. */
+/* Eight items. If the processor lacks such vectors, the compiler uses several smaller ones. */
 typedef uint64_t items_v __attribute__((vector_size(64), aligned(8), may_alias));
 #define ITEMS_V 8u
 
 /*
- * An item in memory is what the loops store and compare; swap says that the items
- * which they are to count up are in the other byte order.
+ * The loops store and compare items as they are in memory. swap tells that the items,
+ * which must be counted up, are in the other byte order.
  */
 
-/* n items in runs of 2^run equal ones: first, first + 2^step_lg2, ... */
+/* Write n items in runs of 2^run equal ones: first, first + 2^step_lg2, ... */
 void items_fill_many(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
 		     unsigned int run, bool swap);
-/* The same past the caches, where the processor can; items_stream_end() before they are linked. */
+/*
+ * The same past the caches, if the processor can. Call items_stream_end() before
+ * linking them.
+ */
 void items_stream(uint64_t *slot, uint64_t first, unsigned int step_lg2, unsigned int n,
 		  unsigned int run, bool swap);
 void items_stream_end(void);
-/* As items_fill_many() up to the first that does not hold empty; how many that were. */
+/*
+ * As items_fill_many(), up to the first item that is not empty. Returns how many were
+ * written.
+ */
 unsigned int items_fill_empty_many(uint64_t *slot, uint64_t first, unsigned int step_lg2,
 				   unsigned int n, unsigned int run, bool swap, uint64_t empty);
-/* Put empty in n items, up to the first that holds it already; how many that were. */
+/* Write empty to n items, up to the first that is empty already. Returns how many. */
 unsigned int items_clear_used_many(uint64_t *slot, uint64_t empty, unsigned int n);
 bool items_all_equal_many(const uint64_t *slot, uint64_t value, unsigned int n);
 

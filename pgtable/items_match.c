@@ -23,8 +23,8 @@ uint64_t items_match(const uint64_t *slot, unsigned int n, uint64_t mask, uint64
 }
 #else
 /*
- * Each lane collects the bits of its own items: compilers know no way from a vector
- * of comparisons to a mask that is as fast on every processor.
+ * Each lane collects the bits of its own items: compilers cannot turn a vector of
+ * comparisons into a mask in a way that is fast on every processor.
  */
 static ITEMS_CLONES uint64_t match_all(const uint64_t *slot, uint64_t mask, uint64_t value)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of no hardware: what the mock devices of iommufd's test ABI have.
- * Its pages are half of a CPU's page, and its aperture begins above 0, so that
- * whoever takes either for granted is found out. Equal items of a number that is a
- * power of two make one translation. It is not listed among the formats, only known
- * by name.
+ * The format of the mock devices of iommufd's test ABI, which no hardware has. Its
+ * pages are half of a CPU's page, and its aperture begins above 0, to find code that
+ * assumes otherwise. Equal items, as many
+ * as a power of two, make one translation. It is not in the list of formats, and is found by name
+ * only.
  */
 #ifndef PGTABLE_MOCK_H
 #define PGTABLE_MOCK_H

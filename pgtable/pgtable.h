@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One set of I/O page tables, whatever its format. The core embeds a struct
- * pgtable in its domains and calls through ops.
+ * One set of I/O page tables of any format. The core embeds a struct pgtable in its
+ * domains and calls the functions in ops.
  */
 #ifndef PGTABLE_PGTABLE_H
 #define PGTABLE_PGTABLE_H
@@ -20,33 +20,33 @@
 struct pgtable;
 
 /*
- * The functions of one format. Arguments are checked by the core for alignment,
- * wrapping and emptiness; the format checks what only it knows. All may run at
- * the same time on disjoint ranges.
+ * The functions of one format. The core checks arguments for alignment, wrapping and
+ * emptiness; the format checks what only it knows. All functions may run at the same
+ * time on disjoint ranges.
  */
 struct pgtable_ops {
 	const struct iommu_format *format;
 
 	/*
-	 * Allocate the top table. pt->owner and pt->pgsizes are set. Sets the
-	 * aperture and pt->iova_to_phys. 0, -EINVAL for an address width that the format lacks, or
-	 * -ENOMEM.
+	 * Allocate the top table. pt->owner and pt->pgsizes are set. Sets the aperture
+	 * and pt->iova_to_phys. Returns 0, -EINVAL for an address width that the format
+	 * lacks, or -ENOMEM.
 	 */
 	int (*init)(struct pgtable *pt, unsigned int address_width, gfp_t gfp);
 
-	/* Free every table. Nothing else may be using them. */
+	/* Free every table. The tables must not be in use. */
 	void (*fini)(struct pgtable *pt);
 
 	/*
-	 * Map all of [iova, iova + size) or nothing. When it returns, @gather may
-	 * hold tables that its own failure or a race made useless, and a range
-	 * that must be flushed before a device may use the new mappings.
-	 * 0, -ERANGE, -EADDRINUSE, -ENOMEM.
+	 * Map all of [iova, iova + size) or nothing. When it returns, @gather may hold
+	 * tables that its own failure or a race made unused, and a range that must be
+	 * flushed before a device may use the new mappings. Returns 0, -ERANGE,
+	 * -EADDRINUSE or -ENOMEM.
 	 */
 	int (*map)(struct pgtable *pt, uint64_t iova, uint64_t paddr, uint64_t size, int prot,
 		   gfp_t gfp, struct iommu_iotlb_gather *gather);
 
-	/* The same to pieces of physical memory, the lengths of which add up to @size. */
+	/* Map pieces of physical memory, whose lengths add up to @size; otherwise as map(). */
 	int (*map_sg)(struct pgtable *pt, uint64_t iova, const struct iommu_sg *sg,
 		      unsigned int nents, uint64_t size, int prot, gfp_t gfp,
 		      struct iommu_iotlb_gather *gather);
@@ -55,13 +55,16 @@ struct pgtable_ops {
 	uint64_t (*unmap)(struct pgtable *pt, uint64_t iova, uint64_t size,
 			  struct iommu_iotlb_gather *gather);
 
-	/* Split an entry that begins before @iova and reaches over it. 0, -ENOMEM. */
+	/*
+	 * Split an entry that begins before @iova and extends beyond it. Returns 0 or
+	 * -ENOMEM.
+	 */
 	int (*split)(struct pgtable *pt, uint64_t iova, gfp_t gfp,
 		     struct iommu_iotlb_gather *gather);
 
 	/*
-	 * Report what is dirty in [iova, last], as iommu_read_and_clear_dirty().
-	 * NULL, as is the next, for a format without dirty bits.
+	 * Report what is dirty in [iova, last], as iommu_read_and_clear_dirty(). This
+	 * and mark_dirty are NULL for a format without dirty bits.
 	 */
 	void (*read_dirty)(struct pgtable *pt, uint64_t iova, uint64_t last, bool clear,
 			   const struct iommu_dirty_bitmap *dirty);
@@ -70,7 +73,7 @@ struct pgtable_ops {
 	bool (*mark_dirty)(struct pgtable *pt, uint64_t iova);
 };
 
-/* Tables per level, spread over cache lines by thread: only sums mean anything. */
+/* Tables per level, sharded by thread. Only the sums have a meaning. */
 #define PGTABLE_STAT_SHARDS 8
 
 struct pgtable_stat {
@@ -78,51 +81,58 @@ struct pgtable_stat {
 } __aligned_cache;
 
 /*
- * Gathers of tables that hardware may still think linked, by what the tables were for:
- * threads that work far apart count apart.
+ * Counts of gathers with tables that hardware may still have cached, by the addresses
+ * that the tables were for: threads that work far apart use separate counters.
  */
 #define PGTABLE_PARTS 4
 
-struct pgtable_unsynced {
+struct pgtable_unflushed {
 	__aligned_cache atomic_uint count;
 };
 
 struct pgtable {
 	const struct pgtable_ops *ops;
-	/* As iommu_iova_to_phys(); here, because each number of levels has its own. */
+	/*
+	 * As iommu_iova_to_phys(). Not in ops, because there is one for each number of
+	 * levels.
+	 */
 	uint64_t (*iova_to_phys)(struct pgtable *pt, uint64_t iova);
 	_Atomic uint64_t top;                   /* address of the top table | number of levels */
 	uint64_t pgsizes;                       /* leaf sizes in use */
-	uint64_t aperture_bias, aperture_span;  /* iova + bias <= span: it is in the aperture */
+	uint64_t aperture_bias, aperture_span;  /* iova + bias <= span if it is in the aperture */
 	uint64_t aperture_start, aperture_last; /* input addresses */
-	uint32_t table_bytes[IOMMU_MAX_LEVELS]; /* that a table of a level takes */
-	unsigned int wide_level, wide_items;    /* PT_WIDE_TOP: the top level, and its items */
+	uint32_t table_bytes[IOMMU_MAX_LEVELS]; /* size of a table at each level */
+	unsigned int wide_level,
+		wide_items; /* PT_WIDE_TOP: the top level, and the items of its table */
 	unsigned int address_width;
-	bool sign_extended;       /* input addresses */
+	bool sign_extended;       /* input addresses are sign-extended */
 	unsigned int features;    /* IOMMU_FEATURE_* of the hardware */
-	struct mem_cgroup *owner; /* charged for every table, or NULL */
-	/* As iommu_iotlb_sync(), which is the core's. Not in a section. */
+	struct mem_cgroup *owner; /* the cgroup that every table is charged to, or NULL */
+	/*
+	 * iommu_iotlb_sync(), which is in the core. Not to be called in a read-side
+	 * critical section.
+	 */
 	void (*sync)(struct pgtable *pt, struct iommu_iotlb_gather *gather);
 	atomic_bool track_dirty; /* mappings begin clean */
-	/* What changes has its own lines; the last part is everything. */
-	struct pgtable_unsynced unsynced[PGTABLE_PARTS + 1];
+	/* Each is in its own cache lines. The last part stands for the whole address space. */
+	struct pgtable_unflushed unflushed[PGTABLE_PARTS + 1];
 	struct pgtable_stat stat[PGTABLE_STAT_SHARDS];
 };
 
-/* The formats, in the order in which they are listed; NULL at the end. */
+/* The formats, in the order of their listing, followed by NULL. */
 extern const struct pgtable_ops *const pgtable_formats[];
 const struct pgtable_ops *pgtable_find(const char *name);
 
 /*
- * Take the next piece off a list, together with all after it that adjoin it in
- * physical memory. Its length is 0 where only empty ones are left.
+ * Take the next piece off a list, joined with all pieces after it that adjoin it in
+ * physical memory. Its length is 0 if only empty pieces are left.
  */
 struct iommu_sg pgtable_next_piece(const struct iommu_sg **sg, const struct iommu_sg *end);
 
 /* Tables at each level now. */
 void pgtable_count(struct pgtable *pt, uint64_t tables[IOMMU_MAX_LEVELS]);
 
-/* Count tables that the calling thread made; bits of levels say where there are any. */
+/* Count tables that the calling thread made; levels is a bit mask of the levels with any. */
 static inline void pgtable_count_add(struct pgtable *pt, const struct mm_thread *self,
 				     const unsigned int tables[IOMMU_MAX_LEVELS],
 				     unsigned int levels)
@@ -137,7 +147,7 @@ static inline void pgtable_count_add(struct pgtable *pt, const struct mm_thread 
 	}
 }
 
-/* Those that it freed. */
+/* Count tables that the calling thread freed. */
 static inline void pgtable_count_sub(struct pgtable *pt, const struct mm_thread *self,
 				     const unsigned int tables[IOMMU_MAX_LEVELS])
 {
@@ -149,10 +159,7 @@ static inline void pgtable_count_sub(struct pgtable *pt, const struct mm_thread 
 						  memory_order_relaxed);
 }
 
-/*
- * After the flush: free the tables in a pending gather. The core calls it from
- * iommu_iotlb_sync().
- */
+/* Free the tables in a gather that was flushed. Called by iommu_iotlb_sync() in the core. */
 void pgtable_free_gathered(struct pgtable *pt, struct iommu_iotlb_gather *gather);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * RISC-V Sv39, Sv48 and Sv57, and their x4 variants for second stages (RISC-V
- * Privileged Architecture, 12.4 to 12.6 and 18.5; Svnapot). The RISC-V IOMMU
- * walks them as the CPU does.
+ * Privileged Architecture, 12.4 to 12.6 and 18.5; Svnapot). The RISC-V IOMMU walks them
+ * as the CPU does.
  *
- * x4: two more bits of input address, which are not sign-extended, and a top
- * table of 16 KiB. Svnapot: 16 equal items map 64 KiB; the number of the first
- * page has 8 in its lowest four bits.
+ * x4 variants have two more bits of input address, which are not sign-extended, and a
+ * top table of 16 KiB. Svnapot: 16 equal items map 64 KiB; the lowest four bits of
+ * their page number are 8.
  */
 #ifndef PGTABLE_RISCV64_H
 #define PGTABLE_RISCV64_H
@@ -23,7 +23,7 @@
 #define RISCV_USER      BIT_ULL(4) /* devices, and all second stages, access as user */
 #define RISCV_ACCESSED  BIT_ULL(6)
 #define RISCV_DIRTY     BIT_ULL(7)
-#define RISCV_TABLE     BIT_ULL(8) /* RSW, for software: an item of a table */
+#define RISCV_TABLE     BIT_ULL(8) /* RSW, for software: set in the items of tables */
 #define RISCV_NAPOT     BIT_ULL(63)
 #define RISCV_PPN       0x003ffffffffffc00ULL
 #define RISCV_NAPOT_64K (8ULL << 10)
@@ -36,7 +36,7 @@
 #define PT_RUNS    1
 #define PT_GROWS   0
 #define PT_SIGNED  1
-/* Leaves are marked accessed in advance, which is reserved in tables' items. */
+/* Leaves are marked accessed in advance; the bit is reserved in the items of tables. */
 #define PT_LEAF_KEY(item)  ((item)&RISCV_ACCESSED)
 #define PT_LEAF            RISCV_ACCESSED
 #define PT_IS_TABLE(item)  ((item)&RISCV_TABLE)
@@ -73,9 +73,9 @@ static inline unsigned int pt_top_index_lg2(unsigned int width)
 }
 
 /*
- * The layout has no write-only: what may be written may be read. Accessed and
- * dirty are set in advance, so that hardware need not write them; the engine
- * takes dirty out again while writes are tracked.
+ * The format has no write-only permission: a writable mapping is readable. Accessed and
+ * dirty are set in advance, so that hardware need not write them; the engine clears
+ * dirty while writes are tracked.
  */
 static inline uint64_t pt_attrs(int prot)
 {

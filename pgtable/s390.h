@@ -6,9 +6,9 @@
  * region-second and the region-first table; which of them is the top is part of the
  * function's I/O translation anchor.
  *
- * Region and segment tables have 2048 items, page tables 256, so neither fills a
- * page: they are objects, charged by the byte. Items that translate nothing are
- * marked invalid. What is mapped may be read.
+ * Region and segment tables have 2048 items, page tables 256, so neither fills a page:
+ * they are objects, charged by the byte. Empty items are marked invalid. All mappings
+ * are readable.
  */
 #ifndef PGTABLE_S390_H
 #define PGTABLE_S390_H

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tables that a set of mappings needs, in closed form. It shares nothing
- * with the engine but the formats' names, widths and page sizes.
+ * The tables that a set of mappings needs, in closed form. This shares nothing with the
+ * engine but the formats' names, widths and page sizes.
  *
- * Leaves: one mapping is aligned alike in input and physical memory up to its
- * backing or the alignment of its iova, whichever is less; no larger leaf can be
- * in it. From its start on come leaves of the largest size that is allowed, and
- * in what then remains, smaller than one of these, of ever smaller sizes.
+ * Leaves: input and physical memory of a mapping have the same alignment up to its
+ * backing or the alignment of its iova, whichever is less; it cannot have larger
+ * leaves. From its start on it has leaves of the largest possible size, and in the
+ * rest, which is smaller than one of these, leaves of smaller and smaller sizes.
  *
- * Tables: one of a level exists where a leaf of that level or below lies in what
- * the table spans. A leaf of a level above fills whole such spans, and nothing
- * else can lie there. So the tables of a level are the distinct spans that the
- * mappings touch (comb.h counts those), less the spans in the leaves above.
+ * Tables: a level has a table where a leaf of that level or below lies in what the
+ * table spans. A leaf of a level above fills whole such spans, and nothing else can lie
+ * there. So the tables of a level are the distinct spans that the mappings touch
+ * (strided.h counts those), less the spans in the leaves above.
  */
 #include <uiommu/size.h>
 
-#include "pgtable/comb.h"
+#include "pgtable/strided.h"
 #include "pgtable/pgtable.h"
 #include "plat/plat.h"
 #include "plat/string.h"
 
-/* How the top table comes to translate exactly the address width. */
+/* How the top table translates exactly the address width. */
 enum top {
-	TOP_WHOLE,  /* it is as the other tables of its level: no other widths */
-	TOP_GROWS,  /* so it is, but levels are added on demand */
-	TOP_CUT,    /* it has those items that the width needs */
-	TOP_JOINED, /* so it has, or up to 16 times more in place of a level above */
-	TOP_WIDE,   /* whole, or four times as many items */
+	TOP_WHOLE,  /* it is like the other tables of its level: there are no other widths */
+	TOP_GROWS,  /* like TOP_WHOLE, but levels are added on demand */
+	TOP_CUT,    /* it has the items that the width needs */
+	TOP_JOINED, /* like TOP_CUT, or up to 16 times more items in place of one more level */
+	TOP_WIDE,   /* like TOP_WHOLE, or four times as many items */
 };
 
 /*
@@ -37,8 +37,8 @@ struct layout {
 	const char *format;
 	uint8_t granule_lg2;                 /* smallest page */
 	uint8_t index_lg2[IOMMU_MAX_LEVELS]; /* items of a table, from level 0 on; 0: no level */
-	uint8_t start_levels;                /* grows on demand from so many; 0: fixed */
-	bool sign_extended;                  /* half of the addresses are at the upper end */
+	uint8_t start_levels; /* grows on demand from this number of levels; 0: fixed */
+	bool sign_extended;   /* half of the addresses are at the upper end */
 	enum top top;
 };
 
@@ -56,11 +56,11 @@ static const struct layout layouts[] = {
 	{"s390", 12, {8, 11, 11, 11, 11}, 0, false, TOP_WHOLE},
 };
 
-#define JOINED_LG2    4 /* tables that a JOINED top is made of at most */
-#define WIDE_LG2      2 /* of a WIDE one */
-#define LEAST_TOP_LG2 9 /* items that a top table has room for at least: a page */
+#define JOINED_LG2    4 /* log2 of the most tables that a JOINED top is made of */
+#define WIDE_LG2      2 /* log2 of the same for a WIDE top */
+#define LEAST_TOP_LG2 9 /* log2 of the least items that a top table has memory for: a page */
 
-/* log2 of the bytes that an item of the level spans; of the table below it. */
+/* log2 of the bytes that an item of the level, or a table of the level below, spans. */
 static unsigned int level_shift(const struct layout *layout, unsigned int level)
 {
 	unsigned int shift = layout->granule_lg2;
@@ -78,7 +78,7 @@ static uint64_t level_span(const struct layout *layout, unsigned int levels)
 	return shift < 64 ? BIT_ULL(shift) : 0;
 }
 
-/* Levels that it takes to tell 2^width addresses apart; 0 when there are not so many. */
+/* The levels that 2^width addresses need; 0 when the format has not so many. */
 static unsigned int levels_for(const struct layout *layout, unsigned int width)
 {
 	for (unsigned int levels = 1; levels <= IOMMU_MAX_LEVELS; levels++) {
@@ -90,7 +90,7 @@ static unsigned int levels_for(const struct layout *layout, unsigned int width)
 	return 0;
 }
 
-/* The level whose items a leaf of 2^size_lg2 bytes is made of. */
+/* The level of the items that a leaf of 2^size_lg2 bytes consists of. */
 static unsigned int leaf_level(const struct layout *layout, unsigned int size_lg2)
 {
 	return levels_for(layout, size_lg2 + 1) - 1;
@@ -159,7 +159,7 @@ static uint64_t aligned_starts(uint64_t first, uint64_t stride, uint64_t count, 
 	return i < count ? ((count - 1 - i) >> (lg2 - stride_lg2)) + 1 : 0;
 }
 
-/* The leaves of a map whose start, if it is repeated, may be aligned in many ways. */
+/* Count the leaves of a map whose repeats may begin at different alignments. */
 static void count_map(struct leaves *leaves, const struct iommu_size_map *map,
 		      unsigned int backing_lg2)
 {
@@ -176,9 +176,9 @@ static void count_map(struct leaves *leaves, const struct iommu_size_map *map,
 }
 
 /*
- * A table that grows has leaves below its top of the moment only. That matters
- * to a map whose first piece is exactly what the top table spans: the piece has
- * leaves smaller than itself, though the table may grow later.
+ * A table that grows has leaves only below its present top. That matters for a map
+ * whose first piece is exactly what the top table spans: the piece has leaves smaller
+ * than itself, though the table may grow later.
  */
 static void count_spanning_piece(struct leaves *leaves, struct iommu_size_map map, uint64_t piece,
 				 unsigned int backing_lg2)
@@ -199,8 +199,8 @@ struct sizing {
 	struct iommu_size *size;
 	const struct iommu_size_map *maps;
 	size_t nr;
-	struct comb *combs;
-	struct comb_work work;
+	struct strided *ranges;
+	struct strided_work work;
 };
 
 static int refuse(struct iommu_size *size, enum iommu_size_reason reason, size_t a, size_t b)
@@ -223,7 +223,7 @@ static int refuse(struct iommu_size *size, enum iommu_size_reason reason, size_t
 	}
 }
 
-/* Levels and top table of an address width; false: it has no such tables. */
+/* Choose levels and top table for an address width. Returns false if there is no such width. */
 static bool choose_levels(struct sizing *s, unsigned int width)
 {
 	const struct layout *layout = s->layout;
@@ -250,7 +250,7 @@ static bool choose_levels(struct sizing *s, unsigned int width)
 	}
 }
 
-/* Whether half of the addresses are at the upper end: not with a wider top. */
+/* Are half of the addresses at the upper end? Not with a wider top. */
 static bool is_sign_extended(const struct sizing *s)
 {
 	return s->layout->sign_extended && s->top_lg2 == s->layout->index_lg2[s->size->levels - 1];
@@ -272,7 +272,7 @@ static void describe_tables(struct sizing *s)
 	}
 }
 
-/* Find the format and the width, and fill in what follows from them alone. */
+/* Find the format and the width, and set all that follows from them. */
 static int choose_format(struct sizing *s, const char *name, unsigned int width)
 {
 	struct iommu_size *size = s->size;
@@ -297,8 +297,8 @@ static int choose_format(struct sizing *s, const char *name, unsigned int width)
 	return 0;
 }
 
-/* What is wrong with a map's numbers each by itself. */
-static enum iommu_size_reason judge_map(const struct iommu_size_map *map, uint64_t granule)
+/* Check the numbers of a map, each by itself. */
+static enum iommu_size_reason check_map(const struct iommu_size_map *map, uint64_t granule)
 {
 	if (map->iova & (granule - 1))
 		return IOMMU_SIZE_BAD_IOVA;
@@ -315,8 +315,8 @@ static enum iommu_size_reason judge_map(const struct iommu_size_map *map, uint64
 	return IOMMU_SIZE_GOOD;
 }
 
-/* What is wrong with where it ends up. */
-static enum iommu_size_reason judge_range(const struct iommu_size_map *map, uint64_t aperture_last)
+/* Check where the last repeat of a map ends. */
+static enum iommu_size_reason check_range(const struct iommu_size_map *map, uint64_t aperture_last)
 {
 	unsigned __int128 last = map->iova + (map->size - 1);
 
@@ -339,27 +339,27 @@ static uint64_t map_last(const struct iommu_size_map *map)
 static int check_maps(struct sizing *s)
 {
 	for (size_t i = 0; i < s->nr; i++) {
-		enum iommu_size_reason reason = judge_map(&s->maps[i], s->size->granule);
+		enum iommu_size_reason reason = check_map(&s->maps[i], s->size->granule);
 
 		if (reason == IOMMU_SIZE_GOOD)
-			reason = judge_range(&s->maps[i], s->size->aperture_last);
+			reason = check_range(&s->maps[i], s->size->aperture_last);
 		if (reason != IOMMU_SIZE_GOOD)
 			return refuse(s->size, reason, i, i);
 	}
 	return 0;
 }
 
-static void make_combs(struct sizing *s)
+static void make_ranges(struct sizing *s)
 {
 	for (size_t i = 0; i < s->nr; i++) {
 		const struct iommu_size_map *map = &s->maps[i];
 
-		s->combs[i] = (struct comb){map->iova, map->iova + (map->size - 1),
-					    map->count > 1 ? map->stride : 0, map->count, i};
+		s->ranges[i] = (struct strided){map->iova, map->iova + (map->size - 1),
+						map->count > 1 ? map->stride : 0, map->count, i};
 	}
 }
 
-/* Make a table that grows as tall as an address needs. */
+/* Let a table that grows become as tall as an address needs. */
 static void grow_to(struct sizing *s, uint64_t last)
 {
 	if (s->layout->start_levels && last)
@@ -367,7 +367,7 @@ static void grow_to(struct sizing *s, uint64_t last)
 			MAX(s->size->levels, levels_for(s->layout, fls64_index(last) + 1));
 }
 
-/* Leaves of all maps, in order, since a growing table's height depends on it. */
+/* Count the leaves of all maps, in order, since the height of a growing table depends on it. */
 static void count_all_leaves(struct sizing *s, struct leaves *leaves)
 {
 	for (size_t i = 0; i < s->nr; i++) {
@@ -386,13 +386,13 @@ static void count_all_leaves(struct sizing *s, struct leaves *leaves)
 	}
 }
 
-/* Tables of a level below the top. */
+/* Count the tables of a level below the top. */
 static int count_tables(struct sizing *s, const struct leaves *leaves, unsigned int level)
 {
 	unsigned int shift = level_shift(s->layout, level + 1);
 	uint64_t touched, above = 0;
 
-	if (!comb_blocks(s->combs, s->nr, shift, &s->work, &touched))
+	if (!strided_blocks(s->ranges, s->nr, shift, &s->work, &touched))
 		return refuse(s->size, IOMMU_SIZE_INTERLEAVED, s->work.tags[0], s->work.tags[1]);
 	for (unsigned int i = level + 1; i < s->size->levels; i++)
 		above += leaves->granules[i];
@@ -400,7 +400,10 @@ static int count_tables(struct sizing *s, const struct leaves *leaves, unsigned 
 	return 0;
 }
 
-/* The leaf sizes that a domain has which asks for none, and that these levels have. */
+/*
+ * The leaf sizes of a domain that asks for none in particular, as far as these levels
+ * have them.
+ */
 static uint64_t usable_pgsizes(const struct sizing *s)
 {
 	const struct iommu_format *format = s->format;
@@ -420,10 +423,10 @@ static int count_everything(struct sizing *s)
 	uint64_t total = 0;
 	int ret = 0;
 
-	make_combs(s);
-	if (combs_find_overlap(s->combs, s->nr, size->maps))
+	make_ranges(s);
+	if (strided_find_overlap(s->ranges, s->nr, size->maps))
 		return refuse(size, IOMMU_SIZE_OVERLAP, size->maps[0], size->maps[1]);
-	make_combs(s); /* finding overlaps used them up */
+	make_ranges(s); /* strided_find_overlap() has destroyed them */
 	count_all_leaves(s, &leaves);
 	memcpy(size->entries, leaves.entries, sizeof(size->entries));
 	size->tables[size->levels - 1] = 1;
@@ -441,19 +444,19 @@ static int count_everything(struct sizing *s)
 /* Count in the memory given. */
 static int count_in(struct sizing *s, void *memory)
 {
-	s->combs = memory;
-	comb_work_init(&s->work, s->nr, s->combs + s->nr);
+	s->ranges = memory;
+	strided_work_init(&s->work, s->nr, s->ranges + s->nr);
 	return count_everything(s);
 }
 
-/* Maps that are counted in memory on the stack. */
+/* The most bytes of maps that are counted in memory on the stack. */
 #define FEW_BYTES 8192
 
 int iommu_size(const char *format, unsigned int address_width, const struct iommu_size_map *maps,
 	       size_t nr, struct iommu_size *size)
 {
 	struct sizing s = {.size = size, .maps = maps, .nr = nr};
-	size_t bytes = nr * sizeof(struct comb) + comb_work_bytes(nr);
+	size_t bytes = nr * sizeof(struct strided) + strided_work_bytes(nr);
 	void *memory;
 	int ret;
 
@@ -468,7 +471,8 @@ int iommu_size(const char *format, unsigned int address_width, const struct iomm
 
 		return count_in(&s, few);
 	}
-	bytes = (bytes + 0x1fffff) & ~(size_t)0x1fffff; /* what plat_commit() can do */
+	bytes = (bytes + 0x1fffff) &
+		~(size_t)0x1fffff; /* a multiple of what plat_commit() can back */
 	memory = plat_reserve(bytes);
 	if (!memory)
 		return refuse(size, IOMMU_SIZE_MEMORY, 0, 0);

@@ -11,7 +11,7 @@ static void swap_bytes(char *a, char *b, size_t size)
 	}
 }
 
-/* Sink element @i of a heap of @nr whose latest element is on top. */
+/* Sink element @i of a heap of @nr elements, which has the last element on top. */
 static void sink(char *base, size_t i, size_t nr, size_t size,
 		 bool (*before)(const void *, const void *))
 {

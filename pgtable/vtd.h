@@ -12,7 +12,7 @@
 #define VTD_WRITE BIT_ULL(1)
 #define VTD_LEAF  BIT_ULL(7)  /* page size, at the levels above 0 */
 #define VTD_DIRTY BIT_ULL(9)  /* written by hardware with SSADE, else ignored */
-#define VTD_TABLE BIT_ULL(10) /* ignored by hardware: an item of a table */
+#define VTD_TABLE BIT_ULL(10) /* ignored by hardware: set in the items of tables */
 #define VTD_SNOOP BIT_ULL(11)
 #define VTD_OA    0x000ffffffffff000ULL
 

@@ -15,7 +15,7 @@
 #define X86_ACCESSED BIT_ULL(5)
 #define X86_DIRTY    BIT_ULL(6)
 #define X86_LEAF     BIT_ULL(7) /* page size, at the levels above 0 */
-#define X86_TABLE    BIT_ULL(9) /* ignored by hardware: an item of a table */
+#define X86_TABLE    BIT_ULL(9) /* ignored by hardware: set in the items of tables */
 #define X86_NOEXEC   BIT_ULL(63)
 #define X86_OA       0x000ffffffffff000ULL
 
@@ -48,9 +48,9 @@ static inline unsigned int pt_levels(unsigned int address_width)
 }
 
 /*
- * The layout has no write-only: what may be written may be read. Accessed and
- * dirty are set in advance, so that hardware need not write them; the engine
- * takes dirty out again while writes are tracked.
+ * The format has no write-only permission: a writable mapping is readable. Accessed and
+ * dirty are set in advance, so that hardware need not write them; the engine clears
+ * dirty while writes are tracked.
  */
 static inline uint64_t pt_attrs(int prot)
 {

@@ -8,7 +8,7 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* So that what is computed before is not merged with what is on other ways. */
+/* Keeps the compiler from merging what was computed before with other paths. */
 #define OPTIMIZER_HIDE_VAR(x) __asm__("" : "+r"(x))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -24,7 +24,7 @@
 
 #define __aligned_cache __attribute__((aligned(64)))
 
-/* Errors, where no C library names them (asm-generic/errno-base.h). */
+/* The error numbers, where no C library names them (asm-generic/errno-base.h). */
 #if __STDC_HOSTED__
 #include <errno.h>
 #else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The platform where there is no system: one thread, and what the embedder's
- * callbacks give. Locks and barriers have nobody to keep out.
+ * The platform without an operating system: one thread, and the embedder's callbacks.
+ * Locks and barriers do nothing, since there are no other threads.
  */
 #include <uiommu/plat.h>
 
@@ -64,7 +64,7 @@ void plat_forked(void)
 
 void plat_yield(void)
 {
-	plat_panic("a lock is held by nobody who could release it");
+	plat_panic("a lock is held, and no other thread can release it");
 }
 
 void plat_warn(const char *line)

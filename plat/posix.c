@@ -56,7 +56,7 @@ void plat_forked(void)
 
 static void (*_Atomic fork_handler)(void);
 
-/* Its thread is the one that forked, of which it has a copy with all variables. */
+/* The child's thread is the one that forked, and has a copy of its variables. */
 static void in_child(void)
 {
 	fork_handler();
@@ -110,7 +110,7 @@ int plat_commit(void *base, size_t size)
 #ifdef MADV_POPULATE_WRITE
 	if (!madvise(base, size, MADV_POPULATE_WRITE))
 		return 0;
-	if (errno != EINVAL) /* the kernel knows how, but has no memory */
+	if (errno != EINVAL) /* the kernel has the command, but no memory */
 		return -ENOMEM;
 #endif
 	for (size_t at = 0; at < size; at += (size_t)page)
@@ -123,13 +123,13 @@ static int membarrier(int command)
 	return (int)syscall(SYS_membarrier, command, 0, 0);
 }
 
-/* The call reaches the threads of this process only. */
+/* The barrier reaches the threads of this process only. */
 bool plat_barrier_init(void)
 {
 	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
-/* A filter of system calls may have come since it was registered. */
+/* A seccomp filter may have been installed since the registration. */
 bool plat_barrier_all(void)
 {
 	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock for a few instructions: its holder never blocks and never enters the
- * kernel. Atomic allocations only ever try it.
+ * A lock for a few instructions: its holder never blocks and never enters the kernel.
+ * Atomic allocations only try it.
  */
 #ifndef PLAT_SPINLOCK_H
 #define PLAT_SPINLOCK_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of <string.h> that compilers call by themselves, and that are
- * therefore there also where there is no C library and no <string.h>.
+ * The functions of <string.h> that compilers call by themselves. So they exist even
+ * where there is no C library and no <string.h>.
  */
 #ifndef PLAT_STRING_H
 #define PLAT_STRING_H

@@ -62,13 +62,13 @@ static void aim_without_row(void)
 /* Neither a time of 0 nor a ratio of infinity is a figure of a row without samples. */
 static void no_samples(void)
 {
-	report_row("vtd", "empty", BARE_NONE);
+	report_row("vtd", "empty", MEMORY_NONE);
 	report_due("c", report_min("vtd", "empty"), 1);
 }
 
 static void no_baseline(void)
 {
-	series_add(report_row("vtd", "row", BARE_NONE), 5);
+	series_add(report_row("vtd", "row", MEMORY_NONE), 5);
 	report_due("c", report_baseline_min("vtd", "row") / report_min("vtd", "row"), 1);
 }
 
@@ -85,8 +85,8 @@ static void test_exit_status(void **state)
 
 static void test_rows(void **state)
 {
-	series_add(report_row("vtd", "row", BARE_NONE), 7);
-	series_add(report_row("vtd", "row", BARE_NONE), 5);
+	series_add(report_row("vtd", "row", MEMORY_NONE), 7);
+	series_add(report_row("vtd", "row", MEMORY_NONE), 5);
 	series_add(report_baseline("vtd", "row"), 4);
 	report_value("vtd", "value", 0);
 	assert_true(report_min("vtd", "row") == 5);

@@ -4,7 +4,7 @@
 
 #include "tests/clients.h"
 
-#include "clients/arm_dma.h"
+#include "tests/clients/arm_dma.h"
 #include "tests/capture.h"
 
 #define BASE   UINT64_C(0x80000000)

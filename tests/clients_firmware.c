@@ -7,7 +7,7 @@
 #include "tests/clients_ranges.h"
 #include "tests/device.h"
 
-#include "clients/firmware.h"
+#include "tests/clients/firmware.h"
 
 #define SEED 0xf1a3ULL
 

@@ -2,7 +2,7 @@
 /* Instance memory, page by page, on pages of every size. */
 #include "tests/clients_ranges.h"
 
-#include "clients/gk20a.h"
+#include "tests/clients/gk20a.h"
 
 #define SEED    0x6420aULL
 #define OBJECTS 24

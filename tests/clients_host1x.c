@@ -2,7 +2,7 @@
 /* Push buffers: where they are, that they can only be read, what is in them. */
 #include "tests/clients_ranges.h"
 
-#include "clients/host1x.h"
+#include "tests/clients/host1x.h"
 
 #define BUFFERS 20
 #define MASK    0xffffffffULL

@@ -2,7 +2,7 @@
 /* Regions of any alignment that are mapped 1:1 for an IPA. */
 #include "tests/clients_ranges.h"
 
-#include "clients/ipa.h"
+#include "tests/clients/ipa.h"
 
 #define SEED 0x19aULL
 

@@ -8,7 +8,7 @@
 #include "tests/clients_elf.h"
 #include "tests/clients_ranges.h"
 
-#include "clients/remoteproc.h"
+#include "tests/clients/remoteproc.h"
 
 #define SEED 0x4e40ULL
 

@@ -2,7 +2,7 @@
 /* Translations of PCI functions on s390: all of a range or none. */
 #include "tests/clients.h"
 
-#include "clients/s390_pci.h"
+#include "tests/clients/s390_pci.h"
 #include "tests/capture.h"
 
 #define START (UINT64_C(1) << 32)

@@ -2,7 +2,7 @@
 /* Memory in the carveout of a Tegra's display. */
 #include "tests/clients_ranges.h"
 
-#include "clients/tegra_drm.h"
+#include "tests/clients/tegra_drm.h"
 
 #define SEED   0x7e62aULL
 #define BLOCKS 32

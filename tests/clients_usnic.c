@@ -5,7 +5,7 @@
  */
 #include "tests/clients.h"
 
-#include "clients/usnic.h"
+#include "tests/clients/usnic.h"
 
 #define VA    UINT64_C(0x7f0012345000) /* of the user's first page */
 #define MOST  4096                     /* pages of the user */

@@ -7,7 +7,7 @@
 
 #include "tests/clients.h"
 
-#include "clients/vdpa.h"
+#include "tests/clients/vdpa.h"
 
 #define IOVA  UINT64_C(0x100000000)
 #define UADDR UINT64_C(0x7f0000000000)

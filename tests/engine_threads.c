@@ -162,7 +162,7 @@ static void fuzz(const struct shape *shape, give_ranges *give, uint64_t seed)
 	test_free(workers);
 	assert_int_equal(count_tables(domain), 1);
 	for (unsigned int part = 0; part <= PGTABLE_PARTS; part++)
-		assert_int_equal(atomic_load(&domain->pt.unsynced[part].count), 0);
+		assert_int_equal(atomic_load(&domain->pt.unflushed[part].count), 0);
 	assert_int_equal(mem_cgroup_usage(memcg), fixed);
 	iommu_domain_free(domain);
 	leave_cgroup(memcg);

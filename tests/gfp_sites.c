@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Which gfp reaches the core from each of its callers, and the allocators from the
- * core: recorded on the way (the linker's --wrap). The callers in clients/ have
+ * core: recorded on the way (the linker's --wrap). The callers in tests/clients/ have
  * tests of their own that do the same.
  */
 #include "tests/iommufd_rig.h"

@@ -146,7 +146,7 @@ static void *read_once(void *memcg)
 }
 
 /* The only thread there is charges without a lock, until another one comes. */
-static void test_thread_that_was_alone(void **state)
+static void test_thread_that_was_the_only_one(void **state)
 {
 	struct mem_cgroup *memcg = mem_cgroup_create(NULL);
 
@@ -313,7 +313,7 @@ int main(void)
 		cmocka_unit_test(test_charges_hold_a_dropped_cgroup),
 		cmocka_unit_test(test_idle_stock_is_taken_back),
 		cmocka_unit_test(test_active_ends_with_its_thread),
-		cmocka_unit_test(test_thread_that_was_alone),
+		cmocka_unit_test(test_thread_that_was_the_only_one),
 		cmocka_unit_test(test_large_charge_beside_small_ones),
 		cmocka_unit_test(test_threads_at_the_limit),
 		cmocka_unit_test(test_threads_that_just_fit),

@@ -45,7 +45,7 @@ struct schedule_thread {
 static struct schedule {
 	/* Set by who explores. */
 	unsigned int threads, most_preemptions;
-	bool alone; /* all but the first thread come to the library with their first call */
+	bool late; /* all threads but the first register with their first call */
 	void (*begin)(void);
 	void (*run)(unsigned int thread);
 	bool (*end)(void); /* was it right? */
@@ -151,7 +151,7 @@ static void schedule_thread_main(void)
 	unsigned int self = (unsigned int)schedule.running;
 
 	schedule.run(self);
-	if (schedule.alone && self) {
+	if (schedule.late && self) {
 		mm_thread_exit(plat_self);
 		plat_self = NULL;
 	}
@@ -220,15 +220,15 @@ out:
  * The first thread is the caller's, as far as the library knows. The others have their
  * states before they begin, or come to the library with their first call.
  */
-static void schedule_prepare(bool alone)
+static void schedule_prepare(bool late)
 {
 	struct mm_thread *self = mm_thread_self();
 
-	schedule.alone = alone;
+	schedule.late = late;
 	for (unsigned int i = 0; i < SCHEDULE_THREADS; i++) {
 		schedule.thread[i].stack = malloc(SCHEDULE_STACK);
 		schedule.thread[i].state = i ? NULL : self;
-		if (!i || alone)
+		if (!i || late)
 			continue;
 		plat_self = NULL;
 		schedule.thread[i].state = mm_thread_register();

@@ -115,12 +115,12 @@ static void explore_format(const struct iommu_format *format)
 
 static const char *only; /* this format */
 
-static void explore_all(bool alone)
+static void explore_all(bool late)
 {
 	const struct iommu_format *format = NULL;
 
 	iotlb = hw_iotlb_create(&iotlb_shape);
-	schedule_prepare(alone);
+	schedule_prepare(late);
 	while ((format = iommu_format_next(format)))
 		if (!only || !strcmp(only, format->name))
 			explore_format(format);

@@ -504,7 +504,7 @@ static inline bool nothing_is_left(void)
 {
 	for (unsigned int part = 0; part <= PGTABLE_PARTS; part++)
 		if (!is_equal("a count of pending flushes",
-			      atomic_load(&current->domain->pt.unsynced[part].count), 0))
+			      atomic_load(&current->domain->pt.unflushed[part].count), 0))
 			return false;
 	if (current->has_device &&
 	    !is_equal("number of stale translations", count_stale(&current->device), 0))

@@ -39,7 +39,7 @@ MUTANTS = [
     ('a map that fails looks for what it made empty', 'vtd', 'engine_map.h',
      'reap(m->pt, m->iova, 0, m->gather);\n\tif (u.left)', 'if (u.left)'),
     ('a new table in the place of a dead one is flushed', 'vtd', 'engine_map.h',
-     'if (likely(!is_unsynced(pt, iova, size)))\n\t\treturn;', 'return;'),
+     'if (likely(!range_is_unflushed(pt, iova, size)))\n\t\treturn;', 'return;'),
     ('so it is before the killer has said so', 'vtd', 'engine_map.h',
      'if (old != pt_empty(level))\n\t\t\tgather_pending', 'if (0)\n\t\t\tgather_pending'),
 ]

@@ -298,9 +298,9 @@ static void *stand_by(void *arg)
 static void *stand_by_inside(void *arg)
 {
 	struct mm_thread *self = mm_thread_self();
-	bool alone, outermost = rcu_read_lock_alone(self, &alone);
+	bool single, outermost = rcu_read_lock_single(self, &single);
 
-	CHECK(alone);
+	CHECK(single);
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
 	rcu_read_unlock(self, outermost);
@@ -473,7 +473,7 @@ static void readers_are_waited_for(void)
 	pthread_create(&thread, NULL, stand_by_inside, NULL);
 	pthread_barrier_wait(&barrier);
 	/* Else this thread would not be let in. */
-	rcu_alone_end(mm_thread_list());
+	rcu_single_end(mm_thread_list());
 	self = mm_thread_self();
 	forbid_membarrier(EPERM);
 	release_batch();

@@ -411,7 +411,7 @@ static void test_corners(void **unused)
 	const struct iommu_size_map late[] = {{g512, g512, g512, 1, 0}, {0, g512, g512, 1, 0}};
 	const struct iommu_size_map twice[] = {{0, 2 * g512, g512, 1, 0}};
 	const struct iommu_size_map joined[] = {{0, 2 * g512, 2 * g512, 1, 0}};
-	const struct iommu_size_map comb[] = {{0, g512, g512, 3, 2 * g512}};
+	const struct iommu_size_map strided[] = {{0, g512, g512, 3, 2 * g512}};
 	const struct iommu_size_map high[] = {{0, t256, t256, 1, 0}, {-4096ULL, 4096, 0, 1, 0}};
 	const struct iommu_size_map lone[] = {{-4096ULL, 4096, 0, 1, 0}};
 	const struct iommu_size_map whole[] = {{0, g512, 1ULL << 30, 1, 0}};
@@ -422,7 +422,7 @@ static void test_corners(void **unused)
 	check_maps(&amd64, late, 2);
 	check_maps(&amd64, twice, 1);
 	check_maps(&amd64, joined, 1);
-	check_maps(&amd64, comb, 1);
+	check_maps(&amd64, strided, 1);
 	check_maps(&amd64, high, 2);
 	check_maps(&amd64, lone, 1);
 	check_maps(&vtd39, NULL, 0);

@@ -363,12 +363,12 @@ def large():
     answer = size('--iommu', 'x86_64', '--address-width', '57', '--map', f'iova=0,size=64P')
     same('64 PiB: entries', answer['levels'][0]['entries'], 1 << 44)
     same('64 PiB: tables', answer['tables'], (1 << 35) + (1 << 26) + (1 << 17) + (1 << 8) + 1)
-    combs = [arg for i, stride in enumerate((0x3f8000, 0x408000, 0x418000, 0x428000))
+    ranges = [arg for i, stride in enumerate((0x3f8000, 0x408000, 0x418000, 0x428000))
              for arg in ('--map', f'iova={i * 4096},size=4K,count=10000000000,stride={stride}')]
     wide = ('--iommu', 'vtd', '--address-width', '57')
     same('three coprime strides, 10^10 each',
-         size(*wide, *combs[:6])['levels'][0]['entries'], 3 * 10**10)
-    done = run(*wide, *combs)
+         size(*wide, *ranges[:6])['levels'][0]['entries'], 3 * 10**10)
+    done = run(*wide, *ranges)
     ok('four coprime strides are refused', done.returncode == 2 and
        len(done.stderr.splitlines()) == 1 and 'interleave' in done.stderr and
        'stride=0x' not in done.stdout, done.stdout + done.stderr)

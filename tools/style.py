@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Look after the form of the tree: clang-format, SPDX lines, sizes of files and
-functions, includes that go up the house. With --fix, format the C files.
+"""Check the form of the tree: clang-format, SPDX lines, sizes of files and
+functions, includes of higher layers. With --fix, format the C files.
 
 Prints one TAP line per rule.
 """
@@ -12,9 +12,9 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-ROOMS = ['cmd', 'trace', 'supervisor', 'vfio', 'hw', 'iommufd', 'clients', 'dma', 'core', 'pgtable', 'mm',
-         'plat']
-ALONE = ['hw']  # rooms that share nothing with the others, to be able to contradict them
+LAYERS = ['cmd', 'trace', 'supervisor', 'vfio', 'hw', 'iommufd', 'dma', 'core', 'pgtable', 'mm',
+          'plat']
+INDEPENDENT = ['hw']  # layers that share no code with the others: they are a second opinion
 NO_SPDX = ('.xz', '.svg', '.png', '.csv', '.json', 'LICENSE', '.gitignore', '.install', '.symbols',
            'debian/changelog', 'debian/control', 'debian/copyright', 'debian/source/format')
 NO_SPDX_IN = 'tests/data/'  # read by tests as they are
@@ -27,7 +27,7 @@ class Skip(Exception):
 
 
 def tree():
-    """What git would commit if all were added; where it has no say, all but what is built."""
+    """The files that git would commit if all were added; without git, all but built files."""
     if shutil.which('git') and (TOP / '.git').exists():
         git = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=TOP,
                              capture_output=True, text=True)
@@ -88,18 +88,18 @@ def too_long_functions(files):
 
 
 def includes_upward(files):
-    """A file of one room includes headers of its own and lower rooms only; of a
-    room that stands alone, of its own only."""
+    """A file includes headers of its own layer and of lower ones only; a file of an
+    independent layer includes headers of its own layer only."""
     found = []
     for path in filter(is_c, files):
-        room = path.split('/')[0]
-        if room not in ROOMS:
+        layer = path.split('/')[0]
+        if layer not in LAYERS:
             continue
         for number, line in enumerate(lines(path), 1):
             include = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
             to = include and include[1].split('/')[0]
-            if to in ROOMS and (ROOMS.index(to) < ROOMS.index(room)
-                                or room in ALONE and to != room):
+            if to in LAYERS and (LAYERS.index(to) < LAYERS.index(layer)
+                                 or layer in INDEPENDENT and to != layer):
                 found.append(f'{path}:{number} includes {include[1]}')
     return found
 
@@ -109,7 +109,7 @@ RULES = {
     'SPDX line first in every file': without_spdx,
     f'files of at most {FILE_LINES} lines': too_long_files,
     f'functions of at most {FUNCTION_LINES} lines': too_long_functions,
-    'includes go down the house': includes_upward,
+    'includes go down the layers': includes_upward,
 }
 
 

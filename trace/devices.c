@@ -22,7 +22,10 @@ struct list {
 	struct mapped_list mapped;
 };
 
-/* Hash tables with chains: there are few devices, and lists go as they come. */
+/*
+ * Hash tables with chains. There are few devices, and lists are freed in the order of
+ * traffic.
+ */
 struct devices {
 	struct name *name[NAMES];
 	struct list *list[LISTS];

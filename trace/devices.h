@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which device a dma event is of, and which addresses it has for a list of memory
- * that only the memory is named of when it is unmapped.
+ * The device of a dma event, and the addresses that a device has for a list of memory:
+ * the event that unmaps a list names only the memory.
  */
 #ifndef TRACE_DEVICES_H
 #define TRACE_DEVICES_H
@@ -21,12 +21,12 @@ struct mapped_list {
 struct devices *devices_new(void);
 void devices_free(struct devices *devices);
 
-/* The number that was given to a name, or -1. */
+/* The number of a name, or -1. */
 int devices_find(struct devices *devices, const char *name, size_t length);
-/* Give it one. -ENOMEM. */
+/* Give a name a number. Returns 0 or -ENOMEM. */
 int devices_add(struct devices *devices, const char *name, size_t length, unsigned int number);
 
-/* Remember a list by its key. The one that was remembered last is taken first. */
+/* Remember a list by its key. The most recent list of a key is taken first. */
 int devices_add_list(struct devices *devices, unsigned int device, uint64_t key,
 		     const struct mapped_list *list);
 bool devices_take_list(struct devices *devices, unsigned int device, uint64_t key,

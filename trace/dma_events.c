@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Part of the shared library: what a program asks of the DMA API, as the kernel's dma
- * events print it, in the file that the environment variable UIOMMU_TRACE names.
- * `uiommu run --trace` sets it.
+ * Part of the shared library: prints what a program asks of the DMA API as the kernel's
+ * dma events, to the file that the environment variable UIOMMU_TRACE names. `uiommu run
+ * --trace` sets it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +25,10 @@
 #include "plat/spinlock.h"
 #include "supervisor/report.h"
 
-/* As the kernel: of longer lists the beginning. */
+/* As in the kernel, only the beginning of a longer list is printed. */
 #define ENTRIES 128
 
-/* Lines are collected and written when there are many, or at the end. */
+/* Lines are collected, and written when there are many of them or at the end. */
 static struct {
 	struct spinlock lock;
 	const char *path;
@@ -38,9 +38,12 @@ static struct {
 
 #define HEAD_BYTES 80
 
-/* What who began the trace tells at the end: the beginning of its report, or NULL. */
+/*
+ * The beginning of the report of the supervisor, which tells the user about the trace;
+ * or NULL.
+ */
 static struct report *report;
-static bool pending; /* this process counts in it */
+static bool pending; /* this process is counted in it */
 
 static void open_report(void)
 {
@@ -59,7 +62,7 @@ static void open_report(void)
 	close(fd);
 }
 
-/* A process that is killed has lines that are not written. */
+/* A process that is killed loses the lines that it has not written. */
 static void set_pending(bool now)
 {
 	if (!report || pending == now)
@@ -79,7 +82,7 @@ static void tell_failure(int error)
 		atomic_compare_exchange_strong(&report->trace_error, &none, error);
 }
 
-/* 0, or why not all could be written. */
+/* Returns 0, or an error if not all lines could be written. */
 static int write_lines(int fd)
 {
 	for (size_t at = 0; at < buffer.used;) {
@@ -93,7 +96,7 @@ static int write_lines(int fd)
 	return 0;
 }
 
-/* The file is open only meanwhile: the program has no descriptor to stumble over. */
+/* The file is open only meanwhile, so that the program has no additional descriptor. */
 static void flush_locked(void)
 {
 	int fd = open(buffer.path, O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -107,8 +110,8 @@ static void flush_locked(void)
 }
 
 /*
- * One line more, of up to @room bytes: where its event is to be written, with its
- * newline, up to what trace_end() is told.
+ * Begin one more line, of up to @room bytes. Returns where the event goes, with its
+ * newline; trace_end() takes its end.
  */
 static char *trace_begin(size_t room)
 {
@@ -132,7 +135,7 @@ static void trace_end(const char *at)
 	spin_unlock(&buffer.lock);
 }
 
-/* One event: three lists of ENTRIES, a name, and all else. */
+/* The longest event: three lists of ENTRIES, a name, and the other fields. */
 #define ROOM ((size_t)3 * ENTRIES * sizeof("0xffffffffffffffff,") + 1024)
 
 struct text {
@@ -167,7 +170,7 @@ static void put_dir(struct text *t, enum dma_data_direction dir)
 	put(t, " dir=%s", names[dir & 3]);
 }
 
-/* The flags that have names here, and the end of the line. */
+/* Append the flags that have names here, and the end of the line. */
 static void finish(struct text *t, unsigned long attrs)
 {
 	static const struct {
@@ -211,7 +214,7 @@ static void trace_unmap_page(struct iommu_device *dev, bool resource, dma_addr_t
 	finish(&t, attrs);
 }
 
-/* Numbers at @first and each @stride bytes behind it. */
+/* Print the numbers at @first and at each @stride bytes after it. */
 static void put_list(struct text *t, const char *name, const void *first, size_t stride,
 		     unsigned int nr)
 {
@@ -320,7 +323,7 @@ static const struct dma_trace_ops dma_ops = {
 	.free_sgt = trace_free_table,
 };
 
-/* What the parent has collected is the parent's to write. */
+/* The parent writes the lines that it has collected, so the child drops its copy. */
 static void forked(void)
 {
 	buffer.used = 0;
@@ -342,7 +345,7 @@ __attribute__((constructor)) static void open_trace(void)
 {
 	const char *path = getenv(REPORT_ENV_TRACE);
 
-	/* The environment may go before the trace. */
+	/* The environment may be changed before the trace ends. */
 	buffer.path = path && *path ? strdup(path) : NULL;
 	if (!buffer.path)
 		return;

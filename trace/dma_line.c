@@ -24,7 +24,7 @@
 
 #define RAW_FIELDS "only the event's fields, which do not tell hexadecimal from decimal"
 
-/* What dma_map_page() returns when it could not. */
+/* What dma_map_page() returns when it fails. */
 #define MAPPING_ERROR UINT64_MAX
 
 enum {
@@ -98,7 +98,7 @@ static bool parse_list(struct span *s, struct trace_list *list)
 			return false;
 		list->nr++;
 		list->length = (size_t)(s->at - list->text);
-		/* A blank may also end it: then no number follows. */
+		/* A blank may also end the list: then no number follows. */
 		if (s->at + 1 < s->end && is_digit(s->at[1]) && *s->at == (braces ? ',' : ' '))
 			s->at++;
 		else
@@ -155,7 +155,7 @@ static bool is_null(struct span *s)
 	return null && at_end(s);
 }
 
-/* One field. Those that are not in the table are passed over: 0 or -1. */
+/* Parse one field. Fields that are not in the table are skipped. Returns 0 or -1. */
 static int parse_field(struct span *s, struct dma_fields *read, struct trace_dma *dma, char *why)
 {
 	const char *start = s->at;
@@ -205,7 +205,7 @@ static int parse_fields(struct span *s, const struct dma_event *of, bool perf,
 	return 0;
 }
 
-/* Whole pages around [iova, iova + size): false where that is none, or wraps. */
+/* Round to whole pages around [iova, iova + size). Returns false if it is empty, or wraps. */
 static bool round_out(struct trace_event *event, uint64_t iova, uint64_t size, uint64_t paddr)
 {
 	uint64_t last = iova + (size - 1);
@@ -255,7 +255,7 @@ static enum trace_kind check_range(struct trace_event *event, const struct dma_e
 	return of->kind;
 }
 
-/* All behind the name of the event. */
+/* Parse what follows the name of the event. */
 static enum trace_kind parse_body(struct span *s, struct trace_event *event,
 				  const struct dma_event *of, bool perf, char *why)
 {
@@ -273,7 +273,7 @@ static enum trace_kind parse_body(struct span *s, struct trace_event *event,
 		return trace_bad(why, "no device in the event");
 	if (parse_fields(s, of, perf, &read, dma, why))
 		return TRACE_BAD;
-	/* dma_free_sgt tells the range as well. */
+	/* dma_free_sgt has the range as well. */
 	dma->lists = of->needs & HAS_PHYS_ADDRS &&
 		     (of->kind == TRACE_DMA_MAP || !(of->needs & HAS_DMA_ADDR));
 	if (of->needs & HAS_DMA_ADDR)
@@ -295,7 +295,7 @@ enum trace_kind trace_parse_dma_line(const char *text, size_t length, struct tra
 	const char *end = text + length, *p = text;
 	enum trace_kind kind = TRACE_OTHER;
 
-	/* Which may be in the name of the task too. */
+	/* The name may occur in the name of the task as well. */
 	while ((p = memmem(p, (size_t)(end - p), "dma_", 4)) != NULL) {
 		struct span head = {text, p, end}, body = {text, p, end};
 		const struct dma_event *of = find_event(&body);
@@ -331,7 +331,7 @@ void trace_pieces_begin(struct trace_pieces *pieces, const struct trace_event *e
 		pieces->bytes += size;
 }
 
-/* How many of the memory's pieces are behind the next address of the device. */
+/* How many pieces of the memory belong to the next address of the device. */
 static unsigned int count_parts(const struct trace_pieces *pieces, uint64_t size)
 {
 	unsigned int addrs = pieces->dma_addrs.nr + 1, memory = pieces->phys_addrs.nr, most;

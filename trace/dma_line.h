@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The events of the kernel's DMA API (include/trace/events/dma.h), which name the
- * device and what was asked of the API, in place of what was mapped for it.
+ * The events of the kernel's DMA API (include/trace/events/dma.h). They name the device
+ * and the arguments of the call, instead of what was mapped for it.
  */
 #ifndef TRACE_DMA_LINE_H
 #define TRACE_DMA_LINE_H
@@ -13,9 +13,9 @@ enum trace_kind trace_parse_dma_line(const char *text, size_t length, struct tra
 				     char *why);
 
 /*
- * The mappings of an event with lists. Each piece is whole pages. Where the device
- * was given one address for several pieces of memory, their single lengths are not
- * in the trace: they are taken to be equal.
+ * The mappings of an event with lists. Each piece is whole pages. Where the device was
+ * given one address for several pieces of memory, the trace does not have their single
+ * lengths: they are assumed to be equal.
  */
 struct trace_pieces {
 	struct trace_list dma_addrs, sizes, phys_addrs;
@@ -26,10 +26,10 @@ struct trace_pieces {
 };
 
 void trace_pieces_begin(struct trace_pieces *pieces, const struct trace_event *event);
-/* The next one's iova, size and paddr; false after the last. */
+/* Get the iova, size and paddr of the next piece. Returns false after the last one. */
 bool trace_pieces_next(struct trace_pieces *pieces, struct trace_event *piece);
 
-/* Equal for the same memory, whether the kernel truncated the list or not. */
+/* Equal for the same memory, whether the kernel has truncated the list or not. */
 uint64_t trace_list_key(const struct trace_list *list);
 
 #endif

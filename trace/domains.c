@@ -30,14 +30,14 @@
 
 #include "trace/domains.h"
 
-/* How much is tried to make place for a map before another domain is opened. */
+/* How many corrections are tried for a map before another domain is opened. */
 #define PLACES_TRIED  16
 #define BUFFERS_MOVED 64
 
 #define THREADS 1024
 #define UNMAPS  16384
 
-/* Remembered events, by a hash; a newer one replaces an older. */
+/* Remembered events, in a hash table; a newer event replaces an older one. */
 struct thread_memory {
 	uint64_t thread;
 	unsigned int domain;
@@ -147,8 +147,8 @@ static uint64_t unmap_event(const struct domain *domain, uint64_t start)
 }
 
 /*
- * Whether @event goes on where its thread was mapping when it was last seen in
- * @domain, and that is still mapped.
+ * Does @event continue where its thread was mapping when it was last seen in @domain,
+ * and is that still mapped?
  */
 static bool continues(const struct domain *domain, const struct trace_event *event)
 {
@@ -166,8 +166,8 @@ static inline bool is_free(const struct domain *domain, uint64_t start, uint64_t
 }
 
 /*
- * The domain whose buffer @event continues, or -1. @blocked becomes one where it
- * would, were its range not mapped there.
+ * The domain whose buffer @event continues, or -1. @blocked is set to a domain where it
+ * would continue one if its range were not mapped there.
  */
 static int find_continued(const struct domains *domains, const struct trace_event *event,
 			  int *blocked)
@@ -187,7 +187,7 @@ static int find_continued(const struct domains *domains, const struct trace_even
 	return -1;
 }
 
-/* What speaks for a domain, to be compared in this order. */
+/* The evidence for a domain, compared in this order. */
 struct evidence {
 	unsigned int weight;
 	uint64_t unmapped; /* the event that unmapped this address, or 0 */
@@ -264,7 +264,7 @@ static struct run *add_run(struct domains *domains, unsigned int index,
 	return runs_insert(&domain->runs, &run);
 }
 
-/* The whole buffer that has @address in it. */
+/* Find the whole buffer that contains @address. */
 static void find_buffer(const struct runs *runs, uint64_t address, uint64_t *start, uint64_t *last)
 {
 	struct run_place place;
@@ -285,7 +285,7 @@ static void find_buffer(const struct runs *runs, uint64_t address, uint64_t *sta
 		*last = other->last;
 }
 
-/* A domain other than @except that is free there, or -1. */
+/* A domain other than @except in which the range is free, or -1. */
 static int find_free(const struct domains *domains, unsigned int except, uint64_t start,
 		     uint64_t last)
 {
@@ -333,8 +333,8 @@ static int move_continued(struct domains *domains, const struct trace_event *eve
 }
 
 /*
- * Go through the buffers in the way of [start, last] in a domain: with @move,
- * move each to where it is free; without, tell whether that can be done.
+ * For each buffer in [start, last] of a domain: with @move, move it to a domain where
+ * it is free; without, tell whether that can be done.
  */
 static int clear_range(struct domains *domains, unsigned int index, uint64_t start, uint64_t last,
 		       bool move)
@@ -359,7 +359,10 @@ static int clear_range(struct domains *domains, unsigned int index, uint64_t sta
 	return 0;
 }
 
-/* Free the range somewhere, first in domain @first: the domain, -EBUSY or -ENOMEM. */
+/*
+ * Free the range in some domain, trying domain @first first. Returns the domain, -EBUSY
+ * or -ENOMEM.
+ */
 static int make_place(struct domains *domains, const struct trace_event *event, int first)
 {
 	int nr = domains->nr < PLACES_TRIED ? (int)domains->nr : PLACES_TRIED;
@@ -377,7 +380,7 @@ static int make_place(struct domains *domains, const struct trace_event *event, 
 	return -EBUSY;
 }
 
-/* A domain for the run of a map, as find_likely() or else by correction. */
+/* The domain for the run of a map, by find_likely() or else by correction. */
 static int choose_domain(struct domains *domains, const struct trace_event *event, bool *ambiguous,
 			 bool *begins)
 {
@@ -437,16 +440,16 @@ int domains_map_in(struct domains *domains, unsigned int index, const struct tra
 	return *run ? 0 : -ENOMEM;
 }
 
-/* How well the runs of a domain fit an unmap. */
+/* How well the runs of a domain match an unmap. */
 enum fit {
 	FIT_NONE,
-	FIT_WITHIN, /* all mapped, but runs reach over its ends */
+	FIT_WITHIN, /* all of it is mapped, but runs extend beyond its ends */
 	FIT_TILED,  /* runs of several buffers tile it exactly */
-	FIT_PART,   /* runs of one buffer do: two may have looked like one */
+	FIT_PART,   /* runs of one buffer do; two buffers may have looked like one */
 	FIT_BUFFER, /* and they are all of it */
 };
 
-/* The run at @place ends a buffer unless the next one continues it. */
+/* The run at @place ends a buffer, unless the next run continues it. */
 static bool ends_buffer(const struct runs *runs, const struct run *run, struct run_place *place)
 {
 	const struct run *next = runs_next(runs, place);

@@ -13,7 +13,7 @@
 
 #define ARENA_STEP ((uint64_t)2 << 20)
 
-/* A trace can ask for more tables than there is memory: fail, do not swap. */
+/* A trace can need more tables than there is memory: fail instead of swapping. */
 static int limit_arena(void)
 {
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -40,7 +40,7 @@ static int create_memcg(struct engine *engine, uint64_t memory_max)
 	return mem_cgroup_write(engine->memcg, "memory.max", text);
 }
 
-/* A domain outside the budget tells what the format can do. */
+/* A domain outside the budget tells the properties of the format. */
 static int probe_format(struct engine *engine)
 {
 	struct iommu_domain *domain = iommu_domain_alloc(&engine->params, GFP_KERNEL);
@@ -90,7 +90,7 @@ uint64_t engine_destroy(struct engine *engine)
 	return left;
 }
 
-/* Take a domain's tables as they are now into the totals. */
+/* Update the totals with the present tables of a domain. */
 static void recount(struct engine *engine, struct engine_domain *domain)
 {
 	struct iommu_domain_info info;
@@ -111,7 +111,10 @@ static int open_domain(struct engine *engine, struct engine_domain *domain)
 
 	if (domain->domain)
 		return 0;
-	/* Whoever allocates a domain owns it, and is charged for all of it. */
+	/*
+	 * The active cgroup of the allocation is the domain's owner, and is charged for
+	 * all of it.
+	 */
 	mem_cgroup_set_active(engine->memcg);
 	new = iommu_domain_alloc(&engine->params, GFP_KERNEL_ACCOUNT);
 	mem_cgroup_set_active(NULL);

@@ -14,7 +14,7 @@
 #include "trace/domains.h"
 
 struct table_count {
-	uint64_t tables[IOMMU_MAX_LEVELS]; /* level 0 the lowest */
+	uint64_t tables[IOMMU_MAX_LEVELS]; /* index is the level, 0 the lowest */
 	uint64_t bytes;
 };
 
@@ -31,16 +31,16 @@ struct engine {
 	struct table_count count; /* of all domains */
 	uint64_t mapped_bytes;
 	uint64_t pgsizes;
-	struct iommu_size size; /* what a table of each level is */
+	struct iommu_size size; /* what a table of each level takes */
 	dma_addr_t aperture_start;
 	dma_addr_t aperture_last;
 };
 
 /*
- * Domains of a format, under a budget of @memory_max bytes (UINT64_MAX: none).
- * The library may take half of the machine's memory. 0; -EINVAL when the format
- * has no such address width; -ENOMEM. There may be several engines, each with
- * a memory cgroup of its own.
+ * Domains of a format, under a budget of @memory_max bytes (UINT64_MAX: none). The
+ * library may use half of the machine's memory. Returns 0; -EINVAL when the format has
+ * no such address width; -ENOMEM. There may be several engines, each with a memory
+ * cgroup of its own.
  */
 int engine_init(struct engine *engine, const char *format, unsigned int address_width,
 		uint64_t memory_max);
@@ -52,13 +52,13 @@ uint64_t engine_destroy(struct engine *engine);
 int engine_map(struct engine *engine, unsigned int index, const struct trace_event *event);
 uint64_t engine_unmap(struct engine *engine, unsigned int index, uint64_t iova, uint64_t size);
 
-/* Prepare to unmap a part of a mapping: as iommu_split_mapping(). */
+/* Prepare for unmapping a part of a mapping, as iommu_split_mapping(). */
 int engine_split(struct engine *engine, unsigned int index, uint64_t iova, uint64_t size);
 
-/* Whether a range consists of the format's pages. */
+/* Does a range consist of whole pages of the format? */
 bool engine_has_pages(const struct engine *engine, uint64_t iova, uint64_t paddr, uint64_t size);
 
-/* Whether the address can be mapped at all. */
+/* Can the address be mapped at all? */
 bool engine_in_aperture(const struct engine *engine, uint64_t iova, uint64_t last);
 
 /* How often memory.max refused a charge. */

@@ -43,7 +43,10 @@ static int write_all(int fd, const char *data, size_t length)
 	return 0;
 }
 
-/* In a child: the bytes that were looked at, then the rest of the pipe. */
+/*
+ * In a child process: write the bytes that were read for detection, then the rest of
+ * the pipe.
+ */
 static void __attribute__((noreturn)) feed(int from, int to, const char *magic, size_t length)
 {
 	char data[65536];
@@ -55,7 +58,7 @@ static void __attribute__((noreturn)) feed(int from, int to, const char *magic, 
 	_exit(n < 0);
 }
 
-/* A descriptor that has the whole input from its first byte on. */
+/* A descriptor that reads the whole input from its first byte on. */
 static int from_start(struct trace_filter *filter, int fd, const char *magic, size_t length)
 {
 	int ends[2];
@@ -80,7 +83,7 @@ static int spawn(struct trace_filter *filter, int in, int out)
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	/* What it has to say comes as our own message. */
+	/* Its error output is dropped, since we print a message of our own. */
 	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
 	ret = posix_spawnp(&filter->child, filter->program, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);

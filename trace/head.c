@@ -25,17 +25,17 @@
 /* Words that may stand between the CPU and the time: flags, or a mode and a date. */
 #define WORDS_BETWEEN 4
 
-/* An integer that is this long may stand directly behind the flags, which are no shorter. */
+/* An integer of this length may follow the flags without a blank; flags are never longer. */
 #define GLUED_DIGITS 12
 #define GLUED_FLAGS  4
 
-/* Marks of long delays, which stand before or behind a time. */
+/* Marks of long delays, before or after a time. */
 static bool is_mark(char c)
 {
 	return c != '\0' && strchr("$@*#!+", c);
 }
 
-/* The last word before @s->at, to be read forwards. */
+/* The last word before @s->at, for reading forwards. */
 static struct span back_word(struct span *s)
 {
 	const char *end;
@@ -47,7 +47,7 @@ static struct span back_word(struct span *s)
 	return (struct span){s->at, s->at, end};
 }
 
-/* The same word, to be read backwards. */
+/* The same word, for reading backwards. */
 static struct span from_end(struct span word)
 {
 	return (struct span){word.at, word.end, word.end};
@@ -115,7 +115,7 @@ static bool back_micro(struct span *s, struct trace_event *event)
 	return back_literal(s, "us") && parse_micro(back_word(s), event);
 }
 
-/* trace-cmd leaves no blank before a number of 12 digits: "d..1.91287364518273". */
+/* trace-cmd prints no blank before a number of 12 digits: "d..1.91287364518273". */
 static bool split_glued(struct span *word)
 {
 	struct span flags = from_end(*word);
@@ -150,7 +150,7 @@ static bool back_time(struct span *s, struct trace_event *event)
 	return parse_time(word, event);
 }
 
-/* What trace-cmd and perf print between the time's colon and the event's name: a number. */
+/* The number that trace-cmd and perf print between the time's colon and the event's name. */
 static void back_since(struct span *s)
 {
 	struct span rest = *s, word = back_word(&rest);
@@ -188,9 +188,9 @@ static bool back_task(struct span *s, uint32_t *pid)
 }
 
 /*
- * Whether the number @word before the time is a CPU, as `perf script -L` has it, in
- * three columns behind the task. Else it is the task's: perf has no CPU where it
- * recorded a single process.
+ * Is the number @word before the time a CPU, as `perf script -L` prints it, in three
+ * columns after the task? Otherwise it is the task's: perf has no CPU if it recorded a
+ * single process.
  */
 static bool is_column_of_cpu(const struct span *s, const struct span *word)
 {
@@ -209,7 +209,7 @@ static bool is_column_of_cpu(const struct span *s, const struct span *word)
 	       task.at == task.end;
 }
 
-/* The CPU, and the task before it. NULL, or what is missing. */
+/* Parse the CPU, and the task before it. Returns NULL, or what is missing. */
 static const char *back_place(struct span *s, struct trace_event *event)
 {
 	struct span word, rest;
@@ -255,7 +255,7 @@ static const char *back_verbose(struct span *s, struct trace_event *event)
 	return back_task(s, &event->pid) ? NULL : NO_TASK;
 }
 
-/* What there was of function_graph's columns. */
+/* The columns of function_graph that were found. */
 struct columns {
 	bool cpu, task;
 };

@@ -39,7 +39,7 @@ static bool back_name(struct span *s, enum trace_kind *kind, bool *perf)
 	return s->at == s->start || is_blank(s->at[-1]);
 }
 
-/* Over "NAME=VALUE" that is none of the known fields: perhaps the domain's name. */
+/* Skip "NAME=VALUE" that is none of the known fields; it may be the domain's name. */
 static bool eat_unknown(struct span *s, struct trace_event *event)
 {
 	const char *word = s->at, *equals;
@@ -62,7 +62,7 @@ static bool eat_unknown(struct span *s, struct trace_event *event)
 	return true;
 }
 
-/* Up to the field @name, over those that are not known. */
+/* Skip to the field @name, over unknown fields. */
 static bool eat_field(struct span *s, const char *name, struct trace_event *event)
 {
 	if (!at_end(s))
@@ -106,7 +106,7 @@ static enum trace_kind check_event(const struct trace_event *event, enum trace_k
 	return kind;
 }
 
-/* What went is what counts: a larger leaf goes whole, a hole ends it. */
+/* The size that was unmapped counts: a larger leaf is unmapped whole, and a hole ends it. */
 static enum trace_kind check_unmapped(struct trace_event *event, enum trace_kind kind,
 				      uint64_t unmapped, char *why)
 {
@@ -129,7 +129,7 @@ static void parse_domain(struct span *s, struct trace_event *event)
 		event->device_length = 0;
 }
 
-/* What is behind the fields. perf adds what it was asked for; others add fields. */
+/* Parse what follows the fields: fields that perf was asked for, or that others have added. */
 static bool parse_rest(struct span *s, struct trace_event *event, bool perf)
 {
 	while (at_end(s)) {
@@ -142,7 +142,7 @@ static bool parse_rest(struct span *s, struct trace_event *event, bool perf)
 	return false;
 }
 
-/* All from behind ANCHOR on. */
+/* Parse everything after ANCHOR. */
 static enum trace_kind parse_body(struct span *s, struct trace_event *event, enum trace_kind kind,
 				  bool perf, char *why)
 {
@@ -180,7 +180,7 @@ static enum trace_kind parse_body(struct span *s, struct trace_event *event, enu
 	return check_unmapped(event, kind, unmapped, why);
 }
 
-/* The last ANCHOR that a word begins with. */
+/* Find the last ANCHOR that begins a word. */
 static bool find_anchor(struct span *s)
 {
 	const char *at = s->end;
@@ -195,7 +195,7 @@ static bool find_anchor(struct span *s)
 	return false;
 }
 
-/* Back from the anchor to the event's name; TRACE_OTHER: it is another event's. */
+/* Go back from the anchor to the event's name. TRACE_OTHER if it is another event. */
 static enum trace_kind find_name(struct span *s, bool *perf, char *why)
 {
 	enum trace_kind kind;
@@ -216,7 +216,7 @@ static enum trace_kind find_name(struct span *s, bool *perf, char *why)
 	return TRACE_OTHER;
 }
 
-/* The fields of an event that were printed as such, in any order. */
+/* Parse the fields of an event that were printed without its format, in any order. */
 static enum trace_kind parse_fields(struct span *s, struct trace_event *event, enum trace_kind kind,
 				    char *why)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What kind of line it is. Most lines of a trace may be anything: what is no event
- * of those that are replayed counts as another line, whatever it is. What has the
- * name or the fields of one, but cannot be read, is bad.
+ * Classification of a line. Most lines of a trace may be anything: a line that is no
+ * event of the kinds that are replayed counts as another line. A line that has the name
+ * or the fields of such an event but cannot be parsed is bad.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #define SHOWN_TEXT 40
 
-/* How many colons of a line are tried for the one behind an event's time. */
+/* How many colons of a line are tried as the one after an event's time. */
 #define COLONS_TRIED 32
 
 enum trace_kind trace_bad(char *why, const char *format, ...)
@@ -28,7 +28,7 @@ enum trace_kind trace_bad(char *why, const char *format, ...)
 	return TRACE_BAD;
 }
 
-/* Characters of @s that one may show a person: it may be binary, and long. */
+/* The characters of @s that can be printed in a message: it may be binary, and long. */
 static int shown(char out[SHOWN_TEXT + 1], const char *text, const char *end)
 {
 	int n = 0;
@@ -121,7 +121,7 @@ static bool is_raw(const struct span *s)
 	return binary || !text;
 }
 
-/* What has no text of events at all. */
+/* Name what has no text of events at all. */
 static const char *what_else(const struct span *s)
 {
 	struct span magic = *s;

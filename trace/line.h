@@ -21,14 +21,14 @@ enum trace_kind {
 	TRACE_BAD,       /* such an event, but something of it is missing or wrong */
 };
 
-/* What a time stamp counts. */
+/* The unit of a time stamp. */
 enum trace_clock {
-	TRACE_CLOCK_NONE,  /* there is none */
+	TRACE_CLOCK_NONE,  /* there is no time stamp */
 	TRACE_CLOCK_NS,    /* nanoseconds */
-	TRACE_CLOCK_TICKS, /* an integer: of x86-tsc, counter, boot, ... in no unit that is told */
+	TRACE_CLOCK_TICKS, /* an integer in an unknown unit: of x86-tsc, counter, boot, ... */
 };
 
-/* Numbers of a list, as text that was found to be well-formed. */
+/* The numbers of a list, as text that was checked to be well-formed. */
 struct trace_list {
 	const char *text;
 	size_t length;
@@ -36,43 +36,44 @@ struct trace_list {
 };
 
 /*
- * What only the dma events have. Where there are lists, iova, size and paddr are
- * in trace_pieces_next() (dma_line.h), or, for TRACE_DMA_UNMAP, nowhere: it tells
- * what was mapped by @phys_addrs.
+ * The fields of dma events only. If there are lists, iova, size and paddr are got from
+ * trace_pieces_next() (dma_line.h). A TRACE_DMA_UNMAP with lists has none of them: it
+ * names what was mapped by @phys_addrs.
  */
 struct trace_dma {
 	bool direct;    /* the device was given the physical address: no IOMMU */
-	bool lists;     /* there are any of these */
-	bool truncated; /* the kernel printed the first of them only */
+	bool lists;     /* the event has any of these lists */
+	bool truncated; /* the kernel printed only the first of them */
 	struct trace_list dma_addrs, sizes, phys_addrs;
 };
 
 /*
  * An event. @iova + @size - 1 does not wrap, and the addresses and the size are
- * multiples of 4096; those of the dma events are rounded out, as dma-iommu does. @size is what was
- * unmapped, which may differ from what was asked for; it is 0 only for an unmap that found nothing.
+ * multiples of 4096; those of the dma events are rounded out, as in dma-iommu. @size is
+ * what was unmapped, which may differ from what was asked for. It is 0 only for an
+ * unmap that found nothing.
  */
 struct trace_event {
 	uint64_t iova;
 	uint64_t size;
 	uint64_t paddr; /* map only */
-	uint64_t time;  /* as @clock counts it */
+	uint64_t time;  /* in the unit of @clock */
 	enum trace_clock clock;
-	uint64_t dropped; /* TRACE_LOST only: how many; 0 when it does not say */
+	uint64_t dropped; /* TRACE_LOST only: how many; 0 if unknown */
 	uint32_t pid;
-	uint32_t cpu;         /* 0 where it is not told */
+	uint32_t cpu;         /* 0 if unknown */
 	uint32_t was_pid;     /* TRACE_SWITCH only: what the CPU ran before */
-	bool no_task;         /* the CPU is told, and not what it runs */
-	const char *device;   /* whose domain it is; all dma events tell, few others */
-	size_t device_length; /* 0: not told */
+	bool no_task;         /* the CPU is known, but not the task that it runs */
+	const char *device;   /* the owner of the domain: in all dma events, in few others */
+	size_t device_length; /* 0: unknown */
 	struct trace_dma dma; /* TRACE_DMA_MAP and _UNMAP only */
 };
 
 #define TRACE_WHY_SIZE 160
 
 /*
- * Read one line, without its newline. For TRACE_BAD, @why says what is wrong
- * with it; nothing of @event counts then.
+ * Parse one line, without its newline. For TRACE_BAD, @why says what is wrong with it,
+ * and @event has no meaning.
  */
 enum trace_kind trace_parse_line(const char *text, size_t length, struct trace_event *event,
 				 char why[TRACE_WHY_SIZE]);

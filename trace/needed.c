@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A set of (domain, level, index). Which tables a mapping needs follows from what
- * a table of each level spans: one of level n is needed where a leaf lies at
- * level n or below.
+ * A set of (domain, level, index). The tables that a mapping needs follow from what a
+ * table of each level spans: one of level n is needed where a leaf of level n or below
+ * lies.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -61,7 +61,7 @@ static int grow(struct needed *needed)
 	return 0;
 }
 
-/* Add one table: 1 when it is new, 0 when not, -ENOMEM. */
+/* Add one table. Returns 1 if it is new, 0 if not, or -ENOMEM. */
 static int add_table(struct needed *needed, unsigned int domain, unsigned int level, uint64_t index)
 {
 	uint64_t key = make_key(domain, level, index), *slot;
@@ -83,7 +83,7 @@ int needed_set_levels(struct needed *needed, unsigned int index, unsigned int le
 
 	if (levels <= old)
 		return 0;
-	/* A top table that grew is the first table of its level from now on. */
+	/* A top table that has grown is the first table of its level from now on. */
 	if (old)
 		needed->tables[old - 1]--;
 	for (unsigned int level = old ? old - 1 : levels; level + 1 < levels; level++)
@@ -94,7 +94,7 @@ int needed_set_levels(struct needed *needed, unsigned int index, unsigned int le
 	return 0;
 }
 
-/* Add the tables @first to @last of a level: how many were new, or -ENOMEM. */
+/* Add the tables @first to @last of a level. Returns how many were new, or -ENOMEM. */
 static int64_t add_tables(struct needed *needed, unsigned int domain, unsigned int level,
 			  uint64_t first, uint64_t last)
 {
@@ -110,7 +110,7 @@ static int64_t add_tables(struct needed *needed, unsigned int domain, unsigned i
 	return fresh;
 }
 
-/* With leaves of a table's span or more: only what is not in whole ones needs tables. */
+/* With leaves of a table's span or more, only the parts outside whole leaves need tables. */
 static int add_ends(struct needed *needed, unsigned int domain, unsigned int level, uint64_t leaf,
 		    uint64_t iova, uint64_t last)
 {
@@ -136,7 +136,8 @@ int needed_add(struct needed *needed, unsigned int index, uint64_t iova, uint64_
 	for (unsigned int level = 0; level + 1 < needed->levels[index]; level++) {
 		unsigned int lg2 = needed->each[level].span_lg2;
 		uint64_t span = (uint64_t)1 << lg2;
-		uint64_t leaf = needed->pgsizes & -span; /* the least that takes a table's place */
+		uint64_t leaf = needed->pgsizes &
+				-span; /* the smallest leaf that takes the place of a table */
 		int64_t fresh;
 
 		leaf &= -leaf;
@@ -146,7 +147,7 @@ int needed_add(struct needed *needed, unsigned int index, uint64_t iova, uint64_
 			continue;
 		}
 		fresh = add_tables(needed, index, level, iova >> lg2, last >> lg2);
-		/* Where every table is known, so is every table above. */
+		/* If all tables are in the set, so are all tables above. */
 		if (fresh <= 0)
 			return (int)fresh;
 	}

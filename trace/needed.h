@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every table that a domain ever needed: what a kernel holds that frees no
- * table before it frees the domain.
+ * Every table that a domain ever needed: the tables of a kernel that frees no table
+ * before it frees the domain.
  */
 #ifndef TRACE_NEEDED_H
 #define TRACE_NEEDED_H
@@ -17,7 +17,7 @@ struct needed {
 	uint64_t *key; /* open addressing; NO_KEY where empty */
 	uint64_t room; /* a power of two */
 	uint64_t used;
-	uint64_t tables[IOMMU_MAX_LEVELS]; /* of all domains; top tables included */
+	uint64_t tables[IOMMU_MAX_LEVELS]; /* of all domains, including the top tables */
 	unsigned int levels[TRACE_DOMAINS_MAX];
 	uint64_t pgsizes;
 	struct iommu_size_table each[IOMMU_MAX_LEVELS]; /* one table of a level */
@@ -27,12 +27,15 @@ struct needed {
 void needed_init(struct needed *needed, const struct iommu_size *size, uint64_t pgsizes);
 void needed_destroy(struct needed *needed);
 
-/* Domain @index has these levels now: its top table, and what that stands on. */
+/*
+ * Set the levels of domain @index: its top table, and the tables that lead to the
+ * former top.
+ */
 int needed_set_levels(struct needed *needed, unsigned int index, unsigned int levels);
 
 /*
- * A range was mapped in domain @index, with the largest leaves of
- * @needed->pgsizes that fit. -ENOMEM, or 0.
+ * Note that a range was mapped in domain @index, with the largest possible leaves of
+ * @needed->pgsizes. Returns 0 or -ENOMEM.
  */
 int needed_add(struct needed *needed, unsigned int index, uint64_t iova, uint64_t paddr,
 	       uint64_t size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One buffer holds what is read but not yet handed out. A line that does not
- * end within TRACE_LINE_MAX bytes is cut there and the rest of it skipped, so
- * the buffer is all that a trace of any shape takes.
+ * One buffer holds what is read but not yet returned. A line that does not end within
+ * TRACE_LINE_MAX bytes is cut there and the rest of it is skipped. So the buffer is all
+ * the memory that any trace takes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +20,11 @@
 
 struct trace_reader {
 	int fd;   /* the input */
-	int data; /* its plain text: the same, or from the filter */
+	int data; /* its decompressed text: the same descriptor, or the filter's */
 	struct trace_filter filter;
 	bool ended;      /* there is no more data */
 	bool skipping;   /* the rest of a line that was too long */
-	uint64_t number; /* of the last line handed out */
+	uint64_t number; /* of the line returned last */
 	uint64_t file_size;
 	size_t at;     /* the next line */
 	size_t filled; /* bytes in @buffer */
@@ -64,7 +64,7 @@ static int read_up_to(struct trace_reader *reader, size_t want)
 	return 0;
 }
 
-/* Put the program that knows the format between, if the input is compressed. */
+/* Insert the decompressing program, if the input is compressed. */
 static int open_filter(struct trace_reader *reader)
 {
 	int rc;
@@ -116,7 +116,7 @@ void trace_reader_close(struct trace_reader *reader)
 	free(reader);
 }
 
-/* Move what is left to the front and read behind it. Returns as next() does. */
+/* Move the rest to the front of the buffer and read after it. Returns as next() does. */
 static int fill(struct trace_reader *reader)
 {
 	size_t left = reader->filled - reader->at;
@@ -141,7 +141,7 @@ static int fill(struct trace_reader *reader)
 	return -1;
 }
 
-/* Hand out @length bytes; the next line begins @skip bytes behind them. */
+/* Return a line of @length bytes; the next line begins @skip bytes after it. */
 static int give(struct trace_reader *reader, struct trace_line *line, size_t length, size_t skip)
 {
 	line->text = reader->buffer + reader->at;
@@ -154,7 +154,7 @@ static int give(struct trace_reader *reader, struct trace_line *line, size_t len
 	return 1;
 }
 
-/* Forget the rest of a line that was cut. */
+/* Skip the rest of a line that was cut. */
 static int skip_line(struct trace_reader *reader)
 {
 	char *newline;
@@ -212,6 +212,6 @@ double trace_reader_progress(const struct trace_reader *reader)
 {
 	if (!reader->file_size)
 		return -1;
-	/* The filter reads by the same open file. */
+	/* The filter reads from the same open file. */
 	return (double)lseek(reader->fd, 0, SEEK_CUR) / (double)reader->file_size;
 }

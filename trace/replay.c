@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event by event: which domain (domains.c), the same call there (engine.c), and
- * the account. What is inferred does not depend on what the engine can do: a
- * map that fails here still took its place in the traced kernel.
+ * For each event: find the domain (domains.c), make the same call there (engine.c), and
+ * update the report. What is inferred does not depend on what the engine can do: a map
+ * that fails here did succeed in the traced kernel.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -39,7 +39,7 @@ const char *replay_failure_key(enum replay_failure failure)
 	return failures[failure].key;
 }
 
-/* The first of a kind are told one by one. */
+/* The first messages of a kind are printed, the others only counted. */
 void replay_say(struct replay *replay, unsigned int *said, const char *format, ...)
 {
 	const struct replay_options *options = replay->options;
@@ -65,7 +65,7 @@ void replay_say(struct replay *replay, unsigned int *said, const char *format, .
 	memcpy(replay->held[replay->nr_held++].text, text, sizeof(text));
 }
 
-/* There is an event: this is a trace, and the bad lines before it are worth a word. */
+/* The input is a trace, since it has an event: report the bad lines before it. */
 static void say_held(struct replay *replay)
 {
 	const struct replay_options *options = replay->options;
@@ -82,7 +82,7 @@ void replay_fail(struct replay *replay, const struct trace_event *event, const c
 
 	if (!report->failed[failure]++)
 		report->first_failed[failure] = replay->at;
-	/* Where a budget breaks, and which formats fit, is what the report is about. */
+	/* Where a budget is exceeded, and which formats fit, is told by the report. */
 	if (failure == FAILED_BUDGET || (failure == FAILED_PAGE && replay->options->nr_formats > 1))
 		return;
 	replay_say(replay, &replay->said_failed, "%s of iova 0x%" PRIx64 ", size %" PRIu64 ": %s",
@@ -109,7 +109,7 @@ static enum replay_failure explain(struct replay *replay, const struct trace_eve
 		       : FAILED_IOVA;
 }
 
-/* The tables that a mapping which was made needs: 0 or -ENOMEM. */
+/* Note the tables that a successful mapping needs. Returns 0 or -ENOMEM. */
 static int note_needed(struct replay *replay, unsigned int index, const struct trace_event *event)
 {
 	if (needed_set_levels(&replay->needed, index, replay->engine.domain[index].levels))
@@ -118,8 +118,8 @@ static int note_needed(struct replay *replay, unsigned int index, const struct t
 }
 
 /*
- * A run was in another domain all along: let its mapping change over. The engine
- * may lack the budget for that; then it is refused from here on.
+ * A run was in another domain all along: move its mapping. The engine may lack the
+ * budget for that; then the run counts as refused from here on.
  */
 static void move_run(void *context, unsigned int from, unsigned int to, struct run *run)
 {
@@ -176,7 +176,7 @@ static int replay_map(struct replay *replay, const struct trace_event *event)
 	return replay_map_run(replay, (unsigned int)index, event, run);
 }
 
-/* Give the ends of an unmap that takes a part of some run runs of their own. */
+/* Split the runs that an unmap takes a part of, at the ends of the unmap. */
 static int cut_runs(struct replay *replay, unsigned int index, const struct trace_event *event)
 {
 	struct runs *runs = domains_runs(replay->domains, index);
@@ -205,7 +205,7 @@ static void unmap_range(struct replay *replay, unsigned int index, const struct 
 		replay_fail(replay, event, "unmap", FAILED_OTHER);
 }
 
-/* Unmap the runs of the event's range, in one call where none was refused. */
+/* Unmap the runs of the event's range, by one call if none of them was refused. */
 static void unmap_runs(struct replay *replay, unsigned int index, const struct trace_event *event)
 {
 	struct runs *runs = domains_runs(replay->domains, index);
@@ -361,9 +361,9 @@ static int replay_init(struct replay *replay)
 }
 
 /*
- * The first iommu event of a trace that has dma events too: what was done for
- * those stands in the iommu events, as it really was, so what was replayed of
- * them until here is forgotten.
+ * The first iommu event of a trace that has dma events too. The iommu events tell what
+ * was really mapped for the dma events, so what was replayed of the dma events is
+ * dropped.
  */
 static int restart(struct replay *replay)
 {
@@ -391,7 +391,7 @@ static int restart(struct replay *replay)
 	return replay_init(replay);
 }
 
-/* Whether an event is to be replayed: 1, 0 or a negative errno. */
+/* Is an event to be replayed? Returns 1, 0 or a negative errno. */
 static int choose_event(struct replay *replay, enum trace_kind kind)
 {
 	struct replay_report *report = replay->report;
@@ -420,7 +420,7 @@ static void note_bad(struct replay *replay, const char *why)
 	replay_say(replay, &replay->said_bad, "%s", why);
 }
 
-/* function_graph tells what a CPU runs when that changes, and not with each event. */
+/* function_graph tells the task of a CPU when it changes, and not with each event. */
 static void note_task(struct replay *replay, enum trace_kind kind, struct trace_event *event)
 {
 	uint32_t *running = &replay->running[event->cpu % SWITCH_CPUS];
@@ -476,7 +476,7 @@ static int replay_line(struct replay *replay, const struct trace_line *line)
 	return 0;
 }
 
-/* A line in every replay: what it says is inferred from the same events in each. */
+/* Feed a line to every replay. All infer the same, as they see the same events. */
 static int replay_everywhere(struct replay *replays, const struct trace_line *line)
 {
 	for (size_t i = 0; i < replays->options->nr_formats; i++) {
@@ -512,7 +512,7 @@ static int replay_lines(struct replay *replays, struct trace_reader *reader)
 	return 0;
 }
 
-/* What stands at the end, before the domains are freed. */
+/* Set what the report has of the end, before the domains are freed. */
 static void finish_report(struct replay *replay)
 {
 	struct replay_report *report = replay->report;
@@ -544,7 +544,7 @@ int replay_run(struct trace_reader *reader, const struct replay_options *options
 		replays[i].report = &reports[i];
 		reports[i] = (struct replay_report){.format = options->formats[i]};
 		rc = replay_init(&replays[i]);
-		/* What is wrong with a line is said once. */
+		/* Print what is wrong with a line only once. */
 		replays[i].said_bad = i ? SAID_OF_A_KIND + 1 : 0;
 	}
 	if (!rc)

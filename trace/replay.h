@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replays a trace of iommu:map and iommu:unmap events, or of the dma events, in
- * the library and keeps the account of it.
+ * Replays a trace of iommu:map and iommu:unmap events, or of the dma events, with the
+ * library, and makes a report.
  */
 #ifndef TRACE_REPLAY_H
 #define TRACE_REPLAY_H
@@ -25,7 +25,7 @@ enum replay_failure {
 	FAILED_PAGE,    /* it is not in whole pages of the format */
 	FAILED_DOMAINS, /* it overlaps in each of TRACE_DOMAINS_MAX domains */
 	FAILED_MAPPED,  /* the device has its pages mapped already */
-	FAILED_OTHER,   /* the library did something else than the trace says */
+	FAILED_OTHER,   /* the result of the library differs from that in the trace */
 	REPLAY_FAILURES,
 };
 
@@ -36,12 +36,12 @@ struct replay_place {
 	uint64_t time;
 };
 
-/* What the time stamps of a trace count. */
+/* The unit of the time stamps of a trace. */
 enum replay_clock {
 	REPLAY_CLOCK_NONE = TRACE_CLOCK_NONE,
 	REPLAY_CLOCK_NS = TRACE_CLOCK_NS,
 	REPLAY_CLOCK_TICKS = TRACE_CLOCK_TICKS, /* in a unit that is not known */
-	REPLAY_CLOCK_MIXED,                     /* of several traces: they compare with nothing */
+	REPLAY_CLOCK_MIXED,                     /* of several traces, which cannot be compared */
 };
 
 struct replay_options {
@@ -51,25 +51,25 @@ struct replay_options {
 	uint64_t memory_max;       /* bytes; UINT64_MAX for no budget */
 	struct timeline *timeline; /* of one format, or NULL */
 
-	/* Each may be NULL; all get @context. Rows are of one format. */
+	/* Each may be NULL; all get @context. Rows are those of one format. */
 	void *context;
 	void (*say)(void *context, uint64_t line, const char *text);
 	void (*row)(void *context, const struct timeline_row *row);
-	/* Rows until here do not count: the replay begins again. */
+	/* The rows until here do not count: the replay begins again. */
 	void (*restart)(void *context);
 	void (*progress)(void *context, double done, uint64_t events);
 };
 
-/* Which events are replayed. Those of the IOMMU, if a trace has both. */
+/* Which events are replayed. Those of the IOMMU, if a trace has both kinds. */
 enum replay_source {
 	REPLAY_NOTHING,
 	REPLAY_IOMMU,
 	REPLAY_DMA,
 };
 
-/* A device, or what else the events say that a domain is of. */
+/* A device, or another name that the events give to a domain. */
 struct replay_device {
-	char name[32]; /* cut off there */
+	char name[32]; /* truncated */
 	uint64_t maps;
 	uint64_t unmaps;
 	uint64_t direct; /* events of memory that it was given by its physical address */
@@ -87,13 +87,13 @@ struct replay_report {
 	uint64_t unmaps;
 	uint64_t other;
 	uint64_t bad;
-	uint64_t lost_events; /* that the tracer dropped, as far as it says */
+	uint64_t lost_events; /* that the tracer dropped, as far as it reports that */
 	bool lost;
 
 	enum replay_source source;
-	uint64_t passed_over; /* dma events beside those of the IOMMU; in @other too */
-	uint64_t truncated;   /* lists that the kernel has cut */
-	uint64_t direct;      /* dma events that no IOMMU saw */
+	uint64_t passed_over; /* dma events in a trace with iommu events; in @other too */
+	uint64_t truncated;   /* lists that the kernel has truncated */
+	uint64_t direct;      /* dma events without an IOMMU */
 	struct replay_device device[TRACE_DOMAINS_MAX]; /* if @named, @domains of them */
 
 	/* The first line that is bad, and why. */
@@ -101,11 +101,11 @@ struct replay_report {
 	char first_bad_why[TRACE_WHY_SIZE];
 
 	unsigned int domains;
-	bool named; /* the events say whose domain it is: each has a @device */
+	bool named; /* the events name the domain: each has a @device */
 	uint64_t ambiguous_maps;
 	uint64_t ambiguous_unmaps;
-	uint64_t moved;     /* maps that were first given to another domain */
-	uint64_t unmatched; /* unmaps of what no domain has mapped */
+	uint64_t moved;     /* maps that were first added to another domain */
+	uint64_t unmatched; /* unmaps of what is mapped in no domain */
 	uint64_t cuts;      /* unmaps of a part of what was mapped */
 
 	uint64_t failed[REPLAY_FAILURES];
@@ -120,7 +120,7 @@ struct replay_report {
 
 	/* What a kernel holds that frees no table before its domain. */
 	struct table_count never_freed;
-	uint64_t stranded; /* of that, what nothing is mapped under */
+	uint64_t stranded; /* of that, tables that nothing is mapped under */
 	uint64_t stranded_peak;
 	struct replay_place stranded_peak_at;
 
@@ -128,9 +128,9 @@ struct replay_report {
 	uint64_t charged;
 	uint64_t charged_peak;
 	uint64_t charged_tables;
-	uint64_t left_charged; /* when every domain is freed: 0 */
+	uint64_t left_charged; /* when every domain is freed; must be 0 */
 
-	/* As @clock counts; nothing for REPLAY_CLOCK_NONE and _MIXED. */
+	/* In units of @clock; not set for REPLAY_CLOCK_NONE and _MIXED. */
 	enum replay_clock clock;
 	uint64_t time_first;
 	uint64_t time_last;
@@ -139,14 +139,14 @@ struct replay_report {
 };
 
 /*
- * Replay all of a trace on each of the formats, with a report of each. What is
- * wrong with it is said, a few times of each kind, and counted. 0; -EINVAL when
- * a format has no such address width; -ENOMEM when the replay itself lacks memory.
+ * Replay all of a trace on each of the formats, with a report for each. Problems are
+ * printed, a few of each kind, and counted. Returns 0; -EINVAL when a format has no
+ * such address width; -ENOMEM when the replay itself is out of memory.
  */
 int replay_run(struct trace_reader *reader, const struct replay_options *options,
 	       struct replay_report reports[]);
 
-/* "the budget is exhausted": what a failure is, for people; and for machines. */
+/* A failure as text for people ("the budget is exhausted"), and as a word for programs. */
 const char *replay_failure_text(enum replay_failure failure);
 const char *replay_failure_key(enum replay_failure failure);
 

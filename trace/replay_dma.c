@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events that say whose domain it is, so that nothing is inferred: those of the DMA
- * API name the device, which has a domain of its own, as it has in Linux unless it
- * shares a group, and what is mapped are the whole pages around what was asked for.
- * Those of the IOMMU name the device or the domain in the kernels of some vendors.
+ * Events that name their domain, so that nothing is inferred. The events of the DMA API
+ * name the device. It has a domain of its own, as in Linux unless it shares a group,
+ * and the whole pages around what was asked for are mapped. In the kernels of some
+ * vendors the events of the IOMMU name the device or the domain.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "trace/dma_line.h"
 #include "trace/replay_one.h"
 
-/* The number of an event's device and domain; -ENOSPC, -ENOMEM. */
+/* The number of the device or domain of an event; -ENOSPC, -ENOMEM. */
 static int find_device(struct replay *replay, const struct trace_event *event)
 {
 	int index = devices_find(replay->devices, event->device, event->device_length);
@@ -30,7 +30,7 @@ static int find_device(struct replay *replay, const struct trace_event *event)
 	return index;
 }
 
-/* One range: 0, 1 when it is in the domain now, or -ENOMEM. */
+/* Map one range. Returns 0, 1 when it is in the domain now, or -ENOMEM. */
 static int map_range(struct replay *replay, unsigned int index, const struct trace_event *event)
 {
 	struct run *run;
@@ -62,7 +62,7 @@ static int map_pieces(struct replay *replay, unsigned int index, const struct tr
 		list.first = MIN(list.first, piece.iova);
 		list.last = MAX(list.last, piece.iova + (piece.size - 1));
 	}
-	/* dma_free_sgt, which ends the other kind of list, tells the range. */
+	/* dma_free_sgt, which ends the other kind of list, has the range. */
 	if (list.first > list.last || !event->dma.dma_addrs.nr)
 		return 0;
 	return devices_add_list(replay->devices, index, trace_list_key(&event->dma.phys_addrs),
@@ -88,7 +88,7 @@ static int dma_map(struct replay *replay, unsigned int index, const struct trace
 	return MIN(rc, 0);
 }
 
-/* Unmap the runs of a list, as long as they adjoin in one call. */
+/* Unmap the runs of a list; runs that adjoin by one call. */
 static int unmap_list(struct replay *replay, unsigned int index, const struct mapped_list *list)
 {
 	struct runs *runs = domains_runs(replay->domains, index);
@@ -131,7 +131,7 @@ static int dma_unmap(struct replay *replay, unsigned int index, const struct tra
 	} else if (!domains_match_in(replay->domains, index, event, &match)) {
 		return replay_unmap_match(replay, &match, event);
 	}
-	/* Of what was given as it is there is nothing to take away. */
+	/* Memory that was given by its physical address is not mapped. */
 	if (device->direct) {
 		report->direct++;
 		device->direct++;
@@ -161,7 +161,7 @@ int replay_named(struct replay *replay, enum trace_kind kind, const struct trace
 	return rc;
 }
 
-/* What is mapped of the runs that are not refused. */
+/* What is mapped of the runs that were not refused. */
 static uint64_t mapped_bytes(const struct runs *runs)
 {
 	struct run_place place;

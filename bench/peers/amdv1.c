@@ -4,7 +4,7 @@
 
 #include "bench/peers/peer.h"
 
-/* What the rest of the driver has for it. */
+/* What the rest of the driver defines for it. */
 unsigned long amd_iommu_pgsize_bitmap = AMD_IOMMU_PGSIZES;
 u64 amd_iommu_efr, amd_iommu_efr2;
 struct list_head ioapic_map, hpet_map;

@@ -65,7 +65,7 @@ static void destroy(void *ops)
 	io_pgtable_arm_64_lpae_s1_init_fns.free(io_pgtable_ops_to_pgtable(ops));
 }
 
-/* A call of the kernel's goes no further than the end of a table. */
+/* A call of the kernel's function maps at most to the end of a table. */
 static int map(void *arg, uint64_t iova, uint64_t paddr, size_t pgsize, size_t count)
 {
 	struct io_pgtable_ops *ops = arg;

@@ -62,7 +62,7 @@ static int map(void *arg, uint64_t iova, uint64_t paddr, size_t pgsize, size_t c
 				     GFP_KERNEL, &mapped);
 }
 
-/* Tables are freed at once, which is what a flush queue would do later. */
+/* Tables are freed at once, as a flush queue would do later. */
 static size_t unmap(void *arg, uint64_t iova, size_t pgsize, size_t count)
 {
 	struct pt_iommu *table = &((FORMAT_TABLE *)arg)->iommu;

@@ -3,7 +3,7 @@
 
 #define NAME   "amdv1"
 #define FORMAT amdv1
-/* As amd_iommu_domain_alloc_paging_v1() has it. */
+/* As in amd_iommu_domain_alloc_paging_v1(). */
 #define CONFIG                                                                                    \
 	{                                                                                         \
 		.common = {.features =                                                            \

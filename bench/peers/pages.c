@@ -16,7 +16,10 @@
 char *pages_memory;
 struct page *pages_structs;
 
-/* Stacks of free page numbers by order; what no stack has is cut from the rest. */
+/*
+ * Stacks of free page numbers by order. If a stack is empty, a block is cut from unused
+ * memory.
+ */
 static struct {
 	uint32_t *page;
 	size_t nr;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pages of the kernel's table code: from memory that is there and in huge
- * pages, what was freed last given out first. That is less work than the kernel's
- * allocator has, and no accounting: to the peers' advantage.
+ * The pages of the kernel's table code, from memory that exists and is in huge pages.
+ * The page freed last is allocated first. This is less work than the kernel's allocator
+ * does, without accounting, and therefore favours the peers.
  */
 #ifndef BENCH_PEERS_PAGES_H
 #define BENCH_PEERS_PAGES_H
@@ -18,7 +18,7 @@ struct page;
 extern char *pages_memory;
 extern struct page *pages_structs;
 
-/* @size bytes, a multiple of 2 MiB, of zeroes that are there; never freed. */
+/* @size bytes, a multiple of 2 MiB, of zeros that are backed by memory; never freed. */
 void *huge_pages(size_t size);
 
 void pages_init(void);
@@ -27,7 +27,7 @@ void *pages_alloc(unsigned int order);
 void pages_free(void *memory, unsigned int order);
 uint64_t pages_bytes_used(void);
 
-/* A WARN_ON() of the kernel's that came true: the figures would mean nothing. */
+/* A WARN_ON() of the kernel's code was hit: the figures would be meaningless. */
 void pages_warn(const char *file, int line) __attribute__((noreturn, cold));
 
 #endif

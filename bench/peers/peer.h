@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the benchmark knows of table code, the kernel's and ours: how to make a
- * domain and to change it. Each object file that has some puts a pointer to it
- * into the section `peers`, so that all of them may be linked into one program.
+ * The benchmark's interface to table code, the kernel's and ours: how to make a domain
+ * and to change it. Each object file with such code puts a pointer to it into the
+ * section `peers`, so that all of them may be linked into one program.
  */
 #ifndef BENCH_PEERS_PEER_H
 #define BENCH_PEERS_PEER_H
@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 /*
- * @map and @unmap take @count pages of @pgsize bytes and deal with all of them.
- * @unmap returns the bytes that it unmapped, tables flushed and freed. @lookup
- * returns 0 for what is not mapped.
+ * @map and @unmap process @count pages of @pgsize bytes. @unmap returns the bytes that
+ * it unmapped, after the flush and with the tables freed. @lookup returns 0 for an
+ * address that is not mapped.
  */
 struct peer {
 	const char *impl;  /* "linux-6.12/vtd", "uiommu/vtd" */

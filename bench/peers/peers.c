@@ -74,7 +74,7 @@ static void expect(const struct peer *peer, const char *what, uint64_t at, uint6
 
 static void map(const struct peer *peer, void *domain, uint64_t at, size_t pgsize, size_t count)
 {
-	/* Leaves of 2M want an address that is a multiple of 2M, but none of a GiB. */
+	/* Leaves of 2M need an address that is a multiple of 2M, but not of a GiB. */
 	const uint64_t paddr = PA + at + (pgsize == M2 ? M2 - K4 : 0);
 
 	expect(peer, "map", at, (uint64_t)peer->map(domain, IOVA + at, paddr, pgsize, count), 0);
@@ -85,9 +85,9 @@ static void unmap(const struct peer *peer, void *domain, uint64_t at, size_t pgs
 	expect(peer, "unmap", at, peer->unmap(domain, IOVA + at, pgsize, count), pgsize * count);
 }
 
-/* ---- is it right at all ---- */
+/* ---- correctness ---- */
 
-/* @count pages of @pgsize at @at translate to what map() gave them, or to nothing. */
+/* Do @count pages of @pgsize at @at translate to what map() gave them, or to nothing? */
 static void verify_range(const struct peer *peer, void *domain, uint64_t at, size_t pgsize,
 			 size_t count, bool mapped)
 {
@@ -128,8 +128,8 @@ static void verify(const struct peer *peer)
 /* ---- operations ---- */
 
 /*
- * @count pages of @pgsize per call, @calls calls @stride apart from @at on. The
- * results are looked at after the clock is.
+ * @count pages of @pgsize per call, @calls calls @stride apart from @at on. The results
+ * are checked after the clock has stopped.
  */
 static void time_calls(const struct peer *peer, void *domain, struct series *on, struct series *off,
 		       uint64_t at, size_t pgsize, size_t count, uint64_t stride,
@@ -186,7 +186,7 @@ static void bench_512x2m(const struct peer *peer, struct series *series)
 	peer->destroy(domain);
 }
 
-/* As the pages that were mapped, or as the one page that iommu_unmap() finds it is. */
+/* As the pages that were mapped, or as the one page that iommu_unmap() finds. */
 static void time_1g(const struct peer *peer, struct series *series, enum op unmap_op)
 {
 	const size_t pgsize = unmap_op == UNMAP_1G ? G1 : K4;
@@ -236,7 +236,7 @@ static void (*const benches[])(const struct peer *peer, struct series *series) =
 	bench_4k, bench_256x4k, bench_512x2m, bench_1g, bench_lookup,
 };
 
-/* ---- the bare memory ---- */
+/* ---- memory ---- */
 
 /* @calls fills of @nr items, @stride items apart. */
 static void time_fill(struct series *series, size_t nr, size_t stride, size_t calls, double per)
@@ -248,7 +248,7 @@ static void time_fill(struct series *series, size_t nr, size_t stride, size_t ca
 	series_add(series, clock_since(start, per));
 }
 
-/* As many items as each operation writes, of tables that are as many. */
+/* As many items as each operation writes, in as many tables. */
 static void bench_fill(struct series *series)
 {
 	for (int i = 0; i < 100; i++) {
@@ -334,7 +334,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* All that was charged is uncharged when all domains are gone. */
+/* All charges must be gone when all domains are freed. */
 static void expect_uncharged(struct mem_cgroup *cg)
 {
 	char current[32];

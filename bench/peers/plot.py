@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draw our times over those of the best peer: plot.py RESULTS.json PICTURE.svg"""
+"""Draw our times over those of the best peer: plot.py RESULTS.json PICTURE.svg
+
+The figures of the picture are written beside it, as CSV.
+"""
+import csv
 import json
+import pathlib
 import subprocess
 import sys
 
-COLOURS = ['#4477aa', '#66ccee', '#228833', '#ccbb44', '#ee6677']
+SCRIPT = pathlib.Path(__file__).with_name('peers.gp')
 
 
 def ratios(rows):
@@ -25,25 +30,14 @@ def ratios(rows):
     return found
 
 
-def script(found, picture):
+def write_csv(found, path):
+    """A line for each operation, with a column for each of our formats."""
     formats = list(next(iter(found.values())))
-    yield (f"set terminal svg size 1100,560 dynamic font 'sans-serif,15' background '#ffffff'\n"
-           f"set output '{picture}'\n"
-           "set title 'Time of uiommu, accounting on, over the best kernel table code' "
-           "textcolor '#333333'\n"
-           "set style data histograms\nset style histogram clustered gap 1.5\n"
-           "set style fill solid 0.9 noborder\nset boxwidth 0.95\n"
-           "set logscale y 2\nset yrange [1./16:4]\nset format y '%gx'\n"
-           "set border 3 linecolor '#888888'\nset tics nomirror out textcolor '#333333'\n"
-           "set grid ytics linecolor '#e4e4e4' linetype 1\nset xtics rotate by -25\n"
-           "set key outside top center horizontal textcolor '#333333'\n"
-           "set arrow from graph 0,first 1 to graph 1,first 1 nohead front linecolor '#333333'\n"
-           "$data << end\n")
-    for op, of_format in found.items():
-        yield f'"{op.replace("_", " ")}" ' + ' '.join(f'{of_format[f]:.6f}' for f in formats) + '\n'
-    yield 'end\nplot ' + ', '.join(
-        f"$data using {n + 2}:xtic(1) title '{f}' noenhanced linecolor '{COLOURS[n % 5]}'"
-        for n, f in enumerate(formats)) + '\n'
+    with open(path, 'w', newline='') as file:
+        rows = csv.writer(file, lineterminator='\n')
+        rows.writerow(['operation', *formats])
+        for op, of_format in found.items():
+            rows.writerow([op.replace('_', ' '), *(f'{of_format[name]:.6f}' for name in formats)])
 
 
 def main():
@@ -51,7 +45,11 @@ def main():
         found = ratios(json.load(file))
     if not found:
         return 0  # a --filter left nothing to compare
-    return subprocess.run(['gnuplot'], input=''.join(script(found, sys.argv[2])), text=True).returncode
+    picture = pathlib.Path(sys.argv[2])
+    write_csv(found, picture.with_suffix('.csv'))
+    columns = 1 + len(next(iter(found.values())))
+    variables = f"csv='{picture.with_suffix('.csv')}'; svg='{picture}'; columns={columns}"
+    return subprocess.run(['gnuplot', '-e', variables, SCRIPT]).returncode
 
 
 if __name__ == '__main__':

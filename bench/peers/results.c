@@ -12,7 +12,7 @@ static const char *const op_names[NR_OPS] = {
 	"map_1g_4k", "unmap_1g_4k", "unmap_1g",   "lookup",       "left_bytes",
 };
 
-/* Every PEER() that was linked; the linker makes both symbols. */
+/* Every PEER() that is linked. The linker makes both symbols. */
 extern const struct peer *const __start_peers[], *const __stop_peers[];
 
 static bool is_ours(const struct result *result)
@@ -60,7 +60,7 @@ size_t results_init(struct result *results, const char *filter)
 	return nr;
 }
 
-/* Of those with this name, or of all peers: the one whose best time is the least. */
+/* Of the results with this name, or of all peers, the one with the least best time. */
 static struct result *best_of(struct result *results, size_t nr, enum op op, const char *impl)
 {
 	struct result *best = NULL;
@@ -97,7 +97,7 @@ static void print_line(struct result *results, size_t nr, const char *impl)
 	putchar('\n');
 }
 
-/* Every implementation, each operation in the build that is the fastest at it. */
+/* Every implementation, for each operation in its fastest build. */
 static void print_all(struct result *results, size_t nr)
 {
 	printf("%-28s", "min ns, best of the builds");
@@ -119,7 +119,7 @@ static void print_ratio(struct result *ours, struct result *best, enum op op)
 		printf(" %10.*f %6.2fx", is < 1 ? 4 : 1, is, is / due);
 }
 
-/* Ours over the best peer, whatever its format and build. */
+/* Ours over the best peer of any format and build. */
 static void print_ratios(struct result *results, size_t nr)
 {
 	if (!best_of(results, nr, MAP_4K, NULL))

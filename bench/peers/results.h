@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What was measured of each implementation, as tables and as JSON. */
+/* The results of each implementation, as tables and as JSON. */
 #ifndef BENCH_PEERS_RESULTS_H
 #define BENCH_PEERS_RESULTS_H
 
@@ -24,7 +24,7 @@ enum op {
 #define MAX_RESULTS 128
 
 struct result {
-	const struct peer *peer; /* NULL: the bare memory fill */
+	const struct peer *peer; /* NULL: the memory fill */
 	struct series series[NR_OPS];
 };
 

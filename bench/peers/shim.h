@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As much of the kernel's interface as its table code uses, in user space, written
- * for this benchmark. Included before the first line of that code; build.py puts
- * an empty file in the place of each kernel header that it asks for beyond.
+ * The part of the kernel's interface that its table code uses, in user space, written
+ * for this benchmark. It is included before the first line of that code; build.py puts
+ * an empty file in place of each other kernel header.
  *
- * What costs time costs what it does on x86-64 in a kernel without debugging
- * options: wmb() is a fence, a compare-and-exchange is locked unless it is the
- * local one, an uncontended spinlock is one exchange and one store. Statistics
- * and accounting cost nothing.
+ * Operations cost what they cost on x86-64 in a kernel without debugging options: wmb()
+ * is a fence, a compare-and-exchange is locked unless it is the local one, an
+ * uncontended spinlock is one exchange and one store. Statistics and accounting cost
+ * nothing.
  */
 #ifndef BENCH_PEERS_SHIM_H
 #define BENCH_PEERS_SHIM_H

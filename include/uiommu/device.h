@@ -5,8 +5,8 @@
  *
  * A group is the smallest set of devices that an IOMMU can tell apart from the
  * rest, so all devices of a group are attached to one domain. A group may have
- * a default domain: its devices are attached to that whenever nobody has
- * attached the group to another.
+ * a default domain: its devices are attached to that as long as the group is
+ * not attached to another one.
  */
 #ifndef UIOMMU_DEVICE_H
 #define UIOMMU_DEVICE_H
@@ -196,7 +196,7 @@ int iommu_group_for_each_dev(struct iommu_group *group, void *data,
  * @group: the group
  * @domain: a domain of any type but IOMMU_DOMAIN_UNMANAGED, which stays its
  *          creator's to free once the group has gone or has another one; NULL
- *          for none: then devices that nobody attaches are refused every access
+ *          for none: then devices that are not attached are refused every access
  *
  * All devices are attached to @domain before the function returns. For a domain
  * of type IOMMU_DOMAIN_DMA their direct regions are mapped 1:1 before that,

@@ -31,11 +31,11 @@ extern "C" {
 #define DMA_BIT_MASK(n) (((n) == 64) ? ~0ULL : ((1ULL << (n)) - 1))
 
 /**
- * enum dma_data_direction - Who writes the memory, and who reads it.
+ * enum dma_data_direction - Whether the device reads or writes the memory.
  * @DMA_BIDIRECTIONAL: the device may do both
  * @DMA_TO_DEVICE: the device only reads
  * @DMA_FROM_DEVICE: the device only writes
- * @DMA_NONE: for nobody; no call takes it
+ * @DMA_NONE: neither; no call accepts it
  */
 enum dma_data_direction {
 	DMA_BIDIRECTIONAL = 0,
@@ -206,10 +206,10 @@ void dma_set_seg_boundary(struct iommu_device *dev, uint64_t mask);
  *
  * A part of a page is then copied: the device gets a page of the library's with
  * nothing else in it. The copy is made when the part is mapped and by
- * dma_sync_single_for_device(); the way back when it is unmapped and by
- * dma_sync_single_for_cpu(). Such pages are charged to the domain's owner, and go
- * with the unmap alone: what is mapped must be unmapped before the domain is
- * freed. Every unmap flushes the IOTLB before it returns.
+ * dma_sync_single_for_device(); it is copied back when it is unmapped and
+ * by dma_sync_single_for_cpu(). Such pages are charged to the domain's owner, and only
+ * the unmap frees them: what is mapped must be unmapped before the domain is freed. Every unmap
+ * flushes the IOTLB before it returns.
  *
  * Context: As dma_set_mask(); while the device has nothing mapped.
  */
@@ -228,7 +228,7 @@ typedef void *(*dma_phys_to_virt_t)(struct iommu_device *dev, phys_addr_t paddr)
 
 /**
  * dma_set_phys_to_virt() - Say where the memory of a device's buffers is.
- * @dev: the device, one that is not trusted: nobody else needs it
+ * @dev: the device; only needed for one that is not trusted
  * @find: the function; NULL for what is so unless set: the physical address less
  *        what those of the library's own memory are above its virtual ones,
  *        which is nothing with UIOMMU_PHYS_IS_VIRT
@@ -485,8 +485,8 @@ void dma_unmap_resource(struct iommu_device *dev, dma_addr_t addr, size_t size,
  * @size: bytes, 1 to 65536
  * @dma_handle: where the address for the device goes
  * @gfp: allocation context. __GFP_DMA, __GFP_DMA32, __GFP_HIGHMEM and __GFP_COMP
- *       concern the memory alone, and no memory here is out of the device's
- *       reach; the other flags count for all that is allocated
+ *       concern only the memory, and all memory here is in the device's
+ *       reach; the other flags apply to all allocations
  * @attrs: DMA_ATTR_* flags
  *
  * Whole pages, contiguous, every byte 0. Charged to the domain's owner; without

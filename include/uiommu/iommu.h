@@ -150,8 +150,8 @@ struct iommu_domain *iommu_domain_alloc(const struct iommu_domain_params *params
  * @domain: the domain; attached to nothing, or NULL
  *
  * Cannot fail and does not allocate. A domain that is still attached is
- * reported once and left alone; so is one whose own call has led to this one, by a
- * callback: a shrinker, an IOTLB flush, a fault handler, a report of dirty ranges.
+ * not freed, and reported once. The same holds in a callback of a call on @domain: a
+ * shrinker, an IOTLB flush, a fault handler, a report of dirty ranges.
  *
  * Context: Does not block, unless the DMA API was set up on @domain. No
  * other call on @domain may be under way.
@@ -392,9 +392,9 @@ struct iommu_iotlb_ops {
 };
 
 /**
- * iommu_domain_set_iotlb_ops() - Say who caches a domain's translations.
+ * iommu_domain_set_iotlb_ops() - Set the callbacks of what caches a domain's translations.
  * @domain: a translating domain
- * @ops: the callbacks, or NULL for nobody; must outlive the domain or the next
+ * @ops: the callbacks, or NULL for none; must outlive the domain or the next
  *       call
  * @context: handed to them
  *
@@ -420,16 +420,16 @@ struct iommu_device;
  * Context: That of report_iommu_fault(), which may be an atomic section. It may call
  * the library, also for @domain, but not free it.
  * Return: 0 when the fault was dealt with and the access may be tried again;
- * -ENOSYS for the default behaviour of whoever reports; another negative errno
- * when it could not be dealt with.
+ * -ENOSYS for the default behaviour of the code that reports; another negative
+ * errno when it could not be dealt with.
  */
 typedef int (*iommu_fault_handler_t)(struct iommu_domain *domain, struct iommu_device *dev,
 				     dma_addr_t iova, int flags, void *token);
 
 /**
- * iommu_set_fault_handler() - Say who is told of a domain's faults.
+ * iommu_set_fault_handler() - Set the handler of a domain's faults.
  * @domain: the domain
- * @handler: the handler, or NULL for nobody
+ * @handler: the handler, or NULL for none
  * @token: handed to it
  *
  * Context: Any; no other call on @domain may be under way.

@@ -466,8 +466,8 @@ struct iommufd_access *iommufd_access_create(struct iommufd_ctx *ctx,
  * iommufd_access_destroy() - Destroy an access.
  * @access: the access; it is detached first if it is attached
  *
- * Context: May block. Cannot fail and does not allocate. In an unmap callback it is
- * reported once and left alone.
+ * Context: May block. Cannot fail and does not allocate. In an unmap callback it does
+ * nothing, and is reported once.
  */
 void iommufd_access_destroy(struct iommufd_access *access);
 
@@ -503,8 +503,8 @@ int iommufd_access_replace(struct iommufd_access *access, uint32_t ioas_id);
  *
  * The driver's unmap callback is called for everything.
  *
- * Context: May block. Cannot fail and does not allocate. In an unmap callback it is
- * reported once and left alone.
+ * Context: May block. Cannot fail and does not allocate. In an unmap callback it does
+ * nothing, and is reported once.
  */
 void iommufd_access_detach(struct iommufd_access *access);
 

@@ -2,7 +2,7 @@
 /*
  * Addresses for devices: which are in use, and which to use next. The calls are
  * those of include/linux/iova.h of the kernel; a range is a page frame number and
- * a size in granules, and who frees it says both.
+ * a size in granules, and the caller passes both to free it.
  */
 #ifndef UIOMMU_IOVA_H
 #define UIOMMU_IOVA_H
@@ -65,29 +65,29 @@ uint64_t iova_granule(const struct iova_domain *iovad);
  *                power of two
  * @gfp: allocation context of what the set must keep
  *
- * Takes a number of steps that depends on the width of the addresses alone, not
- * on how many ranges are in use. For a @size that is no power of two, or not
- * @size_aligned, that means: where 64 holes that are higher have room for half of
- * it but not for it, it is only looked for in free blocks of @size rounded up to a
- * power of two, each at a multiple of its size.
+ * The number of steps depends only on the width of the addresses, not on how many
+ * ranges are in use. Therefore, if @size is not a power of two or not @size_aligned,
+ * and 64 higher holes have room for half of it but not for all of it, it is then only
+ * looked for in free blocks of @size rounded up to a power of two, each at a multiple
+ * of its size.
  *
  * Context: May block if @gfp does. Any number of threads.
  * Return: the range's first page frame number; 0 when there is no such range,
  * or memory or the budget is short, or @size is 0, or, for a @gfp that may not
- * block, when the set is being changed by a thread that does not go on.
+ * block, when the set is being changed by a thread that does not run.
  */
 uint64_t alloc_iova(struct iova_domain *iovad, uint64_t size, uint64_t limit_pfn, bool size_aligned,
 		    gfp_t gfp);
 
 /**
- * free_iova() - Give a range back.
+ * free_iova() - Free a range.
  * @iovad: the set
  * @pfn: its first page frame number
  * @size: its granules, as allocated
  *
- * Cannot fail and does not allocate. A range that is not in use as a whole is
- * reported once and left alone. While another thread is inside a change of the set
- * and does not go on, the range counts as used until it does.
+ * Cannot fail and does not allocate. A range that is not completely in use is not
+ * freed, and reported once. While another thread that does not run is changing the set,
+ * the range counts as used until that thread has finished.
  *
  * Context: Any; does not block.
  */

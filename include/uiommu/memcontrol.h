@@ -90,8 +90,8 @@ struct mem_cgroup *mem_cgroup_active(void);
  * memory.stat the keys kernel, sec_pagetables and slab, in bytes. Per-thread
  * stock is returned first, so a read with no call under way is exact.
  *
- * Events are counted in the cgroup whose limit it was and in each ancestor:
- * max for each charge that met memory.max, also if shrinkers then made room;
+ * Events are counted in the cgroup whose limit was met and in each ancestor:
+ * max for each charge that met memory.max, also if shrinkers then made it possible;
  * high for each charge that left the usage above memory.high. There is nothing
  * to kill, so low and the oom keys stay 0.
  *

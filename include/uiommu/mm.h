@@ -42,13 +42,13 @@ struct uiommu_config {
  *          to virtual ones
  *
  * Calling it is optional: the first use of the library does so with NULL, and ends the
- * process with a message where there is no address space. When several threads come
- * first, one sets the library up; should that fail, one of those that wait for it tries.
+ * process with a message if there is no address space. If several threads use the library
+ * first, one of them sets it up while the others wait; if it fails, another one tries.
  *
- * After fork() the child has the library as it was, to itself, if no thread but the one
- * that forked was using it; threads that have ended do not count. With other threads,
+ * After fork() the child has a copy of the library that it may use, if no thread but the
+ * one that forked was using it; threads that have ended do not count. With other threads,
  * what they were doing would never end in the child: there, the first use of the library
- * ends the child with a message (abort()). It may always exec() and exit.
+ * ends the child with a message (abort()). The child may always exec() and exit.
  *
  * Freed tables are used again once membarrier(2) says that no thread walks them. If it
  * begins to fail, as by a filter of system calls that came later, that is reported once;
@@ -97,15 +97,15 @@ struct uiommu_mm_stat {
  * uiommu_mm_stat() - Read the statistics of the library's memory.
  * @stat: where they go
  *
- * Outside atomic sections, what the calling thread has freed and no walk uses any
- * more is given back first.
+ * Outside atomic sections, the pages that the calling thread has freed and no walk uses
+ * any more are counted as free.
  *
  * Context: Any; takes short spinlocks only. Exact when no call is under way.
  */
 void uiommu_mm_stat(struct uiommu_mm_stat *stat);
 
 /**
- * struct shrinker - Somebody who can give memory back when it is short.
+ * struct shrinker - Callbacks that free memory when it is short.
  * @count_objects: how many objects could be freed now, 0 for none
  * @scan_objects: free up to @nr objects; returns how many were freed. May be
  *                called from any thread that makes a blocking allocation, also
@@ -114,14 +114,14 @@ void uiommu_mm_stat(struct uiommu_mm_stat *stat);
  *                allocates itself runs no shrinkers.
  * @next: used by the library
  *
- * Both may call the functions of iommu.h, dirty.h, dma-mapping.h, iova.h, gfp.h,
- * memcontrol.h and this file, for any domain: also for the one that the call around them
- * is about, on other ranges than that call's, but that domain must not be freed, which
- * is reported once and not done. They may free other domains, and register and
- * unregister shrinkers. Functions of device.h that may block, those that begin with one
- * (iommu_setup_dma_ops(), iommu_dma_prepare_msi()), and iommufd_ioctl() would wait for
- * locks under which others allocate: they return -EDEADLK, or do nothing where they
- * return nothing, and that is reported once.
+ * Both callbacks may call the functions of iommu.h, dirty.h, dma-mapping.h, iova.h,
+ * gfp.h, memcontrol.h and this file, for any domain, including the domain of the call
+ * that they run in, if they use other ranges than that call. They must not free that
+ * domain: it is not freed, and that is reported once. They may free other domains, and
+ * register and unregister shrinkers. Functions of device.h that may block, functions that
+ * begin with one (iommu_setup_dma_ops(), iommu_dma_prepare_msi()), and iommufd_ioctl()
+ * would wait for locks under which other threads allocate: they return -EDEADLK, or do
+ * nothing if they return nothing, and that is reported once.
  */
 struct shrinker {
 	unsigned long (*count_objects)(struct shrinker *shrinker);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tracepoints: whoever wants to know what devices are given sets callbacks, once.
- * Without them a call of the DMA API costs one comparison more. The arguments are
+ * Tracepoints: a program that wants to know what devices are given sets callbacks, once.
+ * Without callbacks they cost a call of the DMA API one comparison. The arguments are
  * those of the kernel's tracepoints in include/trace/events/dma.h.
  */
 #ifndef UIOMMU_TRACE_H

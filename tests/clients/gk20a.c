@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "clients/gk20a.h"
+#include "tests/clients/gk20a.h"
 
 #include "mm/page.h"
 #include "mm/slab.h"

@@ -1,38 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unions and overlaps of combs against a bitmap with one bit per block. Blocks
- * and strides are small here, which the code under test does not mind, so that
- * every way of counting is taken with few bits.
+ * Unions and overlaps of strided ranges, compared with a bitmap of one bit per block.
+ * Blocks and strides are small here, which makes no difference to the code under test,
+ * so that few bits are enough to reach every method of counting.
  */
 #include "tests/common.h"
 
-#include "pgtable/comb_int.h"
+#include "pgtable/strided_internal.h"
 
 #define SEED 0x5eed0001ULL
 #define SPAN 400000 /* bytes of address space */
 
 static uint8_t touched[SPAN];
 
-static struct comb random_comb(uint64_t *state, uint64_t span, uint64_t longest, uint64_t widest)
+static struct strided random_range(uint64_t *state, uint64_t span, uint64_t longest,
+				   uint64_t widest)
 {
-	struct comb comb = {.count = 1};
+	struct strided range = {.count = 1};
 	uint64_t length = 1 + random_below(state, longest), most;
 
-	comb.first = random_below(state, span - length);
-	comb.last = comb.first + length - 1;
+	range.first = random_below(state, span - length);
+	range.last = range.first + length - 1;
 	if (random_below(state, 8)) {
-		comb.stride = length + random_below(state, widest);
-		most = (span - 1 - comb.last) / comb.stride + 1;
-		comb.count = random_below(state, 2) ? most : 1 + random_below(state, most);
+		range.stride = length + random_below(state, widest);
+		most = (span - 1 - range.last) / range.stride + 1;
+		range.count = random_below(state, 2) ? most : 1 + random_below(state, most);
 	}
-	return comb;
+	return range;
 }
 
-static void paint(const struct comb *comb, unsigned int shift)
+static void paint(const struct strided *range, unsigned int shift)
 {
-	for (uint64_t i = 0; i < comb->count; i++)
-		for (uint64_t block = (comb->first + i * comb->stride) >> shift;
-		     block <= (comb->last + i * comb->stride) >> shift; block++)
+	for (uint64_t i = 0; i < range->count; i++)
+		for (uint64_t block = (range->first + i * range->stride) >> shift;
+		     block <= (range->last + i * range->stride) >> shift; block++)
 			touched[block] = 1;
 }
 
@@ -45,15 +46,15 @@ static uint64_t count_painted(void)
 	return sum;
 }
 
-static uint64_t union_of(const struct comb *combs, size_t nr, unsigned int shift)
+static uint64_t union_of(const struct strided *ranges, size_t nr, unsigned int shift)
 {
-	void *memory = malloc(comb_work_bytes(nr));
-	struct comb_work work;
+	void *memory = malloc(strided_work_bytes(nr));
+	struct strided_work work;
 	uint64_t blocks;
 
 	assert_non_null(memory);
-	comb_work_init(&work, nr, memory);
-	assert_true(comb_blocks(combs, nr, shift, &work, &blocks));
+	strided_work_init(&work, nr, memory);
+	assert_true(strided_blocks(ranges, nr, shift, &work, &blocks));
 	free(memory);
 	return blocks;
 }
@@ -62,16 +63,16 @@ static void check_unions(uint64_t *state, unsigned int rounds, size_t most, uint
 			 uint64_t longest, uint64_t widest)
 {
 	for (unsigned int round = 0; round < SCALED(rounds); round++) {
-		struct comb combs[8];
+		struct strided ranges[8];
 		size_t nr = 1 + random_below(state, most);
 		unsigned int shift = (unsigned int)random_below(state, 7);
 
 		memset(touched, 0, sizeof(touched));
 		for (size_t i = 0; i < nr; i++) {
-			combs[i] = random_comb(state, span, longest, widest);
-			paint(&combs[i], shift);
+			ranges[i] = random_range(state, span, longest, widest);
+			paint(&ranges[i], shift);
 		}
-		assert_int_equal(union_of(combs, nr, shift), count_painted());
+		assert_int_equal(union_of(ranges, nr, shift), count_painted());
 	}
 }
 
@@ -89,17 +90,17 @@ static void test_unions(void **unused)
 static void test_pairwise_sums(void **unused)
 {
 	/* Coprime strides, few ways to lie on a block: only the floor sums are cheap. */
-	struct comb combs[2] = {{3, 3, 1009, 390, 0}, {1, 2, 307, 1300, 1}};
+	struct strided ranges[2] = {{3, 3, 1009, 390, 0}, {1, 2, 307, 1300, 1}};
 
 	for (unsigned int shift = 0; shift < 4; shift++) {
 		memset(touched, 0, sizeof(touched));
-		paint(&combs[0], shift);
-		paint(&combs[1], shift);
-		assert_int_equal(union_of(combs, 2, shift), count_painted());
+		paint(&ranges[0], shift);
+		paint(&ranges[1], shift);
+		assert_int_equal(union_of(ranges, 2, shift), count_painted());
 	}
 }
 
-static bool overlap_slowly(const struct comb *a, const struct comb *b)
+static bool overlap_slowly(const struct strided *a, const struct strided *b)
 {
 	for (uint64_t i = 0; i < a->count; i++)
 		for (uint64_t j = 0; j < b->count; j++)
@@ -116,12 +117,12 @@ static void test_overlaps(void **unused)
 
 	for (unsigned int round = 0; round < SCALED(200000); round++) {
 		uint64_t span = 20 + random_below(&state, 2000);
-		struct comb a = random_comb(&state, span, 6, 60);
-		struct comb b = random_comb(&state, span, 6, 60);
+		struct strided a = random_range(&state, span, 6, 60);
+		struct strided b = random_range(&state, span, 6, 60);
 		bool expected = overlap_slowly(&a, &b);
 
-		assert_int_equal(combs_overlap(&a, &b), expected);
-		assert_int_equal(combs_overlap(&b, &a), expected);
+		assert_int_equal(strided_overlap(&a, &b), expected);
+		assert_int_equal(strided_overlap(&b, &a), expected);
 		found += expected;
 	}
 	assert_in_range(found, SCALED(20000), SCALED(180000));
@@ -133,21 +134,21 @@ static void test_find_overlap(void **unused)
 	unsigned int found = 0;
 
 	for (unsigned int round = 0; round < SCALED(20000); round++) {
-		struct comb combs[5], copy[5];
+		struct strided ranges[5], copy[5];
 		bool expected = false;
 		size_t tags[2];
 
 		for (size_t i = 0; i < 5; i++) {
-			combs[i] = random_comb(&state, 3000, 3, 3000);
-			combs[i].tag = i;
+			ranges[i] = random_range(&state, 3000, 3, 3000);
+			ranges[i].tag = i;
 			for (size_t j = 0; j < i; j++)
-				expected |= overlap_slowly(&combs[i], &combs[j]);
+				expected |= overlap_slowly(&ranges[i], &ranges[j]);
 		}
-		memcpy(copy, combs, sizeof(copy));
-		assert_int_equal(combs_find_overlap(copy, 5, tags), expected);
+		memcpy(copy, ranges, sizeof(copy));
+		assert_int_equal(strided_find_overlap(copy, 5, tags), expected);
 		if (expected) {
 			assert_true(tags[0] < tags[1] && tags[1] < 5);
-			assert_true(overlap_slowly(&combs[tags[0]], &combs[tags[1]]));
+			assert_true(overlap_slowly(&ranges[tags[0]], &ranges[tags[1]]));
 		}
 		found += expected;
 	}
@@ -157,32 +158,32 @@ static void test_find_overlap(void **unused)
 /* At the end of the address space nothing may overflow. */
 static void test_ends(void **unused)
 {
-	struct comb whole = {0, UINT64_MAX, 0, 1, 0};
-	struct comb ends[2] = {{0, 4095, 0xfffffffffffff000ULL, 2, 0},
-			       {4096, 8191, 1ULL << 33, 1ULL << 31, 1}};
+	struct strided whole = {0, UINT64_MAX, 0, 1, 0};
+	struct strided ends[2] = {{0, 4095, 0xfffffffffffff000ULL, 2, 0},
+				  {4096, 8191, 1ULL << 33, 1ULL << 31, 1}};
 
 	assert_int_equal(union_of(&whole, 1, 21), 1ULL << 43);
 	assert_int_equal(union_of(&whole, 1, 57), 128);
 	assert_int_equal(union_of(ends, 1, 21), 2);
 	assert_int_equal(union_of(ends, 1, 48), 2);
 	assert_int_equal(union_of(ends, 2, 21), (1ULL << 31) + 1);
-	assert_false(combs_overlap(&ends[0], &ends[1]));
-	assert_true(combs_overlap(&ends[0], &whole));
-	assert_true(combs_overlap(&whole, &ends[1]));
+	assert_false(strided_overlap(&ends[0], &ends[1]));
+	assert_true(strided_overlap(&ends[0], &whole));
+	assert_true(strided_overlap(&whole, &ends[1]));
 }
 
 /*
- * Two combs with a billion teeth and coprime strides. Teeth of one page that
+ * Two ranges with a billion repeats and coprime strides. Teeth of one page that
  * each begin a block: the blocks are 2 j and 3 k, so two of three are touched;
  * the odd strides below share as many as the Chinese remainder theorem says.
  */
 static void test_billions(void **unused)
 {
 	const uint64_t block = 1 << 21;
-	struct comb small[2] = {{0, 4095, 2 * block, 3000000000, 0},
-				{0, 4095, 3 * block, 2000000000, 1}};
-	struct comb large[2] = {{0, 4095, 1000003 * block, 1 << 23, 0},
-				{0, 4095, 1000033 * block, 1 << 23, 1}};
+	struct strided small[2] = {{0, 4095, 2 * block, 3000000000, 0},
+				   {0, 4095, 3 * block, 2000000000, 1}};
+	struct strided large[2] = {{0, 4095, 1000003 * block, 1 << 23, 0},
+				   {0, 4095, 1000033 * block, 1 << 23, 1}};
 
 	assert_int_equal(union_of(small, 2, 21), 4000000000);
 	/* They meet at multiples of the product: 0 and eight more. */
@@ -193,18 +194,18 @@ static void test_billions(void **unused)
 /* Out of steps it says so, and between whom. */
 static void test_giving_up(void **unused)
 {
-	const struct comb combs[3] = {
+	const struct strided ranges[3] = {
 		{0, 0, 1009, 390, 2}, {1, 1, 1013, 390, 7}, {2, 2, 997, 390, 5}};
-	void *memory = malloc(comb_work_bytes(3));
-	struct comb_work work;
+	void *memory = malloc(strided_work_bytes(3));
+	struct strided_work work;
 	uint64_t blocks;
 
-	comb_work_init(&work, 3, memory);
+	strided_work_init(&work, 3, memory);
 	work.steps = 1000;
-	assert_false(comb_blocks(combs, 3, 2, &work, &blocks));
+	assert_false(strided_blocks(ranges, 3, 2, &work, &blocks));
 	assert_true(work.tags[0] < work.tags[1]);
 	work.steps = 1200;
-	assert_true(comb_blocks(combs, 3, 2, &work, &blocks));
+	assert_true(strided_blocks(ranges, 3, 2, &work, &blocks));
 	free(memory);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "clients/remoteproc.h"
+#include "tests/clients/remoteproc.h"
 
-#include "clients/fw_elf.h"
+#include "tests/clients/fw_elf.h"
 #include "mm/page.h"
 #include "mm/slab.h"
 #include "plat/compiler.h"

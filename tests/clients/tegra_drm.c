@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "clients/tegra_drm.h"
+#include "tests/clients/tegra_drm.h"
 
-#include "clients/tegra_pages.h"
+#include "tests/clients/tegra_pages.h"
 #include "plat/compiler.h"
 
 int tegra_drm_init(struct tegra_drm *tegra, struct iommu_domain *domain, uint64_t dma_mask)

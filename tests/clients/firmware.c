@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "clients/firmware.h"
+#include "tests/clients/firmware.h"
 
-#include "clients/fw_elf.h"
+#include "tests/clients/fw_elf.h"
 #include "plat/compiler.h"
 
 /* Bits of p_flags, as Qualcomm's tools set them. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "clients/arm_dma.h"
+#include "tests/clients/arm_dma.h"
 
-#include "clients/page_runs.h"
+#include "tests/clients/page_runs.h"
 #include "mm/page.h"
 #include "mm/slab.h"
 #include "mm/warn.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread that is alone in the library goes by that, without atomic operations.
- * Here others come all the time and change the same table, whose count must lose
- * nothing. The main thread only watches: it would make one too many.
+ * A thread that is the only one to use the library does without atomic operations.
+ * Here other threads start all the time and change the same table, whose count must
+ * stay right. The main thread does not use the library: it would be another thread.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@
 
 static struct iommu_domain *_Atomic shared;
 static atomic_bool stop;
-static atomic_uint errors, times_alone;
+static atomic_uint errors, times_single;
 
 static void map_and_unmap(struct iommu_domain *domain, uint64_t iova)
 {
@@ -36,7 +36,7 @@ static void *stay(void *arg)
 	errors += iommu_map(domain, MINE * PAGE, PAGE, PAGE, RW, GFP_KERNEL) != 0;
 	atomic_store(&shared, domain);
 	for (unsigned int i = 0; !atomic_load(&stop); i = (i + 1) % MINE) {
-		times_alone += mm_is_alone();
+		times_single += mm_is_single_threaded();
 		map_and_unmap(domain, i * PAGE);
 	}
 	errors += iommu_unmap(domain, MINE * PAGE, PAGE) != PAGE;
@@ -67,40 +67,40 @@ static void comers(void **state)
 	atomic_store(&stop, true);
 	pthread_join(resident, NULL);
 	assert_int_equal(errors, 0);
-	assert_int_not_equal(times_alone, 0);
+	assert_int_not_equal(times_single, 0);
 }
 
 static atomic_bool inside, ended;
 
-static void *be_alone(void *arg)
+static void *hold_single(void *arg)
 {
 	struct mm_thread *self = mm_thread_self();
-	bool alone, outermost = rcu_read_lock_alone(self, &alone);
+	bool single, outermost = rcu_read_lock_single(self, &single);
 
-	errors += !alone || !outermost;
+	errors += !single || !outermost;
 	atomic_store(&inside, true);
 	usleep(50000);
 	atomic_store(&ended, true);
 	if (arg)
-		rcu_alone_end(self);
+		rcu_single_end(self);
 	usleep(50000);
 	rcu_read_unlock(self, outermost);
 	return NULL;
 }
 
-/* *arg: had the other ended when this one was let in? */
+/* Sets *arg: had the other section ended when this thread was registered? */
 static void *come_in(void *arg)
 {
-	bool *late = arg, alone;
+	bool *late = arg, single;
 	struct mm_thread *self = mm_thread_self();
 
 	*late = atomic_load(&ended);
-	rcu_read_unlock(self, rcu_read_lock_alone(self, &alone));
+	rcu_read_unlock(self, rcu_read_lock_single(self, &single));
 
 	return NULL;
 }
 
-/* Who comes waits until the other is not alone any more, by the section's end or before. */
+/* A new thread waits for the end of a single-threaded section, or of that part of it. */
 static void comer_waits(void **state)
 {
 	for (unsigned int before = 0; before < 2; before++) {
@@ -108,8 +108,8 @@ static void comer_waits(void **state)
 		bool late;
 
 		inside = ended = false;
-		assert_int_equal(pthread_create(&resident, NULL, be_alone, before ? &inside : NULL),
-				 0);
+		assert_int_equal(
+			pthread_create(&resident, NULL, hold_single, before ? &inside : NULL), 0);
 		while (!atomic_load(&inside))
 			plat_yield();
 		assert_int_equal(pthread_create(&comer, NULL, come_in, &late), 0);

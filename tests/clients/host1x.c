@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "clients/host1x.h"
+#include "tests/clients/host1x.h"
 
-#include "clients/tegra_pages.h"
+#include "tests/clients/tegra_pages.h"
 #include "plat/compiler.h"
 
 #define SLOTS      512

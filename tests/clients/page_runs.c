@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "clients/page_runs.h"
+#include "tests/clients/page_runs.h"
 
 #include "mm/page.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "clients/ipa.h"
+#include "tests/clients/ipa.h"
 
 #include "mm/page.h"
 #include "plat/compiler.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "clients/s390_pci.h"
+#include "tests/clients/s390_pci.h"
 
 #include "mm/page.h"
 #include "plat/compiler.h"

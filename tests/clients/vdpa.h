@@ -9,7 +9,7 @@
 
 #include <uiommu/iommu.h>
 
-#include "clients/page_runs.h"
+#include "tests/clients/page_runs.h"
 
 /* The messages, as in linux/vhost_types.h. */
 #define VDPA_IOTLB_MSG    0x1u

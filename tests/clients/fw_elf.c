@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "clients/fw_elf.h"
+#include "tests/clients/fw_elf.h"
 
 #include <elf.h>
 #include <errno.h>

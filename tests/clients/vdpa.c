@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "clients/vdpa.h"
+#include "tests/clients/vdpa.h"
 
 #include "mm/page.h"
 #include "mm/slab.h"

@@ -5,7 +5,7 @@
  * tables put together, because then the end of a registration would have to
  * allocate in order to cut anew. It goes away with the intervals themselves.
  */
-#include "clients/usnic.h"
+#include "tests/clients/usnic.h"
 
 #include "mm/page.h"
 #include "mm/slab.h"

@@ -10,7 +10,7 @@
 
 #include <uiommu/iommu.h>
 
-#include "clients/page_runs.h"
+#include "tests/clients/page_runs.h"
 
 struct mem_cgroup;
 
