@@ -142,7 +142,7 @@ def unwritable(writer):
     directory.mkdir()
     loop = place.directory / ('loop' + writer.suffix)
     loop.symlink_to(loop.name)
-    for path in (directory, loop, '/nonexistent/file' + writer.suffix, '/sys/file' + writer.suffix,
+    for path in (directory, loop, '/nonexistent/file' + writer.suffix, '/proc/file' + writer.suffix,
                  str(place.file) + '/below' + writer.suffix, place.directory / ('x' * 300 + writer.suffix)):
         done = writer.run(path)
         tap.ok(refused(done, str(path)) and not done.stdout,
