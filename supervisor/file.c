@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "plat/compiler.h"
@@ -247,69 +246,6 @@ struct file *file_get(pid_t tid, int fd)
 	return stat(path, &st) ? NULL : file_of_stat(&st);
 }
 
-/* ---- descriptors that were looked up lately ---- */
-
-#define LATELY_SLOTS 256
-#define LATELY_NS    1000000000ull /* numbers of threads are not given out again so soon */
-
-/*
- * A descriptor in the window stays what it is until a call that the filter brings here
- * closes it or puts another in its place: then all of these are forgotten.
- */
-static struct lately {
-	pid_t tid;
-	int fd;
-	uint64_t generation, until;
-	struct file *file; /* no reference: an open file of this generation */
-} lately[LATELY_SLOTS];
-static uint64_t generation = 1;
-
-static uint64_t coarse_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-void files_forget(void)
-{
-	pthread_mutex_lock(&lock);
-	generation++;
-	pthread_mutex_unlock(&lock);
-}
-
-struct file *file_get_of(struct call *call, int fd)
-{
-	pid_t tid = call->caller.tid;
-	struct lately *slot = &lately[((unsigned int)tid * 31 + (unsigned int)fd) % LATELY_SLOTS];
-	uint64_t now = coarse_ns(), began;
-	struct file *file = NULL;
-
-	pthread_mutex_lock(&lock);
-	began = generation;
-	if (slot->tid == tid && slot->fd == fd && slot->generation == began && now < slot->until) {
-		file = slot->file;
-		file_hold(file);
-	}
-	pthread_mutex_unlock(&lock);
-	if (file)
-		return file;
-	file = file_get(tid, fd);
-	if (!file || !call_is_in_window(fd))
-		return file;
-	if (!call_is_valid(call)) {
-		file_put(file);
-		return NULL;
-	}
-	pthread_mutex_lock(&lock);
-	/* Unless something was closed while it was looked up. */
-	if (generation == began)
-		*slot = (struct lately){tid, fd, began, now + LATELY_NS, file};
-	pthread_mutex_unlock(&lock);
-	return file;
-}
-
 /* Called with locks of the library held. */
 void file_signal(const void *object, bool readable)
 {
@@ -360,7 +296,7 @@ static void take_closed(int watch_number)
 			if (file->watch != watch_number)
 				continue;
 			*at = file->next;
-			generation++;
+			files_forget();
 			inotify_rm_watch(events, watch_number);
 			add_release(file);
 			return;

@@ -61,7 +61,7 @@ static pid_t look_up_pid(pid_t tid)
 	return at ? (pid_t)strtol(at + 6, NULL, 10) : 0;
 }
 
-static pid_t pid_of(pid_t tid)
+pid_t process_pid(pid_t tid)
 {
 	_Atomic(uint64_t) *slot = &thread_processes[(unsigned int)tid % THREAD_SLOTS];
 	uint64_t guess = atomic_load_explicit(slot, memory_order_relaxed);
@@ -117,7 +117,7 @@ static struct process *process_new(pid_t pid)
 
 struct process *process_find(pid_t tid)
 {
-	pid_t pid = pid_of(tid);
+	pid_t pid = process_pid(tid);
 	struct process *process;
 
 	pthread_mutex_lock(&lock);
@@ -130,7 +130,7 @@ struct process *process_find(pid_t tid)
 
 struct process *process_of(pid_t tid)
 {
-	pid_t pid = pid_of(tid);
+	pid_t pid = process_pid(tid);
 	struct process *process;
 	bool is_new = false;
 
@@ -235,7 +235,6 @@ void process_execs(struct process *process, pid_t tid)
 {
 	struct iommufd_mm *old;
 
-	files_forget();
 	pthread_mutex_lock(&lock);
 	old = process->mm;
 	process->mm = NULL;

@@ -231,8 +231,10 @@ static long dispatch(struct call *call)
 	case SYS_dup2:
 #endif
 	case SYS_dup3:
+		files_change(call, (unsigned int)call->args[1], (unsigned int)call->args[1]);
+		return CONTINUE;
 	case SYS_close_range:
-		files_forget();
+		files_change(call, (unsigned int)call->args[0], (unsigned int)call->args[1]);
 		return CONTINUE;
 	case SYS_execve:
 	case SYS_execveat:
@@ -274,6 +276,7 @@ static void serve(const struct seccomp_notif *notif)
 	memcpy(call.args, notif->data.args, sizeof(call.args));
 	current_call = &call;
 	iommufd_caller = &call.caller;
+	files_changed(call.caller.tid);
 	result = dispatch(&call);
 	iommufd_caller = NULL;
 	current_call = NULL;

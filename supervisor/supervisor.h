@@ -175,6 +175,8 @@ struct process {
 	char comm[16];
 };
 
+/* The number of the process of a thread, or 0. */
+pid_t process_pid(pid_t tid);
 struct process *process_of(pid_t tid);
 /* One that is known, or NULL. */
 struct process *process_find(pid_t tid);
@@ -273,10 +275,6 @@ bool file_hold_live(struct file *file);
 int file_open(struct file *file, int flags);
 /* What is behind a descriptor of the thread's, with a reference, or NULL. */
 struct file *file_get(pid_t tid, int fd);
-/* The same of the caller's, which is remembered for a while. */
-struct file *file_get_of(struct call *call, int fd);
-/* A descriptor may be closed, or another put in its place. */
-void files_forget(void);
 /* The same for the path of one in /proc. */
 struct file *file_of_stat(const struct stat *st);
 /* A call on it, with the reference of file_get_of(), which the end of the call drops. */
@@ -299,6 +297,19 @@ static inline bool file_is_polled(const struct file *file)
 
 /* The file of @object, which is polled, has become readable, or ceased to be. */
 void file_signal(const void *object, bool readable);
+
+/* ---- lookup.c ---- */
+
+/* file_get() of the caller's, which is remembered for a while. */
+struct file *file_get_of(struct call *call, int fd);
+/* A descriptor may be another file's, or none's, by now. */
+void files_forget(void);
+/* The kernel, which carries @call out, may close these, or put others in their place. */
+void files_change(const struct call *call, unsigned int first, unsigned int last);
+/* The same of all that a process has, which is about to exec. */
+void files_change_all(const struct call *call);
+/* The thread's last call is done, since it makes another. */
+void files_changed(pid_t tid);
 
 /* ---- shared.c: what programs see that map a file ---- */
 

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+uiommu run under programs that use their descriptors, threads and processes as no other
+test does.
+
+Arguments: the command, the program.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from replay_tap import Tap
+
+COMMAND, PROGRAM = sys.argv[1:3]
+HANG = 300  # seconds: what has not ended then never will
+tap = Tap()
+
+
+def run(*arguments, before=(), options=('--devices', '1', '--memlock', 'unlimited'), **more):
+    """(exit status, output, errors, report), or None when it does not end."""
+    path = os.path.join(SCRATCH, 'report.json')
+    running = subprocess.Popen([*before, COMMAND, 'run', *options, '--json', '--report', path, '--',
+                                *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, **more)
+    try:
+        out, err = running.communicate(timeout=HANG)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        return None
+    try:
+        with open(path) as report:
+            return running.returncode, out, err, json.load(report)
+    except FileNotFoundError:
+        return running.returncode, out, err, None
+
+
+def expect(part, name, status=0, **more):
+    done = run(PROGRAM, part, **more)
+    if done and done[0] == 77:
+        tap.skip(name, 'no userfaultfd for faults of the kernel')
+        return None
+    tap.equal(done and done[:3], (status, '', ''), name)
+    if done and done[3]:
+        tap.equal(done[3]['memory_current'], 0, f'{name}: nothing is charged at the end')
+    return done and done[3]
+
+
+def descriptors():
+    expect('replaced', 'a call that begins after dup2() or close() finds what is there then')
+
+
+with tempfile.TemporaryDirectory() as SCRATCH:
+    for part in descriptors,:
+        part()
+tap.done()
