@@ -79,11 +79,97 @@ static void test_replaced(void)
 	_exit(0);
 }
 
+/* ---- memory that nobody provides ---- */
+
+/* The kernel's own accesses to it wait until the process ends. */
+static char *absent_memory(void)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	char *at = mmap(NULL, M, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = {.range = {(uintptr_t)at, M},
+					.mode = UFFDIO_REGISTER_MODE_MISSING};
+
+	if (fd < 0)
+		exit(77);
+	check(!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &range));
+	return at;
+}
+
+static int stalled_fd;
+static uint32_t stalled_ioas;
+
+static void *map_absent(void *at)
+{
+	map(stalled_fd, stalled_ioas, at, M, M);
+	return NULL;
+}
+
+static void *alloc_absent(void *at)
+{
+	ioctl(stalled_fd, IOMMU_IOAS_ALLOC, at);
+	return NULL;
+}
+
+/* Until the thread is in its call, which /proc says. */
+static void wait_for_call(pid_t tid)
+{
+	char path[64], number_of_ioctl[16], text[128] = "";
+	int length = snprintf(number_of_ioctl, sizeof(number_of_ioctl), "%d ", SYS_ioctl);
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
+	while (strncmp(text, number_of_ioctl, (size_t)length)) {
+		int fd = open(path, O_RDONLY);
+
+		check(fd >= 0 && read(fd, text, sizeof(text)) > 0 && !close(fd));
+		sched_yield();
+	}
+}
+
+static void *(*stalling)(void *at);
+static pid_t stalled_tid;
+
+static void *begin_stalled(void *at)
+{
+	__atomic_store_n(&stalled_tid, (pid_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	return stalling(at);
+}
+
+/* The end of the process is what ends the call. */
+static void exit_in_call(void *(*call)(void *at), void (*leave)(int status))
+{
+	char *at = absent_memory();
+	pthread_t thread;
+
+	stalled_fd = open_iommu();
+	stalled_ioas = ioas_alloc(stalled_fd);
+	attach(stalled_fd, stalled_ioas);
+	stalling = call;
+	check(!pthread_create(&thread, NULL, begin_stalled, at));
+	while (!__atomic_load_n(&stalled_tid, __ATOMIC_SEQ_CST))
+		sched_yield();
+	wait_for_call(stalled_tid);
+	usleep(100000); /* for the supervisor to be in it; more or less shows less, not more */
+	leave(5);
+}
+
+static void test_exit_in_map(void)
+{
+	exit_in_call(map_absent, exit);
+}
+
+static void test_exit_in_argument(void)
+{
+	exit_in_call(alloc_absent, _exit);
+}
+
 static const struct {
 	const char *name;
 	void (*function)(void);
 } tests[] = {
 	{"replaced", test_replaced},
+	{"exit-in-map", test_exit_in_map},
+	{"exit-in-argument", test_exit_in_argument},
 };
 
 int main(int argc, char **argv)

@@ -15,7 +15,7 @@ import tempfile
 from replay_tap import Tap
 
 COMMAND, PROGRAM = sys.argv[1:3]
-HANG = 300  # seconds: what has not ended then never will
+HANG = int(os.environ.get('UIOMMU_HANG', '300'))  # seconds: what has not ended then never will
 tap = Tap()
 
 
@@ -52,7 +52,17 @@ def descriptors():
     expect('replaced', 'a call that begins after dup2() or close() finds what is there then')
 
 
+def exits():
+    for call in 'map', 'argument':
+        name = f'exit while another thread waits for memory: {call}'
+        report = expect(f'exit-in-{call}', name, status=5)
+        if report:
+            process = report['processes'][0]
+            tap.equal((process['state'], process['exit_status']), ('exited', 5),
+                      f'{name}: the status is reported')
+
+
 with tempfile.TemporaryDirectory() as SCRATCH:
-    for part in descriptors,:
+    for part in descriptors, exits:
         part()
 tap.done()
