@@ -228,7 +228,11 @@ struct file {
 	dev_t dev;
 	ino_t ino;
 	int watch;               /* of inotify */
+	int own;                 /* a description of our own, or -1: file.c */
 	struct file *next;       /* in a chain by inode */
+	struct file *next_watch; /* in a chain by watch */
+	bool doubtful;           /* in the list of files that may be closed */
+	struct file *next_doubtful;
 	struct release *release; /* until it is closed */
 	atomic_uint calls;       /* under way */
 	atomic_bool closed;      /* its last close has been seen */
@@ -245,9 +249,9 @@ struct file {
 	};
 	struct vfio_container *container; /* FILE_IOMMU: of /dev/vfio/vfio, else NULL */
 	struct file *parent;              /* FILE_VFIO: the group that it is of, or NULL */
-	int memory;                       /* a descriptor of our own for what is in it, or -1 */
+	int memory;                       /* @own, if something is in it, or -1 */
 	_Atomic int64_t position;         /* FILE_CONFIG */
-	int signal;                       /* of one that is polled: our end of its pipe */
+	int signal;                       /* @own, of one that is polled: our end of its pipe */
 	const void *signals;              /* the object whose events it shows, or NULL */
 	void *shared;                     /* FILE_IOMMU: what programs see that map it, or NULL */
 	struct process *opener;           /* with a reference */
@@ -282,8 +286,8 @@ void file_begin_call(struct file *file);
 void file_end_call(struct file *file);
 /* Handle every last close that came before now, as far as @file or @process could notice. */
 void files_settle(const struct file *file, const struct process *process);
-/* All that wait for no call. */
-void files_settle_all(void);
+/* All that wait for no call. False: some have to be looked at again. */
+bool files_settle_all(void);
 /* What iommufd has made of it, or NULL. */
 static inline void *file_object(const struct file *file)
 {

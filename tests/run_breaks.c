@@ -163,6 +163,51 @@ static void test_exit_in_argument(void)
 	exit_in_call(alloc_absent, _exit);
 }
 
+/* ---- others that open and close what a program has open ---- */
+
+static void test_exec_file(void)
+{
+	char path[32], *argv[] = {path, NULL};
+	int fd = open_iommu();
+
+	ioas_alloc(fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	check_errno(execve(path, argv, argv), EACCES);
+	check_errno(syscall(SYS_execveat, fd, "", argv, argv, AT_EMPTY_PATH), EACCES);
+	check(ioas_alloc(fd) == 2);
+}
+
+/* Between the lines that it writes and reads something outside happens to its file. */
+static void test_foreign(void)
+{
+	int fd = open_iommu();
+	char byte;
+
+	ioas_alloc(fd);
+	printf("%d %d\n", (int)getpid(), fd);
+	fflush(stdout);
+	check(read(STDIN_FILENO, &byte, 1) == 1);
+	check(ioas_alloc(fd) == 2);
+	check(!close(fd));
+}
+
+/* More last closes than events have room. */
+static void test_many(void)
+{
+	unsigned int events;
+	FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "r");
+	struct rlimit limit;
+
+	check(file && fscanf(file, "%u", &events) == 1 && !fclose(file));
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_max < events + 2100)
+		exit(77);
+	limit.rlim_cur = limit.rlim_max;
+	check(!setrlimit(RLIMIT_NOFILE, &limit));
+	for (unsigned int i = 0; i < events + 1000; i++)
+		check(open("/dev/iommu", O_RDWR) >= 0);
+	raise(SIGKILL);
+}
+
 static const struct {
 	const char *name;
 	void (*function)(void);
@@ -170,6 +215,9 @@ static const struct {
 	{"replaced", test_replaced},
 	{"exit-in-map", test_exit_in_map},
 	{"exit-in-argument", test_exit_in_argument},
+	{"exec-file", test_exec_file},
+	{"foreign", test_foreign},
+	{"many", test_many},
 };
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@ Arguments: the command, the program.
 """
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,10 +38,10 @@ def run(*arguments, before=(), options=('--devices', '1', '--memlock', 'unlimite
         return running.returncode, out, err, None
 
 
-def expect(part, name, status=0, **more):
+def expect(part, name, status=0, missing='no userfaultfd for faults of the kernel', **more):
     done = run(PROGRAM, part, **more)
     if done and done[0] == 77:
-        tap.skip(name, 'no userfaultfd for faults of the kernel')
+        tap.skip(name, missing)
         return None
     tap.equal(done and done[:3], (status, '', ''), name)
     if done and done[3]:
@@ -62,7 +63,28 @@ def exits():
                       f'{name}: the status is reported')
 
 
+def foreign():
+    """The inode of a file is opened and closed from outside."""
+    path = os.path.join(SCRATCH, 'report.json')
+    running = subprocess.Popen([COMMAND, 'run', '--json', '--report', path, '--', PROGRAM, 'foreign'],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pid, fd = running.stdout.readline().split()
+    for flags in os.O_RDONLY, os.O_RDWR:
+        os.close(os.open(f'/proc/{pid}/fd/{fd}', flags))
+    out, _ = running.communicate('x', timeout=HANG)
+    tap.equal((running.returncode, out), (0, ''), 'a file that others open and close goes on')
+    with open(path) as report:
+        tap.equal(json.load(report)['memory_current'], 0, 'and its own last close is noticed')
+
+
+def closes():
+    expect('exec-file', 'our files are not executed, and go on')
+    foreign()
+    expect('many', 'more last closes than events have room', status=128 + signal.SIGKILL,
+           missing='the limit on descriptors is low')
+
+
 with tempfile.TemporaryDirectory() as SCRATCH:
-    for part in descriptors, exits:
+    for part in descriptors, exits, closes:
         part()
 tap.done()
