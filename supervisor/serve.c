@@ -308,19 +308,26 @@ static bool is_over(void)
 static bool receive_and_serve(unsigned int number)
 {
 	union notification next;
+	bool valid = true;
+	int serving_now;
 
 	memset(&next.notif, 0, sizeof(next.notif));
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &next.notif))
 		/* Else the caller was killed meanwhile. */
 		return errno == EINTR || (errno == ENOENT && !is_over());
-	atomic_store_explicit(&under_way->worker[number].nr, next.notif.data.nr,
-			      memory_order_relaxed);
-	atomic_store_explicit(&under_way->worker[number].id, next.notif.id, memory_order_relaxed);
-	atomic_store_explicit(&under_way->latest, next.notif.id, memory_order_release);
 	watch();
-	atomic_fetch_add_explicit(&serving, 1, memory_order_relaxed);
-	serve(&next.notif);
-	atomic_store_explicit(&under_way->worker[number].id, 0, memory_order_release);
+	serving_now = atomic_fetch_add(&serving, 1) + 1;
+	if (likely(park_admits(number, &next.notif, serving_now)))
+		do {
+			if (valid)
+				serve(&next.notif);
+			atomic_store_explicit(&under_way->worker[number].id, 0,
+					      memory_order_release);
+			if (!park_next(number, &next.notif, atomic_load(&serving)))
+				break;
+			/* Whoever waited for long may have been killed. */
+			valid = !ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &next.notif.id);
+		} while (true);
 	atomic_fetch_sub(&serving, 1);
 	if (unlikely(atomic_load(&ending)))
 		wait_wake();

@@ -92,6 +92,8 @@ bool ends_done(void);
 /* ---- fallback.c ---- */
 
 #define WORKERS_MAX 128
+/* Calls that wait until their process has ended others. */
+#define PARKED_MAX 1024
 
 /* In memory that the fallback shares: calls that are received and not yet answered. */
 struct under_way {
@@ -99,7 +101,7 @@ struct under_way {
 	struct {
 		_Atomic uint64_t id; /* or 0 */
 		_Atomic int nr;
-	} worker[WORKERS_MAX];
+	} worker[WORKERS_MAX + PARKED_MAX]; /* those that are parked come last */
 };
 
 extern struct under_way *under_way;
@@ -158,6 +160,16 @@ ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size);
 
 /* A result of a handler: let the kernel carry the call out. */
 #define CONTINUE LONG_MIN
+
+/* ---- park.c: no process takes all workers ---- */
+
+/*
+ * Whether worker @number is to serve it now, of @serving that serve something, itself with
+ * them; else it waits until park_next() gives it to one that has served another.
+ */
+bool park_admits(unsigned int number, const struct seccomp_notif *notif, int serving);
+/* It has served what it was to. False: there is nothing else for it. */
+bool park_next(unsigned int number, struct seccomp_notif *notif, int serving);
 
 /* ---- process.c ---- */
 

@@ -163,6 +163,35 @@ static void test_exit_in_argument(void)
 	exit_in_call(alloc_absent, _exit);
 }
 
+#define CROWD 250
+
+/* More calls than there are threads of the supervisor wait; another process goes on. */
+static void test_crowd(void)
+{
+	char *at = absent_memory();
+	pthread_t thread;
+	pid_t pid;
+
+	stalled_fd = open_iommu();
+	stalling = alloc_absent;
+	for (unsigned int i = 0; i < CROWD; i++) {
+		__atomic_store_n(&stalled_tid, 0, __ATOMIC_SEQ_CST);
+		check(!pthread_create(&thread, NULL, begin_stalled, at));
+		while (!__atomic_load_n(&stalled_tid, __ATOMIC_SEQ_CST))
+			sched_yield();
+	}
+	usleep(500000); /* as above */
+	pid = fork();
+	if (!pid) {
+		int fd = open_iommu();
+
+		check(ioas_alloc(fd) == 1 && !close(fd));
+		_exit(0);
+	}
+	wait_for(pid, 0);
+	_exit(5);
+}
+
 /* ---- others that open and close what a program has open ---- */
 
 static void test_exec_file(void)
@@ -215,6 +244,7 @@ static const struct {
 	{"replaced", test_replaced},
 	{"exit-in-map", test_exit_in_map},
 	{"exit-in-argument", test_exit_in_argument},
+	{"crowd", test_crowd},
 	{"exec-file", test_exec_file},
 	{"foreign", test_foreign},
 	{"many", test_many},

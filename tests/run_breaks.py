@@ -63,6 +63,10 @@ def exits():
                       f'{name}: the status is reported')
 
 
+def crowd():
+    expect('crowd', 'calls of one process wait in great numbers: others go on', status=5)
+
+
 def foreign():
     """The inode of a file is opened and closed from outside."""
     path = os.path.join(SCRATCH, 'report.json')
@@ -85,6 +89,6 @@ def closes():
 
 
 with tempfile.TemporaryDirectory() as SCRATCH:
-    for part in descriptors, exits, closes:
+    for part in descriptors, exits, crowd, closes:
         part()
 tap.done()
