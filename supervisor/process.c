@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <uiommu/memcontrol.h>
@@ -280,8 +281,29 @@ bool process_is_ending(const struct process *process)
 	return ending;
 }
 
+static void note_status(struct process *process, const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		atomic_store(&process->status, 1 + info->si_status);
+}
+
+void process_note_status(pid_t pid, const siginfo_t *info)
+{
+	struct process *process = process_find(pid);
+
+	if (!process)
+		return;
+	note_status(process, info);
+	process_put(process);
+}
+
 void process_ended(struct process *process)
 {
+	siginfo_t info = {.si_code = 0};
+
+	/* Of a child of ours, unless it is reaped: then it has been noted before. */
+	if (!waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG | WNOWAIT))
+		note_status(process, &info);
 	/* Its last closes come before the news of its end. */
 	files_settle_all();
 	account_exit(process, REPORT_KILLED, 0);

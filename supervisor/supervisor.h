@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -184,6 +185,7 @@ struct process {
 	struct report_process *slot; /* or NULL */
 	atomic_bool slot_taken;      /* or there was none to take */
 	pthread_mutex_t exit_lock;   /* while its end is described */
+	atomic_int status;           /* 1 + what it has ended with by itself, or 0 */
 	char comm[16];
 };
 
@@ -199,6 +201,8 @@ struct iommufd_mm *process_mm(struct process *process, pid_t tid);
 bool process_pinned(pid_t pid, unsigned long *pinned, unsigned long *locked);
 /* A thread of it is about to exec, or to end the process. */
 void process_execs(struct process *process, pid_t tid);
+/* A child of ours has ended, and is not reaped yet. */
+void process_note_status(pid_t pid, const siginfo_t *info);
 /* Ended: by the thread of ends.c. */
 void process_ended(struct process *process);
 /* It is being torn down: its descriptors are closed because it ends. */

@@ -163,6 +163,13 @@ static void test_exit_in_argument(void)
 	exit_in_call(alloc_absent, _exit);
 }
 
+/* The end of the last thread, and not of the process. */
+static void test_exit_thread(void)
+{
+	ioas_alloc(open_iommu());
+	syscall(SYS_exit, 3);
+}
+
 #define CROWD 250
 
 /* More calls than there are threads of the supervisor wait; another process goes on. */
@@ -244,6 +251,7 @@ static const struct {
 	{"replaced", test_replaced},
 	{"exit-in-map", test_exit_in_map},
 	{"exit-in-argument", test_exit_in_argument},
+	{"exit-thread", test_exit_thread},
 	{"crowd", test_crowd},
 	{"exec-file", test_exec_file},
 	{"foreign", test_foreign},

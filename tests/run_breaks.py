@@ -61,6 +61,10 @@ def exits():
             process = report['processes'][0]
             tap.equal((process['state'], process['exit_status']), ('exited', 5),
                       f'{name}: the status is reported')
+    report = expect('exit-thread', 'the last thread ends by exit(2)', status=3)
+    process = report['processes'][0]
+    tap.equal((process['state'], process['exit_status']), ('exited', 3),
+              'and that is what is reported')
 
 
 def crowd():
