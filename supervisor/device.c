@@ -365,7 +365,7 @@ int device_open(struct call *call, enum file_kind kind, const struct node *node,
 	int ret;
 
 	if (!process)
-		return -ESRCH;
+		return call_is_valid(call) ? -ENFILE : -ESRCH;
 	if (kind == FILE_IOMMU)
 		arm_fail_nth(call->caller.tid);
 	/* A group can be open once. */

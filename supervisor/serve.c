@@ -91,7 +91,9 @@ static struct iommufd_mm *caller_mm(struct iommufd_caller *caller)
 
 	if (call->mm)
 		return call->mm;
-	mm = process ? process_mm(process, caller->tid) : ERR_PTR(-ESRCH);
+	if (!process)
+		return ERR_PTR(call_is_valid(call) ? -ENFILE : -ESRCH);
+	mm = process_mm(process, caller->tid);
 	if (!IS_ERR(mm))
 		call->mm = mm;
 	return mm;

@@ -244,6 +244,53 @@ static void test_many(void)
 	raise(SIGKILL);
 }
 
+/* ---- limits on descriptors ---- */
+
+#define CHILDREN 80
+
+/* Each has a file open until all have tried. What opens fail with, other than @expected. */
+static void open_in_children(const int *expected)
+{
+	int tried[2], go[2];
+	char byte;
+
+	check(!pipe(tried) && !pipe(go));
+	for (unsigned int i = 0; i < CHILDREN; i++) {
+		pid_t pid = fork();
+
+		check(pid >= 0);
+		if (pid)
+			continue;
+		close(go[1]);
+		if (open("/dev/iommu", O_RDWR) < 0 && errno != expected[0] && errno != expected[1])
+			printf("open: %s\n", strerror(errno));
+		fflush(stdout);
+		check(write(tried[1], "", 1) == 1);
+		_exit((int)read(go[0], &byte, 1));
+	}
+	close(tried[1]);
+	for (unsigned int i = 0; i < CHILDREN; i++)
+		check(read(tried[0], &byte, 1) == 1);
+	close(go[1]);
+	while (wait(NULL) > 0)
+		;
+}
+
+/* Each process has few, as its limit of 64 says; all together have more. */
+static void test_soft_limit(void)
+{
+	struct rlimit limit;
+
+	check(!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur == 64);
+	open_in_children((const int[]){0, 0});
+}
+
+/* The supervisor has no more than a process may have: that is what it says. */
+static void test_hard_limit(void)
+{
+	open_in_children((const int[]){EMFILE, ENFILE});
+}
+
 static const struct {
 	const char *name;
 	void (*function)(void);
@@ -256,6 +303,8 @@ static const struct {
 	{"exec-file", test_exec_file},
 	{"foreign", test_foreign},
 	{"many", test_many},
+	{"soft-limit", test_soft_limit},
+	{"hard-limit", test_hard_limit},
 };
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@ Arguments: the command, the program.
 """
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -92,7 +93,13 @@ def closes():
            missing='the limit on descriptors is low')
 
 
+def limits():
+    for part, hard in ('soft', 4096), ('hard', 64):
+        expect(f'{part}-limit', f'a {part} limit on descriptors is each process\'s own',
+               preexec_fn=lambda hard=hard: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
+
+
 with tempfile.TemporaryDirectory() as SCRATCH:
-    for part in descriptors, exits, crowd, closes:
+    for part in descriptors, exits, crowd, closes, limits:
         part()
 tap.done()
