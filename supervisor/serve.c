@@ -99,6 +99,18 @@ static struct iommufd_mm *caller_mm(struct iommufd_caller *caller)
 	return mm;
 }
 
+/* Without it nothing of the program is seen here. */
+static void tell_unreadable(pid_t tid)
+{
+	static atomic_bool said;
+
+	if (!atomic_exchange(&said, true))
+		notice("process %d: its memory cannot be read, so it finds no devices: it is not "
+		       "dumpable (PR_SET_DUMPABLE, or a program file that its user may not read), "
+		       "which takes CAP_SYS_PTRACE",
+		       (int)tid);
+}
+
 ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size)
 {
 	size_t done = 0;
@@ -111,8 +123,11 @@ ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size)
 		ssize_t n = process_vm_readv(call->caller.tid, &local, 1, &remote, 1, 0);
 		const char *end;
 
-		if (n <= 0)
+		if (n <= 0) {
+			if (n < 0 && errno == EPERM)
+				tell_unreadable(call->caller.tid);
 			return -EFAULT;
+		}
 		end = memchr(text + done, '\0', (size_t)n);
 		if (end)
 			return end - text;

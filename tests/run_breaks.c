@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -291,6 +292,13 @@ static void test_hard_limit(void)
 	open_in_children((const int[]){EMFILE, ENFILE});
 }
 
+static void test_not_dumpable(void)
+{
+	check(!prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+	open("/dev/iommu", O_RDWR);
+	open("/dev/iommu", O_RDWR);
+}
+
 static const struct {
 	const char *name;
 	void (*function)(void);
@@ -303,6 +311,7 @@ static const struct {
 	{"exec-file", test_exec_file},
 	{"foreign", test_foreign},
 	{"many", test_many},
+	{"not-dumpable", test_not_dumpable},
 	{"soft-limit", test_soft_limit},
 	{"hard-limit", test_hard_limit},
 };

@@ -16,7 +16,7 @@ import tempfile
 
 from replay_tap import Tap
 
-COMMAND, PROGRAM = sys.argv[1:3]
+COMMAND, PROGRAM = map(os.path.abspath, sys.argv[1:3])
 HANG = int(os.environ.get('UIOMMU_HANG', '300'))  # seconds: what has not ended then never will
 tap = Tap()
 
@@ -99,7 +99,28 @@ def limits():
                preexec_fn=lambda hard=hard: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
 
 
+def give_up_rights():
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def not_dumpable():
+    """Without rights over others' memory: a line says what is missing."""
+    name = 'a program that is not dumpable'
+    try:
+        done = subprocess.run([COMMAND, 'run', '--report', 'none', '--', PROGRAM, 'not-dumpable'],
+                              capture_output=True, text=True, cwd='/', preexec_fn=give_up_rights)
+    except PermissionError:
+        tap.skip(name, 'another user cannot reach the programs')
+        return
+    lines = done.stderr.splitlines()
+    tap.ok(done.returncode == 0 and len(lines) == 1 and 'CAP_SYS_PTRACE' in lines[0],
+           f'{name}: one line', done)
+
+
 with tempfile.TemporaryDirectory() as SCRATCH:
-    for part in descriptors, exits, crowd, closes, limits:
+    for part in descriptors, exits, crowd, closes, limits, not_dumpable:
         part()
 tap.done()
