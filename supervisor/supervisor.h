@@ -135,6 +135,7 @@ struct call {
 	struct iommufd_mm *mm;   /* once it was asked for, with a reference */
 	struct file *installed;  /* that it has given to the caller, or NULL */
 	void *installed_object;  /* what is to be behind that */
+	bool bad_kind;           /* a descriptor in it is open, but no iommufd */
 };
 
 /* The one that this thread serves. */

@@ -292,6 +292,22 @@ static void test_hard_limit(void)
 	open_in_children((const int[]){EMFILE, ENFILE});
 }
 
+/* What is no iommufd, and what is nothing. */
+static void test_bind_other(void)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+	int device = open("/dev/vfio/devices/vfio0", O_RDWR), null = open("/dev/null", O_RDWR);
+
+	check(device >= 0 && null >= 0);
+	bind.iommufd = null;
+	check_errno(ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADFD);
+	bind.iommufd = device;
+	check_errno(ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADFD);
+	check(!close(null));
+	bind.iommufd = null;
+	check_errno(ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADF);
+}
+
 static void test_not_dumpable(void)
 {
 	check(!prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
@@ -311,6 +327,7 @@ static const struct {
 	{"exec-file", test_exec_file},
 	{"foreign", test_foreign},
 	{"many", test_many},
+	{"bind-other", test_bind_other},
 	{"not-dumpable", test_not_dumpable},
 	{"soft-limit", test_soft_limit},
 	{"hard-limit", test_hard_limit},

@@ -51,6 +51,7 @@ def expect(part, name, status=0, missing='no userfaultfd for faults of the kerne
 
 
 def descriptors():
+    expect('bind-other', 'a device bound to another file, and to none')
     expect('replaced', 'a call that begins after dup2() or close() finds what is there then')
 
 
