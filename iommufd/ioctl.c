@@ -136,14 +136,17 @@ static int execute(struct iommufd_ctx *ctx, const struct iommufd_ioctl_op *op, u
 int iommufd_ioctl(struct iommufd_ctx *ctx, unsigned int cmd, void *arg)
 {
 	const struct iommufd_ioctl_op *op = iommufd_find_op(cmd, ctx->config.test_abi);
-	struct mem_cgroup *before = iommufd_lock(ctx);
-	int rc = iommufd_may_change(ctx, __builtin_return_address(0));
+	struct mem_cgroup *before;
+	int rc;
 
+	/* Before there is a lock, since the memory of a program may come late. */
+	iommufd_read_ahead((uintptr_t)arg);
+	before = iommufd_lock(ctx);
+	rc = iommufd_may_change(ctx, __builtin_return_address(0));
 	if (rc) {
 		iommufd_unlock(ctx, before);
 		return rc;
 	}
-	iommufd_read_ahead((uintptr_t)arg);
 	ctx->cmd = cmd;
 	if (op == &not_ours)
 		rc = iommufd_vfio_ioctl(ctx, cmd, (uintptr_t)arg);

@@ -483,6 +483,19 @@ static int by_number(const void *a, const void *b)
 	return (x->number > y->number) - (x->number < y->number);
 }
 
+/* One that seemed to be killed has ended by itself, without exit_group(). */
+static void correct_state(struct process *process, struct report_process *slot)
+{
+	int status = atomic_load(&process->status);
+
+	if (!status || atomic_load(&slot->state) != REPORT_KILLED)
+		return;
+	begin_lists(slot);
+	slot->status = status - 1;
+	end_lists(slot);
+	atomic_store(&slot->state, REPORT_EXITED);
+}
+
 void account_exit(struct process *process, enum report_state state, int status)
 {
 	struct open_files open = {.opener = process};
@@ -493,6 +506,7 @@ void account_exit(struct process *process, enum report_state state, int status)
 	/* The end may be noticed by several threads at once. */
 	pthread_mutex_lock(&process->exit_lock);
 	if (atomic_load(&slot->state) != REPORT_RUNNING) {
+		correct_state(process, slot);
 		pthread_mutex_unlock(&process->exit_lock);
 		return;
 	}
@@ -510,6 +524,7 @@ void account_exit(struct process *process, enum report_state state, int status)
 		describe(open.file[i], state == REPORT_KILLED);
 	look_at_memcg(slot, process);
 	atomic_store(&slot->state, state);
+	correct_state(process, slot);
 	pthread_mutex_unlock(&process->exit_lock);
 	for (unsigned int i = 0; i < open.nr; i++)
 		file_put(open.file[i]);

@@ -102,11 +102,11 @@ static long stat_of(struct file *file, struct call *call)
 
 /* The kernel closes it: what is to be noticed before is noticed now, unless a call is in the way.
  */
-static long closes(struct file *file)
+static long closes(struct file *file, const struct call *call)
 {
 	if (atomic_load(&file->calls) == 1)
 		device_closing(file);
-	files_forget();
+	files_change(call, (unsigned int)call->args[0], (unsigned int)call->args[0]);
 	return CONTINUE;
 }
 
@@ -140,7 +140,7 @@ static long call_on_file(struct file *file, struct call *call)
 			return CONTINUE;
 		return duplicate(call, (int)a[1] == F_DUPFD_CLOEXEC ? O_CLOEXEC : 0);
 	case SYS_close:
-		return closes(file);
+		return closes(file, call);
 	default:
 		return transfer(file, call);
 	}

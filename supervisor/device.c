@@ -233,17 +233,30 @@ static const struct iommufd_host host = {
 	.is_mapped = is_mapped,
 };
 
+static bool is_open(pid_t tid, int fd)
+{
+	char path[48];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)tid, fd);
+	return fd >= 0 && !lstat(path, &st);
+}
+
 static struct iommufd_ctx *get_context(int fd, void **hold, struct vfio_container **container)
 {
 	struct file *file = file_get(current_call->caller.tid, fd);
 
 	if (file && file->kind != FILE_IOMMU) {
 		file_put(file);
+		file = NULL;
+	}
+	if (!file) {
+		current_call->bad_kind = is_open(current_call->caller.tid, fd);
 		return NULL;
 	}
 	*hold = file;
-	*container = file ? file->container : NULL;
-	return file ? file->ctx : NULL;
+	*container = file->container;
+	return file->ctx;
 }
 
 static void put_context(void *hold)
@@ -365,7 +378,7 @@ int device_open(struct call *call, enum file_kind kind, const struct node *node,
 	int ret;
 
 	if (!process)
-		return -ESRCH;
+		return call_is_valid(call) ? -ENFILE : -ESRCH;
 	if (kind == FILE_IOMMU)
 		arm_fail_nth(call->caller.tid);
 	/* A group can be open once. */
@@ -554,6 +567,8 @@ static long vfio_ioctl(struct file *file, struct call *call, unsigned int cmd, u
 		account_device(file);
 	start = account_now();
 	ret = vfio_cdev_ioctl(file->cdev, cmd, arg);
+	if (ret == -EBADF && cmd == VFIO_DEVICE_BIND_IOMMUFD && call->bad_kind)
+		ret = -EBADFD;
 	if (slot)
 		account_count(slot, cmd, true, ret, account_now() - start);
 	if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)

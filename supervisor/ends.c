@@ -17,6 +17,8 @@ static int polled = -1; /* of epoll */
 static int wake = -1;   /* of eventfd */
 static atomic_bool finishing, done;
 static char files_tag, wake_tag;
+/* How long until files are looked at again that may be closed. */
+#define LOOK_MS_MAX 1000
 
 static int watch(int fd, void *tag)
 {
@@ -50,8 +52,9 @@ bool ends_done(void)
 static bool handle_events(bool block)
 {
 	struct epoll_event events[16];
+	static int look_ms = -1;
 	eventfd_t ignored;
-	int n = epoll_wait(polled, events, ARRAY_SIZE(events), block ? -1 : 0);
+	int n = epoll_wait(polled, events, ARRAY_SIZE(events), block ? look_ms : 0);
 
 	for (int i = 0; i < n; i++) {
 		struct process *process = events[i].data.ptr;
@@ -63,7 +66,10 @@ static bool handle_events(bool block)
 			process_ended(process);
 		}
 	}
-	files_settle_all();
+	if (files_settle_all())
+		look_ms = -1;
+	else
+		look_ms = n > 0 ? 1 : MIN(look_ms * 2, LOOK_MS_MAX);
 	return n > 0;
 }
 

@@ -77,6 +77,8 @@ static long begins(struct call *call, int dir, uint64_t at)
 	struct stat st;
 	int fd;
 
+	/* All that is to be closed by it; the threads that go with it may make calls till then. */
+	files_change_all(call);
 	if (process) {
 		process_execs(process, call->caller.tid);
 		process_put(process);

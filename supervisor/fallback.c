@@ -49,7 +49,7 @@ static void answer_received(int listener)
 {
 	uint64_t latest = atomic_load(&under_way->latest);
 
-	for (unsigned int i = 0; i < WORKERS_MAX; i++)
+	for (unsigned int i = 0; i < ARRAY_SIZE(under_way->worker); i++)
 		if (atomic_load(&under_way->worker[i].id))
 			answer(listener, atomic_load(&under_way->worker[i].id),
 			       atomic_load(&under_way->worker[i].nr));

@@ -7,7 +7,13 @@
  * known by, whatever descriptor of whatever process it is reached through. When the
  * last descriptor and mapping of it is gone, inotify tells of a close: the kernel
  * queues that before the close or the end of the process returns, so a call that comes
- * after a close is served after the release. Nothing is polled for.
+ * after a close is served after the release.
+ *
+ * Others may open and close the inode by its path in /proc, which looks the same. So the
+ * description that programs have holds a lock (flock()), and the supervisor has another
+ * description, which gets the lock when the first is gone. The kernel tells of the close
+ * a moment before it drops the lock: what is still locked is looked at again, at each call
+ * and by the thread of ends.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "plat/compiler.h"
@@ -29,6 +35,8 @@
 static int events = -1; /* of inotify */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file *chains[CHAINS]; /* open ones */
+static struct file *by_watch[CHAINS];
+static struct file *doubtful; /* open ones that may be closed */
 
 /*
  * A last close, from its event on until the file is released. What else goes with the
@@ -71,6 +79,7 @@ struct file *file_alloc(enum file_kind kind, struct process *opener)
 	}
 	file->kind = kind;
 	file->watch = -1;
+	file->own = -1;
 	file->signal = -1;
 	file->memory = -1;
 	atomic_init(&file->refs, 1);
@@ -105,10 +114,8 @@ void file_put(struct file *file)
 		file_put(file->context);
 	if (file->parent)
 		file_put(file->parent);
-	if (file->memory >= 0)
-		close(file->memory);
-	if (file->signal >= 0)
-		close(file->signal);
+	if (file->own >= 0)
+		close(file->own);
 	if (file->shared)
 		munmap(file->shared, FILE_SHARED_SIZE);
 	if (file->opener)
@@ -161,11 +168,16 @@ static int open_memory(struct file *file, int flags)
 	}
 	if (file->kind != FILE_ATTRIBUTE)
 		fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	/* Nothing to execute. */
+	fchmod(fd, 0666);
 	again = open_again(fd, flags & (O_ACCMODE | O_NONBLOCK));
-	if (again >= 0 && (size || file->kind == FILE_ATTRIBUTE))
-		file->memory = fd;
-	else
+	if (again < 0) {
 		close(fd);
+		return again;
+	}
+	file->own = fd;
+	if (size || file->kind == FILE_ATTRIBUTE)
+		file->memory = fd;
 	return again;
 }
 
@@ -181,6 +193,11 @@ static int open_pipe(struct file *file)
 		return -errno;
 	again = open_again(ends[0], (file->kind == FILE_FAULT ? O_RDWR : O_RDONLY) | O_NONBLOCK);
 	file->signal = again < 0 ? -1 : open_again(ends[0], O_RDWR | O_NONBLOCK);
+	if (again >= 0 && file->signal < 0) {
+		close(again);
+		again = file->signal;
+	}
+	file->own = file->signal;
 	close(ends[0]);
 	close(ends[1]);
 	return again;
@@ -192,12 +209,19 @@ static int watch(struct file *file, int fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	file->watch = inotify_add_watch(events, path, IN_CLOSE);
-	return file->watch < 0 ? -errno : 0;
+	if (file->watch < 0 || flock(fd, LOCK_EX | LOCK_NB))
+		return -errno;
+	return 0;
 }
 
 static struct file **chain_of(ino_t ino)
 {
 	return &chains[(size_t)ino % CHAINS];
+}
+
+static struct file **watch_chain_of(int number)
+{
+	return &by_watch[(unsigned int)number % CHAINS];
 }
 
 int file_open(struct file *file, int flags)
@@ -218,6 +242,8 @@ int file_open(struct file *file, int flags)
 	pthread_mutex_lock(&lock);
 	file->next = *chain_of(file->ino);
 	*chain_of(file->ino) = file;
+	file->next_watch = *watch_chain_of(file->watch);
+	*watch_chain_of(file->watch) = file;
 	pthread_mutex_unlock(&lock);
 	return fd;
 }
@@ -245,69 +271,6 @@ struct file *file_get(pid_t tid, int fd)
 		return NULL;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)tid, fd);
 	return stat(path, &st) ? NULL : file_of_stat(&st);
-}
-
-/* ---- descriptors that were looked up lately ---- */
-
-#define LATELY_SLOTS 256
-#define LATELY_NS    1000000000ull /* numbers of threads are not given out again so soon */
-
-/*
- * A descriptor in the window stays what it is until a call that the filter brings here
- * closes it or puts another in its place: then all of these are forgotten.
- */
-static struct lately {
-	pid_t tid;
-	int fd;
-	uint64_t generation, until;
-	struct file *file; /* no reference: an open file of this generation */
-} lately[LATELY_SLOTS];
-static uint64_t generation = 1;
-
-static uint64_t coarse_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-void files_forget(void)
-{
-	pthread_mutex_lock(&lock);
-	generation++;
-	pthread_mutex_unlock(&lock);
-}
-
-struct file *file_get_of(struct call *call, int fd)
-{
-	pid_t tid = call->caller.tid;
-	struct lately *slot = &lately[((unsigned int)tid * 31 + (unsigned int)fd) % LATELY_SLOTS];
-	uint64_t now = coarse_ns(), began;
-	struct file *file = NULL;
-
-	pthread_mutex_lock(&lock);
-	began = generation;
-	if (slot->tid == tid && slot->fd == fd && slot->generation == began && now < slot->until) {
-		file = slot->file;
-		file_hold(file);
-	}
-	pthread_mutex_unlock(&lock);
-	if (file)
-		return file;
-	file = file_get(tid, fd);
-	if (!file || !call_is_in_window(fd))
-		return file;
-	if (!call_is_valid(call)) {
-		file_put(file);
-		return NULL;
-	}
-	pthread_mutex_lock(&lock);
-	/* Unless something was closed while it was looked up. */
-	if (generation == began)
-		*slot = (struct lately){tid, fd, began, now + LATELY_NS, file};
-	pthread_mutex_unlock(&lock);
-	return file;
 }
 
 /* Called with locks of the library held. */
@@ -350,33 +313,78 @@ static void add_release(struct file *file)
 	atomic_store(&file->closed, true);
 }
 
-/* Take the file of a watch out of the table of open ones. */
-static void take_closed(int watch_number)
+static bool is_closed(const struct file *file)
+{
+	return !flock(file->own, LOCK_EX | LOCK_NB);
+}
+
+/* Take a file out of the tables of open ones. */
+static void take_closed(struct file *file)
+{
+	struct file **at = chain_of(file->ino);
+
+	while (*at != file)
+		at = &(*at)->next;
+	*at = file->next;
+	at = watch_chain_of(file->watch);
+	while (*at != file)
+		at = &(*at)->next_watch;
+	*at = file->next_watch;
+	files_forget();
+	inotify_rm_watch(events, file->watch);
+	add_release(file);
+}
+
+static void doubt(struct file *file)
+{
+	if (file->doubtful)
+		return;
+	file->doubtful = true;
+	file->next_doubtful = doubtful;
+	doubtful = file;
+}
+
+static void doubt_watch(int number)
+{
+	struct file *file = *watch_chain_of(number);
+
+	while (file && file->watch != number)
+		file = file->next_watch;
+	if (file)
+		doubt(file);
+}
+
+/* Events were lost. */
+static void doubt_all(void)
 {
 	for (unsigned int i = 0; i < CHAINS; i++)
-		for (struct file **at = &chains[i]; *at; at = &(*at)->next) {
-			struct file *file = *at;
-
-			if (file->watch != watch_number)
-				continue;
-			*at = file->next;
-			generation++;
-			inotify_rm_watch(events, watch_number);
-			add_release(file);
-			return;
-		}
+		for (struct file *file = chains[i]; file; file = file->next)
+			doubt(file);
 }
 
 static void collect_closed(void)
 {
-	union {
-		struct inotify_event event;
-		char room[sizeof(struct inotify_event) + 256];
-	} next;
+	/* Events have no names: the watches are of files. */
+	struct inotify_event next[64];
+	struct file **at = &doubtful;
+	ssize_t length;
 
-	while (read(events, &next, sizeof(struct inotify_event)) > 0)
-		if (next.event.mask & IN_CLOSE)
-			take_closed(next.event.wd);
+	while ((length = read(events, next, sizeof(next))) > 0)
+		for (size_t i = 0; i < (size_t)length / sizeof(next[0]); i++)
+			if (next[i].mask & IN_Q_OVERFLOW)
+				doubt_all();
+			else if (next[i].mask & IN_CLOSE)
+				doubt_watch(next[i].wd);
+	while (*at) {
+		struct file *file = *at;
+
+		if (is_closed(file)) {
+			*at = file->next_doubtful;
+			take_closed(file);
+		} else {
+			at = &file->next_doubtful;
+		}
+	}
 }
 
 /* Unlocks while it is carried out. */
@@ -448,9 +456,10 @@ void files_settle(const struct file *file, const struct process *process)
 		ends_wake();
 }
 
-void files_settle_all(void)
+bool files_settle_all(void)
 {
 	struct release *release;
+	bool all;
 
 	pthread_mutex_lock(&lock);
 	collect_closed();
@@ -461,5 +470,7 @@ void files_settle_all(void)
 		if (release)
 			carry_out(release);
 	} while (release);
+	all = !doubtful;
 	pthread_mutex_unlock(&lock);
+	return all;
 }

@@ -122,6 +122,7 @@ struct start {
 	char **argv;
 	struct window window;
 	sigset_t mask; /* as it was for us */
+	struct rlimit descriptors;
 	int socket;
 	int fallback; /* a socket */
 };
@@ -131,6 +132,7 @@ static void __attribute__((noreturn)) start_program(const struct start *start)
 	int listener;
 
 	sigprocmask(SIG_SETMASK, &start->mask, NULL);
+	setrlimit(RLIMIT_NOFILE, &start->descriptors);
 	listener = filter_install(&start->window);
 	if (send_descriptor(start->socket, listener) || listener < 0) {
 		/* With nobody to answer, the filter must not stop the exit. */
@@ -172,6 +174,17 @@ static struct window choose_window(void)
 	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < (rlim_t)end)
 		end = (int)limit.rlim_cur;
 	return (struct window){end - end / 4, end};
+}
+
+/* What the supervisor has open is that of all programs, each of which has the limit. */
+static void raise_limit(struct rlimit *before)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, before);
+	limit = *before;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* ---- the run ---- */
@@ -274,6 +287,7 @@ int supervisor_run(const struct supervisor_options *opts, struct report *report,
 	start.fallback = fallback_start(&wait.fallback);
 	if (start.fallback < 0)
 		return fail(error, error_size, start.fallback, "fork", strerror(-start.fallback));
+	raise_limit(&start.descriptors);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	ret = prepare(report, error, error_size);
 	if (!ret)

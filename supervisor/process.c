@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <uiommu/memcontrol.h>
@@ -61,7 +62,7 @@ static pid_t look_up_pid(pid_t tid)
 	return at ? (pid_t)strtol(at + 6, NULL, 10) : 0;
 }
 
-static pid_t pid_of(pid_t tid)
+pid_t process_pid(pid_t tid)
 {
 	_Atomic(uint64_t) *slot = &thread_processes[(unsigned int)tid % THREAD_SLOTS];
 	uint64_t guess = atomic_load_explicit(slot, memory_order_relaxed);
@@ -117,7 +118,7 @@ static struct process *process_new(pid_t pid)
 
 struct process *process_find(pid_t tid)
 {
-	pid_t pid = pid_of(tid);
+	pid_t pid = process_pid(tid);
 	struct process *process;
 
 	pthread_mutex_lock(&lock);
@@ -130,7 +131,7 @@ struct process *process_find(pid_t tid)
 
 struct process *process_of(pid_t tid)
 {
-	pid_t pid = pid_of(tid);
+	pid_t pid = process_pid(tid);
 	struct process *process;
 	bool is_new = false;
 
@@ -235,7 +236,6 @@ void process_execs(struct process *process, pid_t tid)
 {
 	struct iommufd_mm *old;
 
-	files_forget();
 	pthread_mutex_lock(&lock);
 	old = process->mm;
 	process->mm = NULL;
@@ -281,8 +281,29 @@ bool process_is_ending(const struct process *process)
 	return ending;
 }
 
+static void note_status(struct process *process, const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		atomic_store(&process->status, 1 + info->si_status);
+}
+
+void process_note_status(pid_t pid, const siginfo_t *info)
+{
+	struct process *process = process_find(pid);
+
+	if (!process)
+		return;
+	note_status(process, info);
+	process_put(process);
+}
+
 void process_ended(struct process *process)
 {
+	siginfo_t info = {.si_code = 0};
+
+	/* Of a child of ours, unless it is reaped: then it has been noted before. */
+	if (!waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG | WNOWAIT))
+		note_status(process, &info);
 	/* Its last closes come before the news of its end. */
 	files_settle_all();
 	account_exit(process, REPORT_KILLED, 0);

@@ -34,6 +34,7 @@
 #define TICK_NS     1000000
 #define IDLE_TICKS  20
 #define QUIET_TICKS 64
+#define EXIT_TICKS  50
 
 /* A newer kernel's may be longer. */
 union notification {
@@ -90,10 +91,24 @@ static struct iommufd_mm *caller_mm(struct iommufd_caller *caller)
 
 	if (call->mm)
 		return call->mm;
-	mm = process ? process_mm(process, caller->tid) : ERR_PTR(-ESRCH);
+	if (!process)
+		return ERR_PTR(call_is_valid(call) ? -ENFILE : -ESRCH);
+	mm = process_mm(process, caller->tid);
 	if (!IS_ERR(mm))
 		call->mm = mm;
 	return mm;
+}
+
+/* Without it nothing of the program is seen here. */
+static void tell_unreadable(pid_t tid)
+{
+	static atomic_bool said;
+
+	if (!atomic_exchange(&said, true))
+		notice("process %d: its memory cannot be read, so it finds no devices: it is not "
+		       "dumpable (PR_SET_DUMPABLE, or a program file that its user may not read), "
+		       "which takes CAP_SYS_PTRACE",
+		       (int)tid);
 }
 
 ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size)
@@ -108,8 +123,11 @@ ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size)
 		ssize_t n = process_vm_readv(call->caller.tid, &local, 1, &remote, 1, 0);
 		const char *end;
 
-		if (n <= 0)
+		if (n <= 0) {
+			if (n < 0 && errno == EPERM)
+				tell_unreadable(call->caller.tid);
 			return -EFAULT;
+		}
 		end = memchr(text + done, '\0', (size_t)n);
 		if (end)
 			return end - text;
@@ -231,8 +249,10 @@ static long dispatch(struct call *call)
 	case SYS_dup2:
 #endif
 	case SYS_dup3:
+		files_change(call, (unsigned int)call->args[1], (unsigned int)call->args[1]);
+		return CONTINUE;
 	case SYS_close_range:
-		files_forget();
+		files_change(call, (unsigned int)call->args[0], (unsigned int)call->args[1]);
 		return CONTINUE;
 	case SYS_execve:
 	case SYS_execveat:
@@ -274,6 +294,7 @@ static void serve(const struct seccomp_notif *notif)
 	memcpy(call.args, notif->data.args, sizeof(call.args));
 	current_call = &call;
 	iommufd_caller = &call.caller;
+	files_changed(call.caller.tid);
 	result = dispatch(&call);
 	iommufd_caller = NULL;
 	current_call = NULL;
@@ -304,19 +325,26 @@ static bool is_over(void)
 static bool receive_and_serve(unsigned int number)
 {
 	union notification next;
+	bool valid = true;
+	int serving_now;
 
 	memset(&next.notif, 0, sizeof(next.notif));
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &next.notif))
 		/* Else the caller was killed meanwhile. */
 		return errno == EINTR || (errno == ENOENT && !is_over());
-	atomic_store_explicit(&under_way->worker[number].nr, next.notif.data.nr,
-			      memory_order_relaxed);
-	atomic_store_explicit(&under_way->worker[number].id, next.notif.id, memory_order_relaxed);
-	atomic_store_explicit(&under_way->latest, next.notif.id, memory_order_release);
 	watch();
-	atomic_fetch_add_explicit(&serving, 1, memory_order_relaxed);
-	serve(&next.notif);
-	atomic_store_explicit(&under_way->worker[number].id, 0, memory_order_release);
+	serving_now = atomic_fetch_add(&serving, 1) + 1;
+	if (likely(park_admits(number, &next.notif, serving_now)))
+		do {
+			if (valid)
+				serve(&next.notif);
+			atomic_store_explicit(&under_way->worker[number].id, 0,
+					      memory_order_release);
+			if (!park_next(number, &next.notif, atomic_load(&serving)))
+				break;
+			/* Whoever waited for long may have been killed. */
+			valid = !ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &next.notif.id);
+		} while (true);
 	atomic_fetch_sub(&serving, 1);
 	if (unlikely(atomic_load(&ending)))
 		wait_wake();
@@ -403,6 +431,35 @@ static void adjust(unsigned int *quiet)
 	}
 }
 
+/*
+ * What the report says of an exit may take a lock that a call of the same process holds, and
+ * only the end of the process ends: one whose memory another thread of it was to provide. So
+ * no exit waits for long; what is left of it is done after. Whether one is under way.
+ */
+static bool let_exits_go(void)
+{
+	static struct {
+		uint64_t id;
+		unsigned int ticks;
+	} seen[WORKERS_MAX];
+	bool any = false;
+
+	for (unsigned int i = 0; i < WORKERS_MAX; i++) {
+		struct call call = {.id = atomic_load(&under_way->worker[i].id)};
+
+		if (!call.id || atomic_load(&under_way->worker[i].nr) != SYS_exit_group)
+			continue;
+		any = true;
+		if (seen[i].id != call.id) {
+			seen[i].id = call.id;
+			seen[i].ticks = 0;
+		} else if (++seen[i].ticks == EXIT_TICKS) {
+			answer(&call, CONTINUE);
+		}
+	}
+	return any;
+}
+
 static void *watch_calls(void *arg)
 {
 	const struct timespec tick = {.tv_nsec = TICK_NS};
@@ -415,7 +472,7 @@ static void *watch_calls(void *arg)
 				idle = 0;
 			adjust(&quiet);
 			/* Nobody else takes notice of what comes during a long call. */
-			if (atomic_load(&serving) >= atomic_load(&receivers))
+			if (let_exits_go() || atomic_load(&serving) >= atomic_load(&receivers))
 				idle = 0;
 		}
 		atomic_store(&watcher_sleeps, true);

@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,6 +93,8 @@ bool ends_done(void);
 /* ---- fallback.c ---- */
 
 #define WORKERS_MAX 128
+/* Calls that wait until their process has ended others. */
+#define PARKED_MAX 1024
 
 /* In memory that the fallback shares: calls that are received and not yet answered. */
 struct under_way {
@@ -99,7 +102,7 @@ struct under_way {
 	struct {
 		_Atomic uint64_t id; /* or 0 */
 		_Atomic int nr;
-	} worker[WORKERS_MAX];
+	} worker[WORKERS_MAX + PARKED_MAX]; /* those that are parked come last */
 };
 
 extern struct under_way *under_way;
@@ -132,6 +135,7 @@ struct call {
 	struct iommufd_mm *mm;   /* once it was asked for, with a reference */
 	struct file *installed;  /* that it has given to the caller, or NULL */
 	void *installed_object;  /* what is to be behind that */
+	bool bad_kind;           /* a descriptor in it is open, but no iommufd */
 };
 
 /* The one that this thread serves. */
@@ -159,6 +163,16 @@ ssize_t call_text(struct call *call, uint64_t at, char *text, size_t size);
 /* A result of a handler: let the kernel carry the call out. */
 #define CONTINUE LONG_MIN
 
+/* ---- park.c: no process takes all workers ---- */
+
+/*
+ * Whether worker @number is to serve it now, of @serving that serve something, itself with
+ * them; else it waits until park_next() gives it to one that has served another.
+ */
+bool park_admits(unsigned int number, const struct seccomp_notif *notif, int serving);
+/* It has served what it was to. False: there is nothing else for it. */
+bool park_next(unsigned int number, struct seccomp_notif *notif, int serving);
+
 /* ---- process.c ---- */
 
 struct process {
@@ -172,9 +186,12 @@ struct process {
 	struct report_process *slot; /* or NULL */
 	atomic_bool slot_taken;      /* or there was none to take */
 	pthread_mutex_t exit_lock;   /* while its end is described */
+	atomic_int status;           /* 1 + what it has ended with by itself, or 0 */
 	char comm[16];
 };
 
+/* The number of the process of a thread, or 0. */
+pid_t process_pid(pid_t tid);
 struct process *process_of(pid_t tid);
 /* One that is known, or NULL. */
 struct process *process_find(pid_t tid);
@@ -185,6 +202,8 @@ struct iommufd_mm *process_mm(struct process *process, pid_t tid);
 bool process_pinned(pid_t pid, unsigned long *pinned, unsigned long *locked);
 /* A thread of it is about to exec, or to end the process. */
 void process_execs(struct process *process, pid_t tid);
+/* A child of ours has ended, and is not reaped yet. */
+void process_note_status(pid_t pid, const siginfo_t *info);
 /* Ended: by the thread of ends.c. */
 void process_ended(struct process *process);
 /* It is being torn down: its descriptors are closed because it ends. */
@@ -226,7 +245,11 @@ struct file {
 	dev_t dev;
 	ino_t ino;
 	int watch;               /* of inotify */
+	int own;                 /* a description of our own, or -1: file.c */
 	struct file *next;       /* in a chain by inode */
+	struct file *next_watch; /* in a chain by watch */
+	bool doubtful;           /* in the list of files that may be closed */
+	struct file *next_doubtful;
 	struct release *release; /* until it is closed */
 	atomic_uint calls;       /* under way */
 	atomic_bool closed;      /* its last close has been seen */
@@ -243,9 +266,9 @@ struct file {
 	};
 	struct vfio_container *container; /* FILE_IOMMU: of /dev/vfio/vfio, else NULL */
 	struct file *parent;              /* FILE_VFIO: the group that it is of, or NULL */
-	int memory;                       /* a descriptor of our own for what is in it, or -1 */
+	int memory;                       /* @own, if something is in it, or -1 */
 	_Atomic int64_t position;         /* FILE_CONFIG */
-	int signal;                       /* of one that is polled: our end of its pipe */
+	int signal;                       /* @own, of one that is polled: our end of its pipe */
 	const void *signals;              /* the object whose events it shows, or NULL */
 	void *shared;                     /* FILE_IOMMU: what programs see that map it, or NULL */
 	struct process *opener;           /* with a reference */
@@ -273,10 +296,6 @@ bool file_hold_live(struct file *file);
 int file_open(struct file *file, int flags);
 /* What is behind a descriptor of the thread's, with a reference, or NULL. */
 struct file *file_get(pid_t tid, int fd);
-/* The same of the caller's, which is remembered for a while. */
-struct file *file_get_of(struct call *call, int fd);
-/* A descriptor may be closed, or another put in its place. */
-void files_forget(void);
 /* The same for the path of one in /proc. */
 struct file *file_of_stat(const struct stat *st);
 /* A call on it, with the reference of file_get_of(), which the end of the call drops. */
@@ -284,8 +303,8 @@ void file_begin_call(struct file *file);
 void file_end_call(struct file *file);
 /* Handle every last close that came before now, as far as @file or @process could notice. */
 void files_settle(const struct file *file, const struct process *process);
-/* All that wait for no call. */
-void files_settle_all(void);
+/* All that wait for no call. False: some have to be looked at again. */
+bool files_settle_all(void);
 /* What iommufd has made of it, or NULL. */
 static inline void *file_object(const struct file *file)
 {
@@ -299,6 +318,19 @@ static inline bool file_is_polled(const struct file *file)
 
 /* The file of @object, which is polled, has become readable, or ceased to be. */
 void file_signal(const void *object, bool readable);
+
+/* ---- lookup.c ---- */
+
+/* file_get() of the caller's, which is remembered for a while. */
+struct file *file_get_of(struct call *call, int fd);
+/* A descriptor may be another file's, or none's, by now. */
+void files_forget(void);
+/* The kernel, which carries @call out, may close these, or put others in their place. */
+void files_change(const struct call *call, unsigned int first, unsigned int last);
+/* The same of all that a process has, which is about to exec. */
+void files_change_all(const struct call *call);
+/* The thread's last call is done, since it makes another. */
+void files_changed(pid_t tid);
 
 /* ---- shared.c: what programs see that map a file ---- */
 

@@ -59,10 +59,16 @@ static bool signal_children(const struct wait *wait, int sig)
 
 static void reap(struct wait *wait)
 {
+	siginfo_t info = {.si_pid = 0};
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while (!waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid) {
+		pid = info.si_pid;
+		process_note_status(pid, &info);
+		info.si_pid = 0;
+		if (waitpid(pid, &status, WNOHANG) <= 0)
+			continue;
 		if (pid != wait->program)
 			continue;
 		wait->ended = true;

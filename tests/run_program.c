@@ -155,7 +155,7 @@ static void test_device(void)
 	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EINVAL);
 	bind.flags = 0;
 	bind.iommufd = STDIN_FILENO;
-	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADF);
+	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADFD);
 	bind.iommufd = fd;
 	check(!ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind));
 	check(!close(second) && !close(fd));

@@ -214,7 +214,7 @@ static void test_cdev(void)
 	check_errno(ioctl(second, VFIO_DEVICE_GET_INFO, &info), EINVAL);
 	check_errno(pread(second, &byte, 1, (off_t)(7ull << 40)), EINVAL);
 	bind.iommufd = null;
-	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADF);
+	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADFD);
 	engine_open(&e);
 	bind.iommufd = e.iommu;
 	check_errno(ioctl(second, VFIO_DEVICE_BIND_IOMMUFD, &bind), EINVAL);
