@@ -108,10 +108,17 @@ bench-creep:
 	$(BUILD)/bench/creep >$(BUILD)/iova-creep.csv
 	@gnuplot -e "csv='$(BUILD)/iova-creep.csv'; svg='$(BUILD)/iova-creep.svg'" bench/creep.gp
 
-install: all
-ifneq ($(origin PREFIX),file)
-	@meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) --quiet
-endif
+# What PREFIX says is where it goes, whatever an earlier call has said. Meson's own answer to
+# a place that it may not write is a traceback.
+INSTALL_DIR = $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)
+install:
+	@dir='$(INSTALL_DIR)'; until [ -e "$$dir" ]; do dir=$$(dirname "$$dir"); done; \
+	[ -w "$$dir" ] || { echo "cannot write $(INSTALL_DIR): run it as root, or give PREFIX=\$$HOME/.local"; exit 1; } >&2
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@grep -qsx 'prefix=$(PREFIX)' $(BUILD)/meson-private/uiommu.pc || \
+	meson setup --reconfigure $(BUILD) --prefix $(PREFIX) >$(BUILD)/setup.log 2>&1 || \
+		{ cat $(BUILD)/setup.log; exit 1; }
+	@$(MAKE) --no-print-directory all
 	@$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD) --no-rebuild --quiet
 	@$(if $(DESTDIR),,test "$$(id -u)" != 0 || ldconfig)
 	@echo "uiommu, its library and man pages are installed in $(if $(DESTDIR),$(DESTDIR): )$(PREFIX)"
