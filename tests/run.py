@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -267,6 +268,11 @@ def texts():
     done = run('--', PROGRAM, 'nothing')
     tap.ok(done.status == 0 and len(done.err.splitlines()) == 1 and
            'did not open /dev/iommu' in done.err, 'text: nothing was used', done)
+    odd = os.path.join(os.fsencode(SCRATCH), b"\xff\xfe x'")
+    shutil.copy(shutil.which('sh'), odd)
+    done = run('--json', '--', odd, '-c', ': </dev/iommu')
+    tap.ok(done.err.isascii() and json.loads(done.err)['processes'][0]['name'] == r"$'\377\376 x\''",
+           'JSON: a name that is no UTF-8', done)
     done = run('--report', 'none', '--', PROGRAM, 'exit 0')
     tap.equal(done.err, '', 'no report')
 
