@@ -330,6 +330,8 @@ def refused():
              (('--address-width', '40', '--', PROGRAM), '40'),
              (('--devices', '1000', '--', PROGRAM), '1000'),
              (('--memory-max', '12Q', '--', PROGRAM), '12Q'),
+             (('--memory-max', '4095', '--', PROGRAM), '4095', '4K or more', 'whole pages'),
+             (('--memory-max', '1', '--', PROGRAM), '4K or more'),
              (('--phys', 'odd', '--', PROGRAM), 'odd', 'scattered'),
              (('--fail-nth', '0', '--', PROGRAM), '--fail-nth'),
              (('--name', 'a b', '--', PROGRAM), "'a b'"),
