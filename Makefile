@@ -114,7 +114,7 @@ bench-creep:
 INSTALL_DIR = $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)
 install:
 	@dir='$(INSTALL_DIR)'; until [ -e "$$dir" ]; do dir=$$(dirname "$$dir"); done; \
-	[ -w "$$dir" ] || { echo "cannot write $(INSTALL_DIR): run it as root, or give PREFIX=\$$HOME/.local"; exit 1; } >&2
+	[ -d "$$dir" ] && [ -w "$$dir" ] || { echo "cannot write $(INSTALL_DIR): run it as root, or give PREFIX=\$$HOME/.local"; exit 1; } >&2
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@grep -qsx 'prefix=$(PREFIX)' $(BUILD)/meson-private/uiommu.pc || \
 	meson setup --reconfigure $(BUILD) --prefix $(PREFIX) >$(BUILD)/setup.log 2>&1 || \
