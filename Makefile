@@ -13,7 +13,7 @@ TRACE  := tests/data/ftrace-iommu-nvme-e1000e.txt.xz
 	examples format format-check clean help
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) $(if $(V),-v,--quiet)
+	@ninja -C $(BUILD) $(if $(V),-v,$$(test -t 1 || echo --quiet))
 
 $(BUILD)/build.ninja:
 	@tools/install-deps.sh --check build
@@ -30,7 +30,7 @@ GUEST = $(BUILD)/examples/map-guest --device /dev/vfio/devices/vfio0
 demo:
 	@echo '[1/5] packages'
 	@tools/install-deps.sh demo
-	@printf '[2/5] build: less than a minute if there is none\n'
+	@printf '[2/5] build: a minute or two if there is none\n'
 	@$(MAKE) --no-print-directory all
 	@printf '[3/5] a program that knows only the kernel finds /dev/iommu, with 1 MiB for its tables\n\n'
 	$(BUILD)/uiommu run --devices 1 --memlock unlimited --phys scattered --memory-max 1M -- $(GUEST)
@@ -38,9 +38,10 @@ demo:
 	! $(BUILD)/uiommu run --devices 1 --memlock unlimited --phys scattered --memory-max 400K -- $(GUEST)
 	@printf '\n[5/5] what seven seconds of a real kernel cost, and what a VM of 64 GiB would\n\n'
 	$(BUILD)/uiommu replay --plot $(BUILD)/replay.svg $(TRACE) >$(BUILD)/replay.txt
+	@cat $(BUILD)/replay.txt && echo
 	@$(BUILD)/uiommu replay --plot $(BUILD)/replay.png $(TRACE) >/dev/null
 	$(BUILD)/uiommu size --iommu vtd --guest 64G
-	@echo "The picture is in $(BUILD)/replay.svg and $(BUILD)/replay.png, its figures in $(BUILD)/replay.txt."
+	@echo "The picture is in $(BUILD)/replay.svg and $(BUILD)/replay.png; $(BUILD)/replay.txt has its summary."
 
 # Each way of building has a directory of its own beside $(BUILD); STEPS="gcc tsan": only these.
 check:
@@ -108,10 +109,17 @@ bench-creep:
 	$(BUILD)/bench/creep >$(BUILD)/iova-creep.csv
 	@gnuplot -e "csv='$(BUILD)/iova-creep.csv'; svg='$(BUILD)/iova-creep.svg'" bench/creep.gp
 
-install: all
-ifneq ($(origin PREFIX),file)
-	@meson configure $(BUILD) -Dprefix=$(PREFIX) && ninja -C $(BUILD) --quiet
-endif
+# What PREFIX says is where it goes, whatever an earlier call has said. Meson's own answer to
+# a place that it may not write is a traceback.
+INSTALL_DIR = $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)
+install:
+	@dir='$(INSTALL_DIR)'; until [ -e "$$dir" ]; do dir=$$(dirname "$$dir"); done; \
+	[ -d "$$dir" ] && [ -w "$$dir" ] || { echo "cannot write $(INSTALL_DIR): run it as root, or give PREFIX=\$$HOME/.local"; exit 1; } >&2
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@grep -qsx 'prefix=$(PREFIX)' $(BUILD)/meson-private/uiommu.pc || \
+	meson setup --reconfigure $(BUILD) --prefix $(PREFIX) >$(BUILD)/setup.log 2>&1 || \
+		{ cat $(BUILD)/setup.log; exit 1; }
+	@$(MAKE) --no-print-directory all
 	@$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD) --no-rebuild --quiet
 	@$(if $(DESTDIR),,test "$$(id -u)" != 0 || ldconfig)
 	@echo "uiommu, its library and man pages are installed in $(if $(DESTDIR),$(DESTDIR): )$(PREFIX)"

@@ -49,6 +49,9 @@ void out_of_memory(void) __attribute__((noreturn));
  */
 const char *quoted(const char *name);
 
+/* Text for JSON: as it is in UTF-8, else in the shell's $'...'. The caller frees it. */
+char *quoted_utf8(const char *text);
+
 /* ---- options.c ---- */
 
 /*

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cmd/cmd.h"
 
@@ -43,9 +44,19 @@ static inline void add_limit(struct json_object *object, const char *key, uint64
 		add_number(object, key, limit);
 }
 
+/* JSON is UTF-8, and names of processes and files need not be. */
+static inline struct json_object *make_text(const char *text)
+{
+	char *utf8 = quoted_utf8(text);
+	struct json_object *object = made(json_object_new_string(utf8));
+
+	free(utf8);
+	return object;
+}
+
 static inline void add_text(struct json_object *object, const char *key, const char *text)
 {
-	add(object, key, made(json_object_new_string(text)));
+	add(object, key, make_text(text));
 }
 
 static inline void add_bool(struct json_object *object, const char *key, bool value)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The devices of a libvirt domain: host devices, virtual IOMMUs, memory behind BARs. */
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +27,11 @@ static unsigned long number_of(const struct libvirt *domain, const struct xml *a
 {
 	const char *value = xml_attribute(at, name);
 	char *end;
-	unsigned long number = strtoul(value ? value : otherwise, &end, 0);
+	unsigned long number;
 
-	if (value && (*end || end == value))
+	errno = 0;
+	number = strtoul(value ? value : otherwise, &end, 0);
+	if (value && (!isdigit((unsigned char)*value) || *end || errno || number > UINT32_MAX))
 		libvirt_refuse(domain, at, "%s='%.40s' is not a number", name, value);
 	return number;
 }

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,31 @@
 #include "cmd/progress.h"
 
 #define NAMES 4 /* that one message may hold */
+
+/* The bytes of a character in UTF-8, 0 when it is none: too long, a surrogate, too high. */
+static size_t utf8_bytes(const char *text)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned char first = (unsigned char)*text;
+	size_t bytes = first < 0x80   ? 1
+		       : first < 0xc0 ? 0
+		       : first < 0xe0 ? 2
+		       : first < 0xf0 ? 3
+				      : 4;
+	uint32_t code;
+
+	if (bytes < 2)
+		return bytes;
+	code = first & (0xff >> (bytes + 1));
+	if (first >= 0xf8)
+		return 0;
+	for (size_t i = 1; i < bytes; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	return code < least[bytes] || code > 0x10ffff || code >> 11 == 0x1b ? 0 : bytes;
+}
 
 /* The bytes of the character at @text, 0 when it cannot be printed as it is. */
 static size_t printable(const char *text, mbstate_t *state)
@@ -95,6 +121,44 @@ const char *quoted(const char *name)
 	if (fclose(to))
 		return "?";
 	return *slot;
+}
+
+/* All but ASCII is escaped, so that no locale is asked. */
+static char *escape_bytes(const char *text)
+{
+	char *escaped = NULL;
+	size_t size;
+	FILE *to = open_memstream(&escaped, &size);
+
+	if (!to)
+		out_of_memory();
+	fputs("$'", to);
+	for (; *text; text++) {
+		if (*text < ' ' || *text > '~')
+			put_escaped(to, (unsigned char)*text);
+		else
+			fprintf(to, strchr("'\\", *text) ? "\\%c" : "%c", *text);
+	}
+	fputc('\'', to);
+	if (fclose(to))
+		out_of_memory();
+	return escaped;
+}
+
+char *quoted_utf8(const char *text)
+{
+	const char *at = text;
+	size_t bytes;
+	char *copy;
+
+	while (*at && (bytes = utf8_bytes(at)))
+		at += bytes;
+	if (*at)
+		return escape_bytes(text);
+	copy = strdup(text);
+	if (!copy)
+		out_of_memory();
+	return copy;
 }
 
 static void complain_args(const char *format, va_list args)

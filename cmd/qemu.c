@@ -19,12 +19,23 @@ static const char alone[] =
 	"show-cursor singlestep snapshot tdf usb version win2k-hack xen-attach "
 	"xen-domid-restrict ";
 
-static bool stands_alone(const char *name)
+/* And those that have one, for messages. */
+static const char with_argument[] =
+	" D L M accel acpitable action add-fd append audio audiodev bios blockdev boot cdrom "
+	"chardev chroot compat cpu d device dfilter display drive dtb dump-vmstate echr fda fdb "
+	"fsdev fw_cfg g gdb global hda hdb hdc hdd icount incoming initrd iscsi k kernel loadvm m "
+	"machine mem-path mon monitor msg mtdblock name net netdev nic numa object option-rom "
+	"overcommit p parallel pflash pidfile plugin prom-env qmp qmp-pretty qtest qtest-log "
+	"readconfig rotate rtc run-with runas sandbox sd seed semihosting-config serial set shim "
+	"smbios smp soundhw spice tb-size tpmdev trace usbdevice uuid vga virtfs vnc watchdog "
+	"watchdog-action xen-domid ";
+
+static bool is_in(const char *list, const char *name)
 {
 	char word[64];
 
 	snprintf(word, sizeof(word), " %s ", name);
-	return strstr(alone, word) != NULL;
+	return strstr(list, word) != NULL;
 }
 
 static void add_option(struct qemu_line *line, const char *name, const char *value)
@@ -41,10 +52,12 @@ void qemu_line_add(struct qemu_line *line, const char **word, size_t nr)
 		if (name[0] != '-' || !name[1])
 			continue; /* a disk */
 		name += name[1] == '-' ? 2 : 1;
-		if (stands_alone(name)) {
+		if (is_in(alone, name)) {
 			add_option(line, name, "");
 			continue;
 		}
+		if (i + 1 == nr && !is_in(with_argument, name))
+			die("%s: -%.60s: unknown option", line->guest->option, name);
 		if (i + 1 == nr)
 			die("%s: -%s: its argument is missing", line->guest->option, name);
 		add_option(line, name, word[++i]);
@@ -77,14 +90,37 @@ static bool is_emulator(const char *word, bool first)
 	       (first && (!strcmp(name, "kvm") || !strcmp(name, "qemu")));
 }
 
-/* The emulator among the @nr words of a command, or @nr. */
+/* A variable that a shell sets for the command behind it. */
+static bool is_assignment(const char *word)
+{
+	size_t length = strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789_");
+
+	return length && word[length] == '=';
+}
+
+/* QEMU's long options begin with one dash; what runs another command has -u or --user. */
+static bool has_value_behind(const char *word)
+{
+	return word[0] == '-' && word[1] != '-' && strlen(word) > 3;
+}
+
+/*
+ * The emulator among the @nr words of a command, or @nr: the first word, or one behind
+ * what runs it, such as sudo(8). It is never the value of an option of QEMU.
+ */
 static size_t find_emulator(const char **word, size_t nr)
 {
-	size_t i = 0;
+	size_t i = 0, first;
 
-	while (i < nr && !is_emulator(word[i], i == 0))
+	while (i < nr && is_assignment(word[i]))
 		i++;
-	return i;
+	if (i < nr && word[i][0] == '-')
+		return nr;
+	for (first = i; i < nr && !is_emulator(word[i], i == first); i++)
+		if (has_value_behind(word[i]))
+			i++;
+	return i < nr ? i : nr;
 }
 
 /* What an emulator's name says that it emulates, "x86_64", or NULL. */
@@ -247,7 +283,7 @@ void guest_read_qemu(struct guest *guest, const char *text)
 
 	guest->source = "qemu";
 	qemu_line_init(&line, guest);
-	words_split(&words, guest, text);
+	words_split(&words, guest, strcmp(text, "-") ? text : "@-");
 	find_command(&line, &words);
 	qemu_line_read(&line);
 	guest_check(guest);

@@ -41,8 +41,8 @@ static const struct argp_option options[] = {
 	 "thinned to at most 10000 rows that keep every peak and trough",
 	 0},
 	{"csv-all", OPTION_CSV_ALL, NULL, 0, "One row per event, however many", 0},
-	{"plot", OPTION_PLOT, "FILE", 0, "Draw the timeline to FILE.svg or FILE.png (by gnuplot)",
-	 0},
+	{"plot", OPTION_PLOT, "FILE", 0,
+	 "Draw the timeline by gnuplot; FILE must end in .svg or .png", 0},
 	{0},
 };
 

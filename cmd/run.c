@@ -22,6 +22,8 @@
 #include "supervisor/run.h"
 #include "vfio/cdev.h"
 
+#define LEAST_LIMIT 4096 /* a page of a memory cgroup */
+
 struct run_args {
 	const char *format;
 	const char *granule;
@@ -210,6 +212,10 @@ static void set_memory(struct run_args *args, struct supervisor_options *to)
 	to->memory_high = parse_limit("--memory-high", args->memory_high);
 	if (!args->memory_max || strcmp(args->memory_max, "auto") != 0) {
 		to->memory_max = parse_limit("--memory-max", args->memory_max);
+		if (to->memory_max < LEAST_LIMIT)
+			die("--memory-max %s: expected 4K or more: whole pages count, and without "
+			    "one /dev/iommu cannot be opened",
+			    args->memory_max);
 		return;
 	}
 	to->memory_max = run_real_limit(args->limit_where, sizeof(args->limit_where));

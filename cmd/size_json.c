@@ -96,7 +96,7 @@ static void add_described(struct json_object *to, const struct guest *guest,
 	add_number(to, "firmware_bytes", answer->firmware_bytes);
 	notes = add_array(to, "notes");
 	for (size_t i = 0; i < guest->nr_notes; i++)
-		append(notes, made(json_object_new_string(guest->notes[i])));
+		append(notes, make_text(guest->notes[i]));
 }
 
 static void add_guest(struct json_object *to, const struct request *request,

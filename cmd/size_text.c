@@ -71,6 +71,14 @@ static void print_plain(const struct request *request, const struct answer *answ
 		printf(", at most %s,", format_bytes(guest->max_ram, ram));
 	printf(" in pieces of %s, %llu device%s\n", exact_bytes(answer->backing, backing),
 	       (unsigned long long)devices, plural(devices));
+	if (request->domains)
+		printf("The table is for %llu domain%s (--domains), what follows for the "
+		       "devices.\n",
+		       (unsigned long long)request->domains, plural(request->domains));
+	if (devices == 1) {
+		print_needs(&answer->shared, "one domain");
+		return;
+	}
 	print_needs(&answer->shared, "one domain that the devices share");
 	snprintf(what, sizeof(what), "one domain per device (%llu)", (unsigned long long)devices);
 	print_needs(&answer->each, what);

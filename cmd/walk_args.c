@@ -40,7 +40,7 @@ static const struct argp_option options[] = {
 	{"limit", OPTION_LIMIT, "N", 0, "Most ranges to list, up to 1000000 (default: 10000)", 2},
 	{"budget", OPTION_BUDGET, "N", 0, "Most items to look at (default: 2^28)", 2},
 	{"plot", OPTION_PLOT, "FILE", 0,
-	 "Draw the address space to FILE.svg or FILE.png (by gnuplot)", 3},
+	 "Draw the address space by gnuplot; FILE must end in .svg or .png", 3},
 	{"json", OPTION_JSON, NULL, 0, "Print JSON", 3},
 	{0},
 };

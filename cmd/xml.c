@@ -15,6 +15,8 @@
 #define BYTES_MAX (16 << 20)
 #define DEPTH_MAX 200 /* elements in each other */
 #define TEXT_MAX  4096
+#define SEPARATOR ' ' /* in expat's names: no namespace may have it */
+#define QEMU_URI  "http://libvirt.org/schemas/domain/qemu/1.0"
 
 struct reader {
 	struct guest *guest;
@@ -46,6 +48,23 @@ static const char **copy_attributes(struct guest *guest, const char **from)
 	return copy;
 }
 
+/*
+ * "qemu:arg" of QEMU's namespace, whatever its prefix is, and the bare name of an element
+ * without prefix. Others stay as expat has them, "URI NAME PREFIX", which is no known name.
+ */
+static const char *name_of(struct guest *guest, const char *name)
+{
+	const char *local = strchr(name, SEPARATOR), *prefix;
+
+	if (!local)
+		return guest_copy(guest, name);
+	local++;
+	prefix = strchrnul(local, SEPARATOR);
+	if (!strncmp(name, QEMU_URI, strlen(QEMU_URI)) && name[strlen(QEMU_URI)] == SEPARATOR)
+		return guest_print(guest, "qemu:%.*s", (int)(prefix - local), local);
+	return guest_copy(guest, *prefix ? name : local);
+}
+
 static void XMLCALL on_start(void *data, const char *name, const char **attributes)
 {
 	struct reader *reader = data;
@@ -54,7 +73,7 @@ static void XMLCALL on_start(void *data, const char *name, const char **attribut
 	if (++reader->depth > DEPTH_MAX)
 		die("%s:%lu: more than %d elements in each other", reader->guest->option,
 		    line_of(reader), DEPTH_MAX);
-	xml->name = guest_copy(reader->guest, name);
+	xml->name = name_of(reader->guest, name);
 	xml->attributes = copy_attributes(reader->guest, attributes);
 	xml->text = guest_alloc(reader->guest, 1);
 	xml->line = line_of(reader);
@@ -138,9 +157,10 @@ struct xml *xml_read(struct guest *guest, const char *path)
 
 	if (!file)
 		die("%s: %s", guest->option, strerror(errno));
-	reader.parser = XML_ParserCreate(NULL);
+	reader.parser = XML_ParserCreateNS(NULL, SEPARATOR);
 	if (!reader.parser)
 		out_of_memory();
+	XML_SetReturnNSTriplet(reader.parser, 1);
 	XML_SetUserData(reader.parser, &reader);
 	XML_SetElementHandler(reader.parser, on_start, on_end);
 	XML_SetCharacterDataHandler(reader.parser, on_text);

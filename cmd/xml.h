@@ -4,7 +4,7 @@
 #define CMD_XML_H
 
 struct xml {
-	const char *name;
+	const char *name;        /* "qemu:arg" in QEMU's namespace, whatever prefix it has */
 	const char **attributes; /* names and values in turn, then NULL */
 	char *text;              /* between the tags, without blanks around it; "" if none */
 	unsigned long line;

@@ -83,7 +83,7 @@ complete -c uiommu -n '__uiommu_command replay' -l granule -d 'Arm: size of the 
 complete -c uiommu -n '__uiommu_command replay' -l iommu -d 'Table format to replay on' -x -a 'vtd x86_64 amdv1 arm64-s1 arm64-s2 riscv64 s390 all'
 complete -c uiommu -n '__uiommu_command replay' -l json -d 'Print the report as JSON'
 complete -c uiommu -n '__uiommu_command replay' -l memory-max -d 'Budget of the memory cgroup: tell where it breaks, and go on' -x
-complete -c uiommu -n '__uiommu_command replay' -l plot -d 'Draw the timeline to FILE.svg or FILE.png' -r -F
+complete -c uiommu -n '__uiommu_command replay' -l plot -d 'Draw the timeline by gnuplot' -r -F
 complete -c uiommu -n '__uiommu_command replay' -l help -d 'Show this help'
 complete -c uiommu -n '__uiommu_command replay' -l usage -d 'Show a short usage message'
 complete -c uiommu -n '__uiommu_command replay' -F
@@ -109,7 +109,7 @@ complete -c uiommu -n '__uiommu_command walk' -l budget -d 'Most items to look a
 complete -c uiommu -n '__uiommu_command walk' -l iova -d 'Translate this address and spell out the items on the way' -x
 complete -c uiommu -n '__uiommu_command walk' -l limit -d 'Most ranges to list, up to 1000000' -x
 complete -c uiommu -n '__uiommu_command walk' -l json -d 'Print JSON'
-complete -c uiommu -n '__uiommu_command walk' -l plot -d 'Draw the address space to FILE.svg or FILE.png' -r -F
+complete -c uiommu -n '__uiommu_command walk' -l plot -d 'Draw the address space by gnuplot' -r -F
 complete -c uiommu -n '__uiommu_command walk' -l help -d 'Show this help'
 complete -c uiommu -n '__uiommu_command walk' -l usage -d 'Show a short usage message'
 

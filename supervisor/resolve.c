@@ -268,9 +268,9 @@ static bool append(struct walk *walk, const char *name)
 /* A symbolic link, in the directory that is the first @before bytes of where it is. */
 static enum step follow_link(struct walk *walk, const char *target, size_t before)
 {
-	walk->found->node = NULL;
 	walk->found->direct = false;
 	walk->at[before] = '\0';
+	walk->found->node = tree_find(walk->at);
 	return ++walk->links > LINKS_MAX || !prepend(walk, target) ? STEP_END : STEP_ON;
 }
 

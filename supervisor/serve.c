@@ -78,9 +78,15 @@ struct process *call_process(struct call *call)
 	return call->process;
 }
 
+/* Files of ours are devices to the program, and have neither memory nor events. */
 static int caller_descriptor(struct iommufd_caller *caller, int fd)
 {
-	return call_take(container_of(caller, struct call, caller), fd);
+	struct file *ours = file_get(caller->tid, fd);
+
+	if (!ours)
+		return call_take(container_of(caller, struct call, caller), fd);
+	file_put(ours);
+	return -EINVAL;
 }
 
 static struct iommufd_mm *caller_mm(struct iommufd_caller *caller)

@@ -314,10 +314,12 @@ static bool is_listed(const char *text, unsigned int width)
 	bool found = false;
 
 	while (*text) {
-		unsigned long first = strtoul(text, (char **)&text, 10), last = first;
+		char *end;
+		unsigned long first = strtoul(text, &end, 10), last = first;
 
-		if (!strncmp(text, " to ", 4))
-			last = strtoul(text + 4, (char **)&text, 10);
+		if (!strncmp(end, " to ", 4))
+			last = strtoul(end + 4, &end, 10);
+		text = end;
 		found |= width >= first && width <= last;
 		text += strspn(text, ", ");
 	}

@@ -110,9 +110,21 @@ def check_examples(texts):
                     if not os.path.exists(word) or not os.path.getsize(word)]
             tap.ok(done.returncode == 0 and not missing and (command == 'run' or not done.stderr),
                    name, f'{done}\nnot made: {missing}')
+    check_page(env)
     if other:
         other.stdin.close()
         other.wait()
+
+
+def check_page(env):
+    """The example of uiommu-run(1), which maps something."""
+    text = (pathlib.Path(__file__).parent.parent / 'man/uiommu-run.1').read_text()
+    example = re.search(r'^\.SH EXAMPLES\n.*?^\.nf\n(.*?)^\.fi\n', text, re.S | re.M)[1]
+    os.unlink('trace.txt')
+    done = subprocess.run(['sh', '-ec', example.replace('\\-', '-').replace('\\e', '\\')], env=env,
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    maps = re.search(r'^  map +(\d+)', done.stdout, re.M)
+    tap.ok(done.returncode == 0 and maps and int(maps[1]), 'man uiommu-run: its example', done)
 
 
 for option in '--help', '-?':

@@ -10,6 +10,7 @@ import lzma
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -297,6 +298,12 @@ def check_commands(tap, uiommu):
     result = uiommu.run('--help')
     tap.ok(result.status == 0 and 'Exit status' in result.out and 'Examples' in result.out,
            '--help', result)
+    with open(os.path.join(os.path.dirname(trace), 'x.xz'), 'wb') as file:
+        file.write(lzma.compress(GOOD.encode()))
+    done = subprocess.run([sys.argv[1], 'replay', file.name], capture_output=True, text=True,
+                          env={**os.environ, 'PATH': '/nonexistent'})
+    tap.ok(done.returncode == 2 and done.stderr.count('\n') == 1 and
+           done.stderr.endswith('xz: it is not installed\n'), 'refused: there is no xz', done)
 
 
 def read_rows(path):

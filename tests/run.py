@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -267,6 +268,11 @@ def texts():
     done = run('--', PROGRAM, 'nothing')
     tap.ok(done.status == 0 and len(done.err.splitlines()) == 1 and
            'did not open /dev/iommu' in done.err, 'text: nothing was used', done)
+    odd = os.path.join(os.fsencode(SCRATCH), b"\xff\xfe x'")
+    shutil.copy(shutil.which('sh'), odd)
+    done = run('--json', '--', odd, '-c', ': </dev/iommu')
+    tap.ok(done.err.isascii() and json.loads(done.err)['processes'][0]['name'] == r"$'\377\376 x\''",
+           'JSON: a name that is no UTF-8', done)
     done = run('--report', 'none', '--', PROGRAM, 'exit 0')
     tap.equal(done.err, '', 'no report')
 
@@ -324,6 +330,8 @@ def refused():
              (('--address-width', '40', '--', PROGRAM), '40'),
              (('--devices', '1000', '--', PROGRAM), '1000'),
              (('--memory-max', '12Q', '--', PROGRAM), '12Q'),
+             (('--memory-max', '4095', '--', PROGRAM), '4095', '4K or more', 'whole pages'),
+             (('--memory-max', '1', '--', PROGRAM), '4K or more'),
              (('--phys', 'odd', '--', PROGRAM), 'odd', 'scattered'),
              (('--fail-nth', '0', '--', PROGRAM), '--fail-nth'),
              (('--name', 'a b', '--', PROGRAM), "'a b'"),

@@ -209,6 +209,14 @@ def text():
     for pattern in (r'allocated with the domains +8192 bytes', r'allocated by mapping +4210688 ',
                     r'total +4218880 ', r'(?m)^ *0 +1024 +4194304 +524288$'):
         ok(f'text: {pattern}', re.search(pattern, done.stdout), done.stdout + done.stderr)
+    for args, heads in (([], ['one domain:']),
+                        (['--devices', '2'], ['one domain that the devices share:',
+                                              'one domain per device (2):']),
+                        (['--domains', '3'], ['one domain:'])):
+        done = run('--iommu', 'vtd', '--guest', '4G', *args)
+        same(f'text: a guest {args}', re.findall('(?m)^one domain.*', done.stdout), heads)
+        ok(f'text: whether the table is for other domains {args}',
+           ('for 3 domains (--domains)' in done.stdout) == ('--domains' in args), done.stdout)
     done = run('--help')
     for word in '--iommu', '--map', '--guest', 'Examples:', 'memory.max':
         ok(f'help: {word}', done.returncode == 0 and word in done.stdout, done.stdout)

@@ -77,6 +77,12 @@ SPELLINGS = {
     'a script': '#!/bin/sh\n# -m 8G\necho start\nexec ' + WANTED + '\necho -m 9G\n',
     'a log with an older start': 'qemu-system-x86_64 \\\n-M pc \\\n-m 1G\n2026: shutting down\n'
                                  + WANTED.replace(' -', ' \\\n-') + '\nchar device redirected\n',
+    'kvm, with an environment': WANTED.replace('qemu-system-x86_64', 'LC_ALL=C A=1 kvm'),
+    'an emulator as the value of an option': WANTED.replace('-name guest', '-name qemu-system-aarch64'),
+    'and of one without an emulator': WANTED.removeprefix('qemu-system-x86_64') +
+                                      ' -pidfile /run/qemu-kvm',
+    'and behind a command of another name': WANTED.replace('qemu-system-x86_64', 'my-qemu -name '
+                                            'qemu-kvm ; qemu-system-x86_64'),
     'a comment behind it': WANTED + ' # -m 8G',
     'a disk by its name': Q35 + 'disk.img -m 4G -device vfio-pci,host=0000:01:00.0',
     'an option whose value looks like one': Q35 + '-append "-m 8G" -m 4G -device '
@@ -96,7 +102,8 @@ def spellings():
     words = WANTED.split()
     cmdline = path_of('cmdline', '\0'.join(words) + '\0')
     tap.equal(answer('--qemu', '@' + cmdline), wanted, 'as /proc/PID/cmdline has it')
-    tap.equal(answer('--qemu', '@-', text=WANTED), wanted, 'from standard input')
+    for name in '@-', '-':
+        tap.equal(answer('--qemu', name, text=WANTED), wanted, f'from standard input: {name}')
 
 
 # ---- amounts and pages ----
@@ -394,6 +401,8 @@ BAD = [
     (('--qemu', 'ls /'), 'no QEMU command line', 'ls'),
     (('--qemu', 'sh -c "qemu-system-x86_64 -m 4G"'), 'no QEMU command line', 'sh'),
     (('--qemu', 'qemu-system-x86_64 -m'), '-m', 'missing'),
+    (('--qemu', 'qemu-system-x86_64 -m 1G -nonsense'), '-nonsense', 'unknown option'),
+    (('--qemu', 'my-qemu -m 4G -pidfile /run/qemu-kvm'), 'no QEMU command line', 'my-qemu'),
     (('--qemu', '@/nowhere/at/all'), '/nowhere/at/all', 'No such file'),
     (('--qemu', '@/'), 'directory'),
     (q('-name "open'), 'quote', 'not closed', 'open'),
@@ -474,6 +483,30 @@ DOMAIN = """<domain type='kvm'>
 </domain>
 """
 
+QEMU_SPACE = 'http://libvirt.org/schemas/domain/qemu/1.0'
+
+
+def with_arguments(xml, prefix, args, space=QEMU_SPACE):
+    """The domain with a <commandline> below a prefix that stands for that namespace."""
+    colon = prefix and prefix + ':'
+    where = f"xmlns{prefix and ':' + prefix}='{space}'"
+    return xml.replace('</domain>', f'<{colon}commandline {where}>{args}</{colon}commandline></domain>')
+
+
+def namespaces():
+    """QEMU's namespace is known by its name, whatever stands for it."""
+    def machine(xml):
+        return answer('--libvirt', '-', text=xml).get('guest', {}).get('machine')
+    for prefix in 'qemu', 'q', '':
+        colon = prefix and prefix + ':'
+        args = f"<{colon}arg value='-machine'/><{colon}arg value='type=pc'/>"
+        tap.equal((machine(with_arguments(DOMAIN, prefix, args)),
+                   machine(with_arguments(DOMAIN, prefix, args, 'http://example.org/'))), ('pc', 'q35'),
+                  f"options of QEMU's namespace by '{prefix}', none of another")
+    tap.equal(machine(DOMAIN.replace('<domain ', "<domain xmlns='http://example.org/' ")), 'q35',
+              'a namespace without a prefix')
+
+
 BAD_XML = [
     (lambda x: '', 'not XML'),
     (lambda x: 'hello', 'not XML', ':1'),
@@ -492,6 +525,8 @@ BAD_XML = [
     (lambda x: re.sub('<os>.*', '', x), '<os>'),
     (lambda x: x.replace("'q35'", "'fancy'"), "'fancy'", 'q35'),
     (lambda x: x.replace("'0x17'", "'seventeen'"), "'seventeen'", 'bus', ':6'),
+    (lambda x: x.replace("'0x17'", "'0xffffffffffffffffff'"), "'0xffffffffffffffffff'", 'bus', ':6'),
+    (lambda x: x.replace("'0x17'", "'-1'"), "'-1'", 'bus', ':6'),
     (lambda x: re.sub('<source>.*</source>', '', x), '<hostdev>', '<source>', ':5'),
     (lambda x: x.replace('<devices>', "<devices><iommu model='odd'/>"), "'odd'", 'intel', ':4'),
     (lambda x: x.replace('<devices>', '<devices><iommu/>'), 'model=', ':4'),
@@ -508,10 +543,9 @@ BAD_XML = [
     (lambda x: x.replace('<os>', "<memoryBacking><hugepages><page size='3' unit='MiB'/>"
                          '</hugepages></memoryBacking><os>'), 'power of two'),
     (lambda x: x.replace('<devices>', '<devices><video/>'), '<model>', ':4'),
-    (lambda x: x.replace('</domain>', '<qemu:commandline><qemu:arg/></qemu:commandline></domain>'),
-     'value='),
-    (lambda x: x.replace('</domain>', "<qemu:commandline><qemu:arg value='-m'/></qemu:commandline>"
-                         '</domain>'), '-m', 'missing'),
+    (lambda x: with_arguments(x, 'qemu', '<qemu:arg/>'), 'value='),
+    (lambda x: with_arguments(x, 'qemu', "<qemu:arg value='-m'/>"), '-m', 'missing'),
+    (lambda x: x.replace('<os>', '<a:b/><os>'), 'not XML', ':3', 'prefix'),
     (lambda x: '<!DOCTYPE domain [<!ENTITY a "aaaa">]>' + x, 'entity', "'a'"),
     (lambda x: '<a>' * 300 + '</a>' * 300, '200 elements'),
 ]
@@ -574,7 +608,7 @@ def hostile():
 
 
 os.makedirs(SCRATCH, exist_ok=True)
-for part in (spellings, amounts, domains, plugs, libvirt_files, counted, bars, all_formats,
+for part in (spellings, amounts, domains, plugs, libvirt_files, namespaces, counted, bars, all_formats,
              bad_input, hostile):
     part()
 tap.done()

@@ -264,7 +264,7 @@ class Release:
                    and (self.root.path / 'root/uiommu/build/replay.svg').exists(),
                    'make demo, as root, with no package there', output)
         self.check(step == 5, 'it says each step that it takes', output)
-        said = re.search(r'(\d+) MB installed', output)
+        said = re.search(r'(\d+) MB to be installed', output)
         self.check(said and abs(int(said[1]) - megabytes) < megabytes / 10,
                    'it says how much it installs', f'{megabytes:.0f} MB, and it said:\n{output}')
         self.tap.note(f'{self.name}: {megabytes:.0f} MB installed, {first or seconds:.0f} s to '

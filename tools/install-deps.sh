@@ -102,7 +102,7 @@ sizes()
 		sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1=\2/p' |
 		xargs -r apt-cache show --no-all-versions 2>/dev/null |
 		awk '/^Size: / { fetch += $2 } /^Installed-Size: / { keep += $2 }
-		     END { if (keep) printf "about %.0f MB to fetch, %.0f MB installed",
+		     END { if (keep) printf "about %.0f MB to fetch, %.0f MB to be installed",
 		           fetch / 1e6, keep * 1024 / 1e6 }'
 }
 
@@ -146,7 +146,7 @@ if [ -z "$size" ]; then
 	update
 	size=$(sizes)
 fi
-echo "x{size:+, $size}:$missing"
+echo "installing $packages${size:+, $size}:$missing"
 # Package lists that are there may be older than the mirror.
 until apt install -y --no-install-recommends $missing; do
 	update

@@ -99,7 +99,8 @@ struct trace_reader *trace_reader_open(const char *path, char *why, size_t why_s
 	if (!rc)
 		return reader;
 	if (reader->filter.program)
-		snprintf(why, why_size, "cannot run %s: %s", reader->filter.program, strerror(-rc));
+		snprintf(why, why_size, "cannot run %s: %s", reader->filter.program,
+			 rc == -ENOENT ? "it is not installed" : strerror(-rc));
 	else
 		snprintf(why, why_size, "%s", strerror(-rc));
 	trace_reader_close(reader);

@@ -50,6 +50,44 @@ for language in c c++; do
 		check "a $language program runs, $how" env LD_LIBRARY_PATH="$lib" "$program"
 	done
 done
+# The programs that README.md and uiommu(7) show, as a reader compiles them.
+sed -n '/^```c$/,/^```$/{/^```/d;p}' "$source/README.md" >"$root/readme.c"
+sed -n '/^\.SH EXAMPLES/,/^\.fi/{/^\./d;s/^\\&//;p}' "$source/man/uiommu.7" |
+	sed -n '/^#include/,$p' >"$root/page.c"
+for program in readme page; do
+	check "the program of the $program compiles" cc -Wall -Werror -o "$root/$program" \
+		"$root/$program.c" $(pkg-config --cflags --libs uiommu)
+	check "the program of the $program runs" env LD_LIBRARY_PATH="$lib" "$root/$program"
+done
+# `make install` goes where PREFIX says, each time: by what it tells Meson, which a stand-in notes.
+mkdir -p "$root/bin" "$root/build"
+for tool in meson ninja; do
+	cat >"$root/bin/$tool" <<-'END'
+	#!/bin/sh
+	case $0:$* in
+	*/meson:setup*)
+		prefix=$(echo "$*" | sed 's/.*--prefix \([^ ]*\).*/\1/')
+		mkdir -p "$BUILD/meson-private" && : >"$BUILD/build.ninja"
+		echo "prefix=$prefix" >"$BUILD/meson-private/uiommu.pc"
+		;;
+	*/meson:install*) cat "$BUILD/meson-private/uiommu.pc" >>"$BUILD/log" ;;
+	esac
+	END
+	chmod +x "$root/bin/$tool"
+done
+install_to()
+{
+	PATH=$root/bin:$PATH BUILD=$root/build MAKEFLAGS= make -s -C "$source" install BUILD="$root/build" "$@"
+}
+check 'make install, by default' install_to DESTDIR="$root/stage"
+check 'make install PREFIX=/usr' install_to PREFIX=/usr DESTDIR="$root/stage"
+check 'make install PREFIX=/opt' install_to PREFIX=/opt DESTDIR="$root/stage"
+check 'make install, by default again' install_to DESTDIR="$root/stage"
+printf 'prefix=%s\n' /usr/local /usr /opt /usr/local >"$root/wanted"
+check 'each goes where it says' diff "$root/wanted" "$root/build/log"
+if install_to PREFIX=/dev/null/none >"$root/refusal" 2>&1; then refused=no; else refused=; fi
+check 'one line where nothing can be written' sh -c \
+	"test -z '$refused' && grep -q '^cannot write /dev/null/none: run it as root' '$root/refusal'"
 check 'the shared library needs libc only' sh -c \
 	"! readelf -d '$lib/libuiommu.so' | grep NEEDED | grep -v 'libc\\.so'"
 echo "1..$n"
