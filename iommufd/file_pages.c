@@ -146,8 +146,10 @@ struct iopt_pages *iopt_pages_alloc_file(struct iommufd_ctx *ctx, int fd, uint64
 	/* The number is the caller's. */
 	if (iommufd_caller)
 		own = iommufd_caller->descriptor(iommufd_caller, fd);
+	if (iommufd_caller && own < 0)
+		return ERR_PTR(own);
 	pages = alloc_file(ctx, own, start, length, writable);
-	if (own >= 0 && iommufd_caller)
+	if (iommufd_caller)
 		close(own);
 	return pages;
 }

@@ -357,6 +357,15 @@ void device_release(struct file *file);
 /* Before a close that may be the last one: what is to be told of the context. */
 void device_closing(struct file *file);
 long device_ioctl(struct file *file, struct call *call, unsigned int cmd, uint64_t arg);
+/* ---- host.c ---- */
+
+extern const struct iommufd_host iommufd_host;
+extern const struct vfio_host host_of_vfio;
+/* Of one that has a file_object(). */
+enum iommufd_file_kind host_kind(const struct file *file);
+/* An ioctl has ended with @ret: what it has made is there from now on, or never. */
+void host_publish(struct call *call, long ret);
+
 /* ---- transfer.c ---- */
 
 /* @position: where in it, or -1 for where the last one ended. */
