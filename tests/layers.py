@@ -24,7 +24,7 @@ tap = Tap()
 def layers():
     """From the highest to the lowest: the rows of one directory."""
     rows = re.findall(r'^\| `([a-z/]+)/` \|', (SOURCE / 'docs/architecture.md').read_text(), re.M)
-    return [row for row in rows if not row.startswith('include')]
+    return [row for row in rows if not row.startswith(('include', 'tests'))]
 
 
 def objects(order):
