@@ -119,7 +119,7 @@ static void check_buffer(const struct buffer *b, unsigned int i)
 {
 	check(!memcmp(b->at, b->model, BUFFER));
 	for (size_t k = 0; k < PAGE; k++)
-		check(b->at[k - PAGE] == 0xc0 + i && b->at[BUFFER + k] == 0xc0 + i);
+		check((b->at - PAGE)[k] == 0xc0 + i && b->at[BUFFER + k] == 0xc0 + i);
 }
 
 /* Map or unmap one of them, somewhere that may be where another was. */
